@@ -1,0 +1,1 @@
+"""Draws: every picture comes from the tables that run."""

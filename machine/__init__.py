@@ -1,0 +1,1 @@
+"""Decides: pure, synchronous, deterministic. It knows no clock, socket, file or randomness."""
