@@ -1,0 +1,128 @@
+"""The units that a number carries, so that contracts are never added to coins.
+
+Money, prices and sizes are `Decimal` from the edge of the venue to the order that
+goes out; floats live inside indicators and nowhere else.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal
+from enum import Enum
+from typing import NewType
+
+import msgspec
+
+Price = NewType("Price", Decimal)
+"""Settlement currency per coin."""
+
+Contracts = NewType("Contracts", Decimal)
+"""A number of contracts, never negative: the direction is in the side."""
+
+Coin = NewType("Coin", Decimal)
+"""An amount of the base coin."""
+
+Usd = NewType("Usd", Decimal)
+"""An amount of the settlement currency (USDT)."""
+
+Fraction = NewType("Fraction", Decimal)
+"""A share of one: 0.01 is one percent. Percents exist only in words for people."""
+
+Millis = NewType("Millis", int)
+"""UTC milliseconds since 1970 when a point in time; milliseconds when a span."""
+
+
+class Side(Enum):
+    """The direction of a position."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.LONG else -1
+
+
+class Deal(Enum):
+    """The direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class MarginMode(Enum):
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class PositionMode(Enum):
+    """NET: one signed position an instrument. HEDGE: a long and a short leg, each its own position."""
+
+    NET = "net"
+    HEDGE = "hedge"
+
+
+class LegKey(msgspec.Struct, frozen=True, order=True):
+    """What one position is known by. The instrument alone would let a long overwrite a short.
+
+    In net mode an instrument has one row at the venue and hence one side at a time; it
+    is still kept under the side that it has.
+    """
+
+    instrument: str
+    side: Side
+    margin: MarginMode = MarginMode.CROSS
+
+    def __str__(self) -> str:
+        return f"{self.instrument}/{self.side.value}"
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """The rules of one perpetual swap. Sizes are in contracts; ``contract_size`` is coins per contract."""
+
+    name: str
+    contract_size: Decimal
+    tick_size: Decimal
+    lot_size: Decimal
+    min_size: Decimal
+    max_market_size: Decimal
+    max_stop_size: Decimal
+    max_leverage: Decimal
+    is_live: bool = True
+
+    def coins(self, contracts: Decimal) -> Coin:
+        return Coin(contracts * self.contract_size)
+
+    def notional(self, contracts: Decimal, price: Decimal) -> Usd:
+        return Usd(contracts * self.contract_size * price)
+
+    def contracts_for(self, notional: Decimal, price: Decimal) -> Contracts:
+        """The largest tradable number of contracts worth at most ``notional``; zero when below the minimum."""
+        contracts = floor_to(notional / (self.contract_size * price), self.lot_size)
+        return Contracts(contracts if contracts >= self.min_size else Decimal(0))
+
+    def price(self, value: Decimal) -> Price:
+        """The nearest price on the tick."""
+        return Price(_to_step(value, self.tick_size, ROUND_HALF_EVEN))
+
+    def price_below(self, value: Decimal) -> Price:
+        return Price(_to_step(value, self.tick_size, ROUND_DOWN))
+
+    def price_above(self, value: Decimal) -> Price:
+        return Price(_to_step(value, self.tick_size, ROUND_UP))
+
+
+def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return ((value / step).to_integral_value(rounding) * step).quantize(step)
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """The largest multiple of ``step`` that is not above ``value`` (for values of zero or more)."""
+    return _to_step(value, step, ROUND_DOWN)
+
+
+def opening_deal(side: Side) -> Deal:
+    return Deal.BUY if side is Side.LONG else Deal.SELL
+
+
+def closing_deal(side: Side) -> Deal:
+    return Deal.SELL if side is Side.LONG else Deal.BUY
