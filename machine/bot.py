@@ -1,0 +1,445 @@
+"""Routes one event to the machines and collects the effects; the composition, and nothing else.
+
+Theory of operation
+===================
+
+`Bot` holds the snapshots of all machines.  `step` gives one event to one machine,
+turns the effects that are meant for another machine into its events, and goes on
+until nothing internal is left; what remains is for the shell.  After that the
+*consequences* are drawn: facts about several machines together that move one of
+them (every connection delivers, so the stage WS is done).
+
+Nothing here looks at a number.  The routing is data: `ROUTES` says which effect
+becomes which event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from anchorwatch.machine import (
+    connection,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    reconciliation,
+)
+from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Identity, Move, Snapshot
+from anchorwatch.machine.units import LegKey, PositionMode
+
+
+class Part(Enum):
+    """Which machine of the bot."""
+
+    LIFECYCLE = "lifecycle"
+    PERMISSION = "permission"
+    RECONCILIATION = "reconciliation"
+    CONNECTION = "connection"
+    ENTRY = "entry"
+    CLOSE = "close"
+    POSITION = "position"
+    PROTECTION = "protection"
+
+    __hash__ = object.__hash__
+
+
+class Address(msgspec.Struct, frozen=True):
+    """One machine: of the bot, of one connection or of one leg."""
+
+    part: Part
+    leg: LegKey | None = None
+    link: connection.Name | None = None
+
+    @property
+    def id(self) -> str:
+        if self.leg is not None:
+            return f"{self.leg}:{self.part.value}" if self.part in (Part.ENTRY, Part.CLOSE) else str(self.leg)
+        return self.link.value if self.link is not None else "bot"
+
+
+LIFECYCLE = Address(Part.LIFECYCLE)
+PERMISSION = Address(Part.PERMISSION)
+RECONCILIATION = Address(Part.RECONCILIATION)
+
+DEFINITIONS: dict[Part, Definition[Any]] = {
+    Part.LIFECYCLE: lifecycle.LIFECYCLE,
+    Part.PERMISSION: permission.PERMISSION,
+    Part.RECONCILIATION: reconciliation.RECONCILIATION,
+    Part.CONNECTION: connection.CONNECTION,
+    Part.ENTRY: order.ORDER,
+    Part.CLOSE: order.ORDER,
+    Part.POSITION: position.POSITION,
+    Part.PROTECTION: protection.PROTECTION,
+}
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """The machines of one leg."""
+
+    entry: Snapshot[order.Order] = order.ORDER.initial
+    close: Snapshot[order.Order] = order.ORDER.initial
+    position: Snapshot[position.Leg] = position.POSITION.initial
+    protection: Snapshot[protection.Stop] = protection.PROTECTION.initial
+
+
+class Bot(Data, frozen=True):
+    lifecycle: Snapshot[lifecycle.Life]
+    permission: Snapshot[permission.Grant]
+    reconciliation: Snapshot[reconciliation.Reading]
+    links: tuple[Snapshot[connection.Link], ...]
+    legs: tuple[tuple[LegKey, Slot], ...]
+    mode: PositionMode
+    sequence: Identity = 0  # the last one given to an order or a stop
+    missing: tuple[tuple[str, str], ...] = ()  # facts not held: (instrument, or "" for the bot; name), sorted
+
+    def slot(self, leg: LegKey) -> Slot:
+        for key, slot in self.legs:
+            if key == leg:
+                return slot
+        return Slot()
+
+    def link(self, name: connection.Name) -> Snapshot[connection.Link]:
+        return next(link for link in self.links if link.data.name is name)
+
+
+class FactGained(Event, frozen=True):
+    """A named fact holds. ``scope`` is an instrument, or empty for the bot."""
+
+    scope: str
+    name: str
+
+
+class FactLost(Event, frozen=True):
+    scope: str
+    name: str
+
+
+class EntryWanted(Event, frozen=True):
+    """The strategy wants a position; its numbers are in the book under the sequence that this gets."""
+
+
+class EntryDenied(Effect, frozen=True):
+    """For people: why no entry was made."""
+
+    reasons: tuple[str, ...]
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """An effect, and the machine that asks for it."""
+
+    address: Address
+    effect: Effect
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one event led to."""
+
+    bot: Bot
+    effects: tuple[Addressed, ...]
+    moves: tuple[Move, ...]
+
+
+def unborn(
+    life: lifecycle.Limits, links: dict[connection.Name, connection.Limits], mode: PositionMode
+) -> Bot:
+    """The bot before its start: nothing connected, nothing known, every fact missing that is named later."""
+    return Bot(
+        lifecycle=lifecycle.unborn(life),
+        permission=permission.PERMISSION.initial,
+        reconciliation=reconciliation.RECONCILIATION.initial,
+        links=tuple(connection.idle(name, links[name]) for name in connection.Name),
+        legs=(),
+        mode=mode,
+    )
+
+
+def with_permission(bot: Bot, snapshot: Snapshot[permission.Grant]) -> Bot:
+    """The bot with the permission that an earlier life left."""
+    return msgspec.structs.replace(bot, permission=snapshot)
+
+
+# Questions over several machines.
+
+
+def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
+    """Why no entry may be sent on this leg; empty when one may.
+
+    This is the gate of R1.11 and R9.7, asked when an entry is planned and once more
+    where it is written to the wire.
+    """
+    reasons = list(standing_obstacles(bot, leg.instrument))
+    slot = bot.slot(leg)
+    if slot.entry.state not in order.FREE:
+        reasons.append("an entry is under way")
+    if slot.position.state is not position.S.FLAT:
+        reasons.append(f"the position is {slot.position.state.value}")
+    if slot.protection.state is not protection.S.NONE or slot.close.state not in order.FREE:
+        reasons.append("the last position is not settled")
+    for key, other in bot.legs:
+        if key != leg and key.instrument == leg.instrument:
+            shared = bot.mode is PositionMode.NET or other.position.state is position.S.WATCHED
+            if shared and _is_busy(other):
+                reasons.append(f"{key} is not flat")
+    return tuple(reasons)
+
+
+def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
+    """The obstacles that do not depend on the leg: lifecycle, permission, connections, book and facts."""
+    reasons = []
+    if bot.lifecycle.state is not lifecycle.S.READY:
+        reasons.append(f"lifecycle is {bot.lifecycle.state.value}")
+    if bot.permission.state is not permission.S.OPEN:
+        reasons.append(f"permission is {bot.permission.state.value}")
+    reasons += [
+        f"{link.data.name.value} connection is {link.state.value}"
+        for link in bot.links
+        if not connection.delivers(link)
+    ]
+    if not is_settled(bot):
+        reasons.append("the book is not reconciled")
+    reasons += [f"{scope} {name}".strip() for scope, name in bot.missing if scope in ("", instrument)]
+    return tuple(reasons)
+
+
+def is_settled(bot: Bot) -> bool:
+    return bot.reconciliation.state in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
+
+
+def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
+    """The last look before the wire: why this entry, planned a moment ago, may not go out any more."""
+    slot = bot.slot(leg)
+    reasons = list(standing_obstacles(bot, leg.instrument))
+    if slot.entry.state is not order.S.SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
+        reasons.append("the entry is not wanted any more")
+    return tuple(reasons)
+
+
+def _is_busy(slot: Slot) -> bool:
+    return slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
+
+
+def _in_flight(bot: Bot) -> bool:
+    return any(
+        snapshot.state not in order.FREE for _, slot in bot.legs for snapshot in (slot.entry, slot.close)
+    )
+
+
+# Routing.
+
+Told = tuple[Address, Event]
+Route = Callable[["_Run", Address, Any], list[Told]]
+
+
+def _of(address: Address, part: Part) -> Address:
+    return Address(part, leg=address.leg)
+
+
+def _protect(run: _Run, address: Address, effect: Effect) -> list[Told]:
+    return [(_of(address, Part.PROTECTION), protection.CoverWanted(run.next_sequence()))]
+
+
+def _close(run: _Run, address: Address, effect: Effect) -> list[Told]:
+    assert address.leg is not None
+    if run.bot.slot(address.leg).close.state not in order.FREE:
+        return []  # its end will be told, and read
+    return [(_of(address, Part.CLOSE), order.OrderWanted(run.next_sequence(), order.Role.CLOSE))]
+
+
+def _cancel_entry(run: _Run, address: Address, effect: Effect) -> list[Told]:
+    assert address.leg is not None
+    entry = run.bot.slot(address.leg).entry
+    return [(_of(address, Part.ENTRY), order.CancelWanted(entry.data.seq, "the leg closes"))]
+
+
+def _order_ended(run: _Run, address: Address, effect: order.OrderEnded) -> list[Told]:
+    event = position.EntryEnded() if effect.role is order.Role.ENTRY else position.CloseEnded()
+    return [(_of(address, Part.POSITION), event)]
+
+
+def _ask_for_close(run: _Run, address: Address, effect: protection.AskForClose) -> list[Told]:
+    return [(_of(address, Part.POSITION), position.CloseWanted(effect.reason))]
+
+
+def _end_leg(run: _Run, address: Address, effect: position.EndLeg) -> list[Told]:
+    run.put_out(address, effect)
+    return [(_of(address, Part.PROTECTION), protection.LegEnded())]
+
+
+def _run_stage(run: _Run, address: Address, effect: lifecycle.RunStage) -> list[Told]:
+    run.put_out(address, effect)
+    if effect.stage is lifecycle.S.WS:
+        return [
+            (Address(Part.CONNECTION, link=name), connection.ConnectRequested()) for name in connection.Name
+        ]
+    if effect.stage is lifecycle.S.SYNC:
+        return [(RECONCILIATION, reconciliation.BookDoubted("the start"))]
+    return []
+
+
+def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -> list[Told]:
+    run.put_out(address, effect)
+    if effect.step is lifecycle.StopStep.TRADING_CONTROL:
+        return [
+            (Address(Part.ENTRY, leg=leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
+            for leg, slot in run.bot.legs
+        ]
+    closes = {
+        lifecycle.StopStep.PUBLIC_WS: (connection.Name.PUBLIC, connection.Name.BUSINESS),
+        lifecycle.StopStep.PRIVATE_WS: (connection.Name.PRIVATE, connection.Name.PRIVATE_BUSINESS),
+    }.get(effect.step, ())
+    return [(Address(Part.CONNECTION, link=name), connection.CloseRequested()) for name in closes]
+
+
+ROUTES: dict[type[Effect], Route] = {
+    position.StartProtection: _protect,
+    position.ExtendProtection: _protect,
+    position.StartClose: _close,
+    position.CancelEntry: _cancel_entry,
+    position.EndLeg: _end_leg,
+    order.OrderEnded: _order_ended,
+    protection.AskForClose: _ask_for_close,
+    lifecycle.RunStage: _run_stage,
+    lifecycle.RunStopStep: _run_stop_step,
+}
+"""Effects of one machine that are events of another. Effects that are not named here are for the shell."""
+
+
+class _Run:
+    """One step of the bot, while it is being computed."""
+
+    def __init__(self, bot: Bot) -> None:
+        self.bot = bot
+        self.effects: list[Addressed] = []
+        self.moves: list[Move] = []
+
+    def next_sequence(self) -> int:
+        self.bot = msgspec.structs.replace(self.bot, sequence=self.bot.sequence + 1)
+        return self.bot.sequence
+
+    def put_out(self, address: Address, effect: Effect) -> None:
+        self.effects.append(Addressed(address, effect))
+
+    def tell(self, address: Address, event: Event) -> None:
+        """Give the event to its machine, and follow the routes until nothing internal is left."""
+        pending: list[Told] = [(address, event)]
+        while pending:
+            address, event = pending.pop(0)
+            before = _snapshot(self.bot, address)
+            after, effects = DEFINITIONS[address.part].step(before, event)
+            if after is not before:
+                self.bot = _with_snapshot(self.bot, address, after)
+            if after.state is not before.state:
+                self.moves.append(_move(address, before, event, after))
+            for effect in effects:
+                route = ROUTES.get(type(effect))
+                if route is None:
+                    self.put_out(address, effect)
+                else:
+                    pending += route(self, address, effect)
+
+    def draw_consequences(self, before: Bot) -> None:
+        """What follows from several machines together."""
+        self._doubt_after_relogin(before)
+        life = self.bot.lifecycle
+        if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
+            life.state is lifecycle.S.SYNC and is_settled(self.bot) and not self.bot.missing
+        ):
+            self.tell(LIFECYCLE, lifecycle.StageDone(life.data.epoch))
+        elif (
+            life.state is lifecycle.S.STOPPING
+            and life.data.step is lifecycle.StopStep.TRADING_CONTROL
+            and not _in_flight(self.bot)
+        ):
+            self.tell(LIFECYCLE, lifecycle.StopStepEnded(life.data.epoch, lifecycle.Outcome.DONE))
+
+    def _doubt_after_relogin(self, before: Bot) -> None:
+        """Pushes sent while a private stream was away are lost for ever: read everything again."""
+        if self.bot.lifecycle.state not in (lifecycle.S.SYNC, lifecycle.S.READY):
+            return
+        for was, link in zip(before.links, self.bot.links, strict=True):
+            if link.data.name.is_private and connection.delivers(link) and not connection.delivers(was):
+                self.tell(RECONCILIATION, reconciliation.BookDoubted(f"{link.data.name.value} was away"))
+                for leg, slot in self.bot.legs:
+                    for part, snapshot in ((Part.ENTRY, slot.entry), (Part.CLOSE, slot.close)):
+                        self.tell(Address(part, leg=leg), order.OrderDoubted(snapshot.data.seq))
+
+
+def step(bot: Bot, address: Address, event: Event) -> Outcome:
+    """The next bot, the effects for the shell, and the moves that were made.
+
+    Raises `UnexpectedEvent` when a table says that this cannot happen: a defect of ours.
+    """
+    run = _Run(bot)
+    if isinstance(event, EntryWanted):
+        _want_entry(run, address)
+    elif isinstance(event, FactGained | FactLost):
+        run.bot = msgspec.structs.replace(bot, missing=_missing(bot.missing, event))
+    else:
+        run.tell(address, event)
+    run.draw_consequences(bot)
+    return Outcome(run.bot, tuple(run.effects), tuple(run.moves))
+
+
+def _want_entry(run: _Run, address: Address) -> None:
+    assert address.leg is not None
+    obstacles = entry_obstacles(run.bot, address.leg)
+    if obstacles:
+        run.put_out(address, EntryDenied(obstacles))
+        return
+    run.tell(_of(address, Part.ENTRY), order.OrderWanted(run.next_sequence(), order.Role.ENTRY))
+    run.tell(_of(address, Part.POSITION), position.EntryStarted())
+
+
+def _missing(
+    missing: tuple[tuple[str, str], ...], event: FactGained | FactLost
+) -> tuple[tuple[str, str], ...]:
+    fact = (event.scope, event.name)
+    kept = [held for held in missing if held != fact]
+    return tuple(sorted([*kept, fact] if isinstance(event, FactLost) else kept))
+
+
+def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
+    if address.leg is not None:
+        found: Snapshot[Any] = getattr(bot.slot(address.leg), address.part.value)
+        return found
+    if address.link is not None:
+        return bot.link(address.link)
+    of_bot: Snapshot[Any] = getattr(bot, address.part.value)
+    return of_bot
+
+
+def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
+    if address.leg is not None:
+        slot = msgspec.structs.replace(bot.slot(address.leg), **{address.part.value: snapshot})
+        legs = dict(bot.legs)
+        legs[address.leg] = slot
+        return msgspec.structs.replace(bot, legs=tuple(legs.items()))
+    if address.link is not None:
+        links = tuple(snapshot if link.data.name is address.link else link for link in bot.links)
+        return msgspec.structs.replace(bot, links=links)
+    return msgspec.structs.replace(bot, **{address.part.value: snapshot})
+
+
+def _move(address: Address, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
+    return Move(
+        machine=DEFINITIONS[address.part].name,
+        id=address.id,
+        source=before.state.name,
+        trigger=type(event).__name__,
+        dest=after.state.name,
+        cause=_cause(event),
+    )
+
+
+def _cause(event: Event) -> str:
+    for field in ("reason", "cause"):
+        text = getattr(event, field, "")
+        if text:
+            return str(text)
+    return ""
