@@ -130,7 +130,7 @@ class EntryDenied(Effect, frozen=True):
     reasons: tuple[str, ...]
 
 
-class Addressed(msgspec.Struct, frozen=True):
+class Addressed(Effect, frozen=True):
     """An effect, and the machine that asks for it."""
 
     address: Address

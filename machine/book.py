@@ -1,0 +1,131 @@
+"""The numbers beside the machines: what is held, at which price, with which stops.
+
+The book decides nothing. It is written by reports and read by the desk; the machines
+never see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeVar
+
+from anchorwatch.machine.ledger import Account
+from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.units import Contracts, Instrument, LegKey, Price
+from anchorwatch.machine.world import PositionReport, StopReport
+
+T = TypeVar("T")
+
+ORDERS_REMEMBERED = 5_000
+"""Orders whose fills are counted, ours and others': pushes repeat within seconds, this is days of scalping."""
+
+
+@dataclass(slots=True)
+class LegBook:
+    """The numbers of one leg."""
+
+    leg: LegKey
+    account: Account
+    entered_ms: int = 0
+    peak: Price | None = None
+    wanted: Price | None = None  # the stop level that is meant; only ever tightened while the leg is open
+    resting: Price | None = None  # the level of the stop that was last seen live
+    stop_client_id: str = ""
+    moved_ms: int = 0
+    moving_to: Price | None = None  # the level of the move under way
+    version_ms: int = 0  # the venue time of the newest report about this leg
+    restated_ms: int = 0  # fills up to here are in the venue's figures that were taken over
+    pushed: PositionReport | None = None  # the venue's last word on this leg
+    pushed_at_ms: int = 0
+    uncovered_since_ms: int | None = None
+    uncovered_ms: int = 0
+    close_reason: str = ""
+    stops: dict[str, StopReport] = field(default_factory=dict)  # live stops of ours, by the venue's id
+
+    @property
+    def contracts(self) -> Contracts:
+        return Contracts(self.account.contracts)
+
+
+@dataclass(slots=True)
+class Filled:
+    """How much of one order is booked: reports are cumulative, and may repeat or overtake each other."""
+
+    contracts: Decimal = Decimal(0)
+    worth: Decimal = Decimal(0)  # contracts × average price
+    fee: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run adds up to. Money in settlement currency; fees positive when paid."""
+
+    orders: int = 0
+    fills: int = 0
+    positions_opened: int = 0
+    positions_closed: int = 0
+    realised_pnl: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
+    uncovered_ms_total: int = 0
+    uncovered_ms_max: int = 0
+    drifts: int = 0
+
+
+@dataclass(slots=True)
+class Book:
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    legs: dict[LegKey, LegBook] = field(default_factory=dict)
+    tickets: dict[str, OrderTicket] = field(default_factory=dict)  # orders of ours, by client id
+    filled: dict[str, Filled] = field(default_factory=dict)  # any order, by the venue's id
+    entry_sizes: dict[LegKey, Decimal] = field(default_factory=dict)  # wanted, not yet on a ticket
+    marks: dict[str, Decimal] = field(default_factory=dict)
+    equity: Decimal = Decimal(0)
+    available: Decimal = Decimal(0)
+    equity_at_ms: int = 0
+    last_close_ms: dict[str, int] = field(default_factory=dict)  # per instrument, for the cool-down
+    totals: Totals = field(default_factory=Totals)
+
+    def leg(self, key: LegKey) -> LegBook:
+        """The leg's numbers; an empty page when it was never open."""
+        found = self.legs.get(key)
+        if found is None:
+            size = self.instruments[key.instrument].contract_size
+            found = self.legs[key] = LegBook(key, Account(key.side, size))
+        return found
+
+    def filled_of(self, venue_id: str) -> Filled:
+        """What is booked of this order; the oldest orders are forgotten beyond a bound."""
+        found = self.filled.get(venue_id)
+        if found is None:
+            found = self.filled[venue_id] = Filled()
+            _forget_oldest(self.filled)
+        return found
+
+    def keep_ticket(self, ticket: OrderTicket) -> None:
+        self.tickets[ticket.client_id] = ticket
+        _forget_oldest(self.tickets)
+
+    def open_legs(self) -> list[LegBook]:
+        return [leg for leg in self.legs.values() if leg.contracts]
+
+    def cover(self, leg: LegBook, now_ms: int) -> None:
+        """The leg is covered or flat: close the account of its uncovered time."""
+        if leg.uncovered_since_ms is None:
+            return
+        spell = max(0, now_ms - leg.uncovered_since_ms)
+        leg.uncovered_since_ms = None
+        leg.uncovered_ms += spell
+        self.totals.uncovered_ms_total += spell
+        self.totals.uncovered_ms_max = max(self.totals.uncovered_ms_max, spell)
+
+    def uncover(self, leg: LegBook, now_ms: int) -> None:
+        """The leg has contracts and no live stop, as far as is known, since ``now_ms``."""
+        if leg.uncovered_since_ms is None:
+            leg.uncovered_since_ms = now_ms
+
+
+def _forget_oldest(entries: dict[str, T]) -> None:
+    if len(entries) > ORDERS_REMEMBERED:
+        del entries[next(iter(entries))]

@@ -1,0 +1,227 @@
+"""The desk: world events in, requests out. Numbers meet the machines here and nowhere else.
+
+Theory of operation
+===================
+
+``Desk.handle`` takes one event and the time, and answers with effects and moves. It is
+deterministic: the same events at the same times give the same answers, in any
+process. What the machines decide is in their tables; the desk turns reports into the
+events that the tables know (*classified*: no price reaches a guard), and puts prices
+and sizes to what the tables ask for.
+
+**Private pushes are held** from the first connection until the book has been
+reconciled, because nobody knows yet what they change; then they are taken in their
+order, and versions decide what they still add.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, world
+from anchorwatch.machine import reconciliation as reconciling
+from anchorwatch.machine.bot import (
+    LIFECYCLE,
+    RECONCILIATION,
+    Address,
+    Bot,
+    EntryDenied,
+    FactGained,
+    FactLost,
+    Part,
+    is_settled,
+)
+from anchorwatch.machine.desk import entries, orders, positions, stages, stops
+from anchorwatch.machine.desk.context import Context, Performer
+from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.requests import StartTimer
+
+HELD_MAX = 10_000
+"""Private pushes between WS and SYNC: at the venue's limit of orders, minutes of the busiest account."""
+
+PERFORMERS: dict[type[Effect], Performer] = {
+    lifecycle.RunStage: stages.run,
+    lifecycle.RetryStage: stages.retry,
+    lifecycle.EndStage: stages.end,
+    lifecycle.WarnOfDelay: stages.warn,
+    lifecycle.RunStopStep: stages.run_stop_step,
+    lifecycle.RecordStopStep: stages.record_stop_step,
+    permission.SavePermission: stages.save_permission,
+    reconciling.StartReadingTimer: stages.read_later,
+    connection.StartWait: stages.wait,
+    connection.RaiseAlarm: stages.alarm,
+    order.RecordIntent: orders.record_intent,
+    order.SendOrder: orders.send,
+    order.CancelOrder: orders.cancel,
+    order.QueryOrder: orders.query,
+    order.StartQueryTimer: orders.query_later,
+    order.ReportLateFill: orders.late_fill,
+    position.ReadPosition: positions.read_position,
+    position.ConfirmAbsence: positions.explain,
+    position.StartConfirmationTimer: positions.ask_again_later,
+    position.EndLeg: positions.end_leg,
+    position.WatchLeg: positions.watch_leg,
+    protection.PlaceStop: stops.place,
+    protection.ReadStop: stops.read,
+    protection.StartRetry: stops.retry_later,
+    protection.StartNakedClock: stops.start_naked_clock,
+    protection.StopNakedClock: stops.stop_naked_clock,
+    protection.MoveStop: stops.move,
+    protection.StartFillClock: stops.start_fill_clock,
+    protection.SweepOthers: stops.sweep_others,
+    protection.SweepAll: stops.sweep_all,
+    EntryDenied: entries.denied,
+}
+"""Effects that need numbers, or that the desk itself can answer; all others go to the shell as they are."""
+
+Reaction = tuple[tuple[Effect, ...], tuple[Move, ...]]
+
+
+class Told(Event, frozen=True):
+    """A control event for one machine: a timer, an answer, the operator."""
+
+    address: Address
+    event: Event
+
+
+class Desk:
+    """The whole deciding half of the bot, as one object that is given events and time."""
+
+    def __init__(self, parameters: Parameters, bot: Bot, generation: str) -> None:
+        self._context = Context(parameters, bot, generation)
+        self._context.performers = PERFORMERS
+        self._held: list[world.Observed] = []
+        self._signals = {name: entries.Signals(trading) for name, trading in parameters.instruments}
+        for fact in ("instrument rules", "balance"):
+            self._context.tell(LIFECYCLE, FactLost("", fact))
+        for name in parameters.names:
+            for fact in ("candles loaded", "indicators warm", "mark price"):
+                self._context.tell(LIFECYCLE, FactLost(name, fact))
+        self._context.take_effects()
+
+    @property
+    def bot(self) -> Bot:
+        return self._context.bot
+
+    @property
+    def context(self) -> Context:
+        """For views and summaries: the book and the parameters. Nothing outside changes them."""
+        return self._context
+
+    def handle(self, event: Event, now_ms: int) -> Reaction:
+        """Take one event. ``now_ms`` is the venue's time as far as it is known.
+
+        Raises `UnexpectedEvent` or `AssertionError` for a defect of ours; the desk must not be
+        used after that.
+        """
+        context = self._context
+        context.now_ms, context.report_ms = now_ms, 0
+        was_settled = is_settled(context.bot)
+        if isinstance(event, Told):
+            self._take_told(event)
+        elif isinstance(event, HELD) and self._must_hold():
+            self._hold(event)
+        else:
+            self._take(event)
+        if not was_settled and is_settled(context.bot):
+            self._release()
+        return context.take_effects()
+
+    def _take_told(self, told: Told) -> None:
+        context = self._context
+        if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
+            stops.took_move(context, told.address.leg)
+        context.tell(told.address, told.event)
+        if isinstance(told.event, reconciling.CheckDue):
+            pace = context.parameters.pace
+            again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
+            context.ask(again)
+
+    def _must_hold(self) -> bool:
+        """Until the first reconciliation nobody knows what a push changes."""
+        return self._context.bot.lifecycle.state in HOLDING and not is_settled(self._context.bot)
+
+    def _hold(self, event: world.Observed) -> None:
+        if len(self._held) >= HELD_MAX:
+            self._held.clear()
+            self._context.announce("alarm", "HELD_OVERFLOW", bound=HELD_MAX)
+            self._context.tell(RECONCILIATION, reconciling.BookDoubted("too many pushes were held"))
+            return
+        self._held.append(event)
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for event in held:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        context = self._context
+        match event:
+            case world.MarkMoved(instrument, price, _):
+                self._take_mark(instrument, price)
+            case world.OrderPushed(report):
+                orders.take_report(context, report)
+            case world.StopPushed(report):
+                stops.take_push(context, report)
+            case world.PositionPushed(report):
+                positions.take_push(context, report)
+            case world.CandleClosed(instrument):
+                if instrument in self._signals:
+                    entries.take_candle(context, self._signals[instrument], event)
+            case world.EquityReported(equity, available, at_ms):
+                self._take_equity(equity, available, at_ms)
+            case world.QuoteMoved():
+                pass  # no decision looks at the quote yet; the view does
+            case world.FundingSettled(_, amount, _):
+                context.book.totals.funding += amount
+            case world.ClockTicked():
+                positions.look_for_differences(context)
+                stops.close_the_old(context)
+            case world.VenueReady():
+                context.book.instruments = {rules.name: rules for rules in event.instruments}
+                context.tell(LIFECYCLE, FactGained("", "instrument rules"))
+                self._take_equity(event.equity, event.available, event.at_ms)
+            case world.HistoryLoaded(instrument):
+                entries.take_history(context, self._signals[instrument], event)
+            case world.AuditRead(epoch, reading):
+                positions.compare(context, reading)
+                context.tell(LIFECYCLE, lifecycle.StageDone(epoch))
+            case world.AccountRead(seq, reading):
+                if seq == context.bot.reconciliation.data.seq:
+                    positions.compare(context, reading)
+                context.tell(RECONCILIATION, reconciling.AccountCompared(seq))
+            case world.OrderAsked():
+                orders.take_query(context, event)
+            case world.StopsRead():
+                stops.take_read(context, event)
+            case world.LegRead():
+                positions.take_leg(context, event)
+            case world.AbsenceExplained():
+                positions.take_explanation(context, event)
+            case _:
+                raise AssertionError(f"no room takes {type(event).__name__}")
+
+    def _take_mark(self, instrument: str, price: Decimal) -> None:
+        book = self._context.book
+        if instrument not in book.marks:
+            self._context.tell(LIFECYCLE, FactGained(instrument, "mark price"))
+        book.marks[instrument] = price
+        stops.take_mark(self._context, instrument, price)
+
+    def _take_equity(self, equity: Decimal, available: Decimal, at_ms: int) -> None:
+        book = self._context.book
+        book.equity, book.available, book.equity_at_ms = equity, available, at_ms
+        self._context.tell(LIFECYCLE, FactGained("", "balance"))
+
+
+HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)
+HOLDING = (
+    lifecycle.S.WS,
+    lifecycle.S.SAFETY,
+    lifecycle.S.RESET,
+    lifecycle.S.CANDLES,
+    lifecycle.S.POSITIONS,
+    lifecycle.S.SYNC,
+)
+__all__ = ["Desk", "Part", "Reaction", "Told"]

@@ -1,0 +1,73 @@
+"""What the rooms of the desk share while one event is handled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine.book import Book
+from anchorwatch.machine.bot import Address, Addressed, Bot, Part
+from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.requests import Announce
+from anchorwatch.machine.units import LegKey
+
+Performer = Callable[["Context", Address, Any], None]
+
+
+class Context:
+    """The bot, the book and the clock reading of one event, and where the answers are collected.
+
+    ``now_ms`` is the venue's time as far as it is known. ``report_ms`` is the venue time
+    of the report that is being handled: what it says happened then, not now.
+    """
+
+    def __init__(self, parameters: Parameters, bot: Bot, generation: str) -> None:
+        self.parameters = parameters
+        self.bot = bot
+        self.book = Book()
+        self.generation = generation
+        self.now_ms = 0
+        self.report_ms = 0
+        self.effects: list[Effect] = []
+        self.moves: list[Move] = []
+        self.performers: dict[type[Effect], Performer] = {}
+        self._stop_serial = 0
+
+    def tell(self, address: Address, event: Event) -> None:
+        """Give a control event to its machine, and put numbers to what the machines ask for."""
+        outcome = bots.step(self.bot, address, event)
+        self.bot = outcome.bot
+        self.moves += outcome.moves
+        for addressed in outcome.effects:
+            performer = self.performers.get(type(addressed.effect))
+            if performer is None:
+                self.effects.append(addressed)
+            else:
+                performer(self, addressed.address, addressed.effect)
+
+    def ask(self, effect: Effect) -> None:
+        """Something for the shell."""
+        self.effects.append(effect)
+
+    def pass_on(self, address: Address, effect: Effect) -> None:
+        """An effect that needs no numbers."""
+        self.effects.append(Addressed(address, effect))
+
+    def announce(self, level: str, name: str, **fields: object) -> None:
+        self.ask(Announce(level, name, tuple((key, str(value)) for key, value in fields.items())))
+
+    def next_stop_serial(self) -> int:
+        """Numbers stops: every placement gets a client id of its own."""
+        self._stop_serial += 1
+        return self._stop_serial
+
+    def take_effects(self) -> tuple[tuple[Effect, ...], tuple[Move, ...]]:
+        effects, moves = tuple(self.effects), tuple(self.moves)
+        self.effects, self.moves = [], []
+        return effects, moves
+
+
+def of_leg(part: Part, leg: LegKey) -> Address:
+    return Address(part, leg=leg)

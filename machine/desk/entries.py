@@ -1,0 +1,125 @@
+"""From a strategy's wish to an entry: limits, size, and the question whether one may be sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from anchorwatch.machine import order, position
+from anchorwatch.machine.bot import Address, EntryDenied, EntryWanted, FactGained, Part, entry_obstacles
+from anchorwatch.machine.desk import stops
+from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.parameters import Trading
+from anchorwatch.machine.strategy import Intent, MarketView, Strategy, Wish
+from anchorwatch.machine.strategy.ema_cross import EmaCross
+from anchorwatch.machine.units import LegKey, Side
+from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded
+
+CANDLES_KEPT = 1_440
+"""A day of one-minute candles per instrument: more than any average looks back."""
+
+SIGNAL_TIMEFRAME = "1m"
+
+EQUITY_STALE_MS = 60_000
+"""Sizing uses a fresh account state or refuses: the venue pushes it every few seconds."""
+
+
+class Signals:
+    """One instrument's candles and the strategy that reads them."""
+
+    def __init__(self, trading: Trading) -> None:
+        self.candles: list[Candle] = []
+        self.strategy: Strategy = EmaCross(trading)
+
+    def load(self, candles: tuple[Candle, ...]) -> None:
+        """History replaces what was there: a strategy sees every candle once, in order."""
+        for candle in candles:
+            if not self.candles or candle.open_ms > self.candles[-1].open_ms:
+                self._keep(candle)
+                self.strategy.warm(candle)
+
+    def take(self, instrument: str, candle: Candle, open_side: Side | None) -> Intent | None:
+        if self.candles and candle.open_ms <= self.candles[-1].open_ms:
+            return None  # a repeated push
+        self._keep(candle)
+        return self.strategy.decide(MarketView(instrument, self.candles, open_side))
+
+    @property
+    def is_warm(self) -> bool:
+        return len(self.candles) >= self.strategy.candles_needed
+
+    def _keep(self, candle: Candle) -> None:
+        self.candles.append(candle)
+        if len(self.candles) > CANDLES_KEPT:
+            del self.candles[: -CANDLES_KEPT // 2]
+
+
+def take_history(context: Context, signals: Signals, event: HistoryLoaded) -> None:
+    if event.timeframe != SIGNAL_TIMEFRAME:
+        return
+    signals.load(event.candles)
+    context.tell(_bot(), FactGained(event.instrument, "candles loaded"))
+    if signals.is_warm:
+        context.tell(_bot(), FactGained(event.instrument, "indicators warm"))
+
+
+def take_candle(context: Context, signals: Signals, event: CandleClosed) -> None:
+    if event.timeframe != SIGNAL_TIMEFRAME:
+        return
+    open_leg = next((leg for leg in context.book.open_legs() if leg.leg.instrument == event.instrument), None)
+    intent = signals.take(event.instrument, event.candle, open_leg.leg.side if open_leg else None)
+    if intent is None:
+        return
+    if intent.wish is Wish.EXIT:
+        if open_leg is not None:
+            stops.want_close(context, open_leg, intent.why)
+        return
+    _want_entry(context, LegKey(event.instrument, intent.side, context.parameters.margin), intent.why)
+
+
+def _want_entry(context: Context, leg: LegKey, why: str) -> None:
+    obstacles = entry_obstacles(context.bot, leg) + _limits(context, leg)
+    contracts = _size(context, leg)
+    if not contracts:
+        obstacles += ("the size is below the instrument's minimum",)
+    if obstacles:
+        context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
+        return
+    context.book.entry_sizes[leg] = contracts
+    context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why)
+    context.tell(of_leg(Part.ENTRY, leg), EntryWanted())
+
+
+def _limits(context: Context, leg: LegKey) -> tuple[str, ...]:
+    """The limits that numbers decide. In-flight entries count as positions."""
+    busy = [
+        key
+        for key, slot in context.bot.legs
+        if slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
+    ]
+    reasons = []
+    if len(busy) >= context.parameters.max_positions:
+        reasons.append(f"{len(busy)} positions are open or under way")
+    last_ms = context.book.last_close_ms.get(leg.instrument)
+    cooldown_s = context.parameters.of(leg.instrument).cooldown_s
+    if last_ms is not None and context.now_ms - last_ms < cooldown_s * 1000:
+        reasons.append("the cool-down after the last close")
+    if context.now_ms - context.book.equity_at_ms > EQUITY_STALE_MS:
+        reasons.append("the equity is not fresh")
+    return tuple(reasons)
+
+
+def _size(context: Context, leg: LegKey) -> Decimal:
+    instrument = context.book.instruments[leg.instrument]
+    mark = context.book.marks.get(leg.instrument)
+    notional = context.parameters.of(leg.instrument).notional_usd
+    return instrument.contracts_for(notional, mark) if mark else Decimal(0)
+
+
+def denied(context: Context, address: Address, effect: EntryDenied) -> None:
+    assert address.leg is not None
+    context.book.entry_sizes.pop(address.leg, None)
+    context.announce("info", "ENTRY_DENIED", leg=address.leg, because="; ".join(effect.reasons))
+
+
+def _bot() -> Address:
+    return Address(Part.LIFECYCLE)

@@ -1,0 +1,150 @@
+"""Tickets for orders, and what the venue says of them, told to the order machines."""
+
+from __future__ import annotations
+
+from anchorwatch.machine import ids, order, world
+from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.desk import positions
+from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.facts import IntentFact, OrderEndedFact
+from anchorwatch.machine.requests import (
+    AttachedStop,
+    CancelOrder,
+    OrderTicket,
+    PlaceOrder,
+    QueryOrder,
+    Record,
+    StartTimer,
+)
+from anchorwatch.machine.trailing_stop import initial_level
+from anchorwatch.machine.units import Contracts, LegKey, closing_deal, opening_deal
+from anchorwatch.machine.world import OrderReport, OrderState
+
+EVENT_OF = {
+    OrderState.LIVE: order.OrderSeenLive,
+    OrderState.PARTIAL: order.OrderPartlyFilled,
+    OrderState.FILLED: order.OrderFilled,
+    OrderState.CANCELLED: order.OrderCancelled,
+}
+
+
+def part_of(role: order.Role) -> Part:
+    return Part.ENTRY if role is order.Role.ENTRY else Part.CLOSE
+
+
+def take_report(context: Context, report: OrderReport) -> None:
+    """An order as the venue holds it, pushed or read: first its fills, then its fate."""
+    added = positions.take_fills(context, report)
+    ticket = context.book.tickets.get(report.client_id)
+    if ticket is None:
+        return  # not of this life: its fills count, its fate is nobody's here
+    event = EVENT_OF[report.state]
+    if report.state is OrderState.PARTIAL and not added:
+        event = order.OrderSeenLive
+    context.tell(of_leg(part_of(ticket.role), ticket.leg), event(ticket.seq))
+    if report.state in (OrderState.FILLED, OrderState.CANCELLED):
+        context.ask(
+            Record(
+                (
+                    OrderEndedFact(
+                        client_id=report.client_id,
+                        state=report.state.value,
+                        filled=report.filled,
+                        avg_px=report.average_price,
+                        at_ms=report.updated_ms,
+                    ),
+                )
+            )
+        )
+
+
+def take_query(context: Context, event: world.OrderAsked) -> None:
+    if event.report is not None:
+        take_report(context, event.report)
+        return
+    address = of_leg(part_of(event.role), event.leg)
+    if event.is_final:
+        context.tell(address, order.AbsenceProven(event.seq))
+    else:
+        context.tell(address, order.QueryInconclusive(event.seq, "not shown by any list yet"))
+
+
+# Effects of the order machine.
+
+
+def record_intent(context: Context, address: Address, effect: order.RecordIntent) -> None:
+    assert address.leg is not None
+    leg, pace = context.book.leg(address.leg), context.parameters.pace
+    is_entry = effect.role is order.Role.ENTRY
+    contracts = context.book.entry_sizes.pop(address.leg) if is_entry else leg.contracts
+    made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE
+    instrument = context.book.instruments[address.leg.instrument]
+    ticket = OrderTicket(
+        leg=address.leg,
+        role=effect.role,
+        seq=effect.seq,
+        client_id=str(ids.ClientId(context.generation, made_for, effect.seq)),
+        deal=opening_deal(address.leg.side) if is_entry else closing_deal(address.leg.side),
+        contracts=min(contracts, Contracts(instrument.max_market_size)),
+        is_reduce_only=not is_entry,
+        tag=ids.TAG_ENTRY if is_entry else ids.TAG_EXIT,
+        created_ms=context.now_ms,
+        expires_ms=context.now_ms + pace.order_valid_ms,
+        attached=_attached(context, address.leg, effect.seq) if is_entry else None,
+    )
+    context.book.keep_ticket(ticket)
+    context.book.totals.orders += 1
+    fact = IntentFact(
+        client_id=ticket.client_id,
+        leg=ticket.leg,
+        role=effect.role.value,
+        side=ticket.deal.value,
+        contracts=ticket.contracts,
+        price=None,
+        deadline_ms=ticket.expires_ms,
+        at_ms=context.now_ms,
+    )
+    done, failed = order.IntentRecorded(effect.seq), order.IntentFailed(effect.seq)
+    context.ask(Record((fact,), address, done, failed))
+
+
+def _attached(context: Context, key: LegKey, seq: int) -> AttachedStop | None:
+    """The belt: it is there if we die between the fill and our own stop."""
+    mark = context.book.marks.get(key.instrument)
+    if mark is None:
+        return None
+    instrument = context.book.instruments[key.instrument]
+    protecting = context.parameters.of(key.instrument).protecting
+    level = initial_level(key.side, mark, protecting, instrument)
+    return AttachedStop(str(ids.ClientId(context.generation, ids.Made.ATTACHED, seq)), level)
+
+
+def send(context: Context, address: Address, effect: order.SendOrder) -> None:
+    ticket = ticket_of(context, effect.role, effect.seq)
+    context.ask(PlaceOrder(ticket))
+    pace = context.parameters.pace
+    context.ask(
+        StartTimer(f"overdue {address.id}", pace.order_overdue_s, address, order.OrderDoubted(effect.seq))
+    )
+
+
+def cancel(context: Context, address: Address, effect: order.CancelOrder) -> None:
+    context.ask(CancelOrder(ticket_of(context, effect.role, effect.seq)))
+
+
+def query(context: Context, address: Address, effect: order.QueryOrder) -> None:
+    context.ask(QueryOrder(ticket_of(context, effect.role, effect.seq)))
+
+
+def query_later(context: Context, address: Address, effect: order.StartQueryTimer) -> None:
+    pace = context.parameters.pace
+    context.ask(StartTimer(f"query {address.id}", pace.query_retry_s, address, order.QueryDue(effect.seq)))
+
+
+def late_fill(context: Context, address: Address, effect: order.ReportLateFill) -> None:
+    context.announce("warning", "LATE_FILL", leg=address.leg, role=effect.role.value)
+
+
+def ticket_of(context: Context, role: order.Role, seq: int) -> OrderTicket:
+    made_for = ids.Made.ENTRY if role is order.Role.ENTRY else ids.Made.CLOSE
+    return context.book.tickets[str(ids.ClientId(context.generation, made_for, seq))]

@@ -1,0 +1,265 @@
+"""Fills, position reports and readings, put into the book and told to the position machines."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.machine import ids, position, reconciliation, world
+from anchorwatch.machine.bot import RECONCILIATION, Address, Part
+from anchorwatch.machine.desk import stops
+from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
+from anchorwatch.machine.ledger import Account
+from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
+from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, Record, StartTimer
+from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
+from anchorwatch.machine.world import OrderReport, PositionReport
+
+PUSH_SETTLES_MS = 1_000
+"""Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
+
+
+def take_fills(context: Context, report: OrderReport) -> bool:
+    """Book what ``report`` adds to its order; says whether it added anything."""
+    booked = context.book.filled_of(report.venue_id)
+    added = report.filled - booked.contracts
+    if added <= 0:
+        return False
+    worth = report.filled * (report.average_price or Decimal(0))
+    if report.fill is not None and report.fill.contracts == added:
+        price, at_ms = report.fill.price, report.fill.at_ms
+    else:
+        price, at_ms = (worth - booked.worth) / added, report.updated_ms
+    fee = report.fee - booked.fee
+    booked.contracts, booked.worth, booked.fee = report.filled, worth, report.fee
+    if report.instrument in context.book.instruments:
+        context.report_ms = at_ms
+        context.book.totals.fills += 1
+        _book_fill(context, report, added, price, fee, at_ms)
+    return True
+
+
+def _book_fill(
+    context: Context, report: OrderReport, contracts: Decimal, price: Decimal, fee: Decimal, at_ms: int
+) -> None:
+    key = _leg_of(context, report)
+    if key is None:
+        _doubt(context, f"a fill on {report.instrument} that fits no leg")
+        return
+    leg = context.book.leg(key)
+    if at_ms <= leg.restated_ms:
+        return  # the venue's figures that were taken over count it already
+    leg.version_ms = max(leg.version_ms, at_ms)
+    if report.deal is opening_deal(key.side):
+        was_flat = not leg.contracts
+        leg.account = leg.account.opened(contracts, price, fee)
+        context.book.totals.fees += fee
+        if was_flat:
+            leg.uncovered_ms = 0
+            context.book.uncover(leg, at_ms)
+            _open(context, key, at_ms, is_ours=_is_ours(context, report))
+        else:
+            context.tell(of_leg(Part.POSITION, key), position.PositionGrown())
+        return
+    closing = min(contracts, leg.contracts)
+    if closing < contracts:
+        _doubt(context, f"{contracts} closed of {leg.contracts} on {key}")
+    if closing:
+        before = leg.account.realised
+        leg.account = leg.account.closed(closing, price, fee)
+        context.book.totals.fees += fee
+        context.book.totals.realised_pnl += leg.account.realised - before
+        if not leg.contracts:
+            context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(_cause(leg.close_reason, report)))
+
+
+def _leg_of(context: Context, report: OrderReport) -> LegKey | None:
+    """The leg that this order belongs to. In net mode the direction and what is open decide."""
+    margin = context.parameters.margin
+    ticket = context.book.tickets.get(report.client_id)
+    if ticket is not None:
+        return ticket.leg
+    if report.side is not None:
+        return LegKey(report.instrument, report.side, margin)
+    for side in Side:
+        key = LegKey(report.instrument, side, margin)
+        if key in context.book.legs and context.book.leg(key).contracts:
+            return key
+    if report.stop_client_id:
+        return None  # the child of a stop closes; without a position it fits nothing
+    side = next(side for side in Side if opening_deal(side) is report.deal)
+    return LegKey(report.instrument, side, margin)
+
+
+def _is_ours(context: Context, report: OrderReport) -> bool:
+    return context.parameters.is_exclusive or ids.parse(report.client_id) is not None
+
+
+def _cause(close_reason: str, report: OrderReport) -> str:
+    if report.category not in ("", "normal"):
+        return report.category
+    if report.stop_client_id:
+        return "stop"
+    if ids.parse(report.client_id) is not None:
+        return close_reason or "close"
+    return "closed by hand"
+
+
+def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found: bool = False) -> None:
+    leg = context.book.leg(key)
+    leg.entered_ms, leg.close_reason = at_ms, ""
+    leg.peak = Price(leg.account.average_price)
+    if not is_ours:
+        context.tell(of_leg(Part.POSITION, key), position.ForeignSeen())
+        return
+    context.book.totals.positions_opened += 1
+    stops.set_first_level(context, leg, is_found=is_found)
+    context.ask(
+        Record(
+            (
+                LegOpenedFact(
+                    leg=key,
+                    entered_at_ms=at_ms,
+                    entry_px=leg.account.average_price,
+                    contracts=leg.contracts,
+                    regime="",
+                    stop_px=leg.wanted,
+                    strategy="",
+                ),
+            )
+        )
+    )
+    context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+
+
+def _doubt(context: Context, reason: str) -> None:
+    context.tell(RECONCILIATION, reconciliation.BookDoubted(reason))
+
+
+# Position reports.
+
+
+def take_push(context: Context, report: PositionReport) -> None:
+    """A push is only noted: fills move the book, and a difference that lasts is read."""
+    if report.leg.instrument in context.book.instruments:
+        leg = context.book.leg(report.leg)
+        leg.pushed, leg.pushed_at_ms = report, context.now_ms
+
+
+def look_for_differences(context: Context) -> None:
+    """Pushes that still differ from the book after a while: something was missed."""
+    for key, leg in list(context.book.legs.items()):
+        pushed = leg.pushed
+        if pushed is None or context.now_ms - leg.pushed_at_ms < PUSH_SETTLES_MS:
+            continue
+        leg.pushed = None
+        if pushed.contracts != leg.contracts and pushed.updated_ms > leg.version_ms:
+            _doubt(context, f"{key}: {pushed.contracts} pushed, {leg.contracts} booked")
+
+
+def compare(context: Context, reading: world.AccountReading) -> None:
+    """The book against a complete reading: drifts are told by name, and mended (R3)."""
+    book = context.book
+    configured = [report for report in reading.positions if report.leg.instrument in book.instruments]
+    reading = msgspec.structs.replace(reading, positions=tuple(configured))
+    held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
+    stops.take_reading(context, reading)
+    for drift in drifts(held, reading):
+        book.totals.drifts += 1
+        _mend(context, drift)
+    stops.check_cover(context, reading)
+
+
+def _mend(context: Context, drift: Drift) -> None:
+    theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
+    context.announce("warning", drift.kind.value, leg=drift.leg, ours=drift.ours, theirs=theirs)
+    address = of_leg(Part.POSITION, drift.leg)
+    if drift.theirs is None:
+        context.tell(address, position.AbsenceSeen())
+        return
+    leg = context.book.leg(drift.leg)
+    entry = drift.theirs.entry_price or leg.account.average_price
+    leg.account = leg.account.restated(drift.theirs.contracts, entry)
+    leg.version_ms = leg.restated_ms = max(leg.version_ms, drift.theirs.updated_ms)
+    if drift.kind is DriftKind.ADD:
+        context.report_ms = context.now_ms
+        context.book.uncover(leg, context.now_ms)
+        stops.adopt_resting(context, leg)
+        is_ours = context.parameters.is_exclusive
+        _open(context, drift.leg, drift.theirs.created_ms, is_ours=is_ours, is_found=True)
+        if is_ours:
+            context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
+    elif theirs > drift.ours:
+        context.tell(address, position.PositionGrown())
+
+
+def take_leg(context: Context, event: world.LegRead) -> None:
+    """The reading after a closing order: is it still there?"""
+    address = of_leg(Part.POSITION, event.leg)
+    shown = [report for report in event.positions or () if report.leg == event.leg and report.contracts]
+    if event.positions is None or shown:
+        if shown:
+            leg = context.book.leg(event.leg)
+            entry = shown[0].entry_price or leg.account.average_price
+            if shown[0].updated_ms >= leg.version_ms:
+                leg.account = leg.account.restated(shown[0].contracts, entry)
+        context.tell(address, position.ReadEnded())
+    else:
+        context.tell(address, position.AbsenceSeen())
+
+
+def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
+    """A leg is flat, and the venue says why: book what it brought."""
+    leg = context.book.leg(event.leg)
+    if leg.contracts:
+        context.book.totals.realised_pnl += event.realised_pnl
+        leg.account = leg.account.restated(Decimal(0), Decimal(0))
+        leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
+    context.tell(of_leg(Part.POSITION, event.leg), position.EndConfirmed(event.cause))
+
+
+# Effects of the position machine.
+
+
+def read_position(context: Context, address: Address, effect: position.ReadPosition) -> None:
+    assert address.leg is not None
+    context.ask(ReadLeg(address.leg, context.parameters.pace.close_verify_s))
+
+
+def explain(context: Context, address: Address, effect: position.ConfirmAbsence) -> None:
+    assert address.leg is not None
+    context.ask(ExplainAbsence(address.leg, context.book.leg(address.leg).entered_ms))
+
+
+def ask_again_later(context: Context, address: Address, effect: position.StartConfirmationTimer) -> None:
+    pace = context.parameters.pace
+    context.ask(
+        StartTimer(f"confirm {address.leg}", pace.confirmation_retry_s, address, position.ConfirmationDue())
+    )
+
+
+def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None:
+    assert address.leg is not None
+    leg, totals = context.book.leg(address.leg), context.book.totals
+    at_ms = context.report_ms or context.now_ms
+    context.book.cover(leg, at_ms)
+    totals.positions_closed += 1
+    context.book.last_close_ms[address.leg.instrument] = context.now_ms
+    context.announce(
+        "info",
+        "EXIT",
+        leg=address.leg,
+        cause=effect.cause,
+        pnl=leg.account.realised,
+        fees=leg.account.fees,
+        uncovered_ms=leg.uncovered_ms,
+    )
+    context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
+    leg.account = Account(address.leg.side, leg.account.contract_size)
+    leg.peak = leg.wanted = leg.moving_to = None
+
+
+def watch_leg(context: Context, address: Address, effect: position.WatchLeg) -> None:
+    context.announce("alarm", "WATCHED", leg=address.leg, why="a position that is not ours")

@@ -1,0 +1,80 @@
+"""What a stage or a step of the stop asks for, where the desk itself can answer; deadlines and retries."""
+
+from __future__ import annotations
+
+from anchorwatch.machine import connection, lifecycle, permission, reconciliation
+from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address
+from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.facts import PermissionFact
+from anchorwatch.machine.requests import AuditStops, CancelTimer, Record, StartTimer
+
+DEADLINE = "lifecycle deadline"
+RETRY = "lifecycle retry"
+CHECK = "reconciliation check"
+
+
+def run(context: Context, address: Address, effect: lifecycle.RunStage) -> None:
+    """Start the deadline on the first try, and do or ask for what the stage is about."""
+    if effect.epoch == effect.entered:
+        deadline = lifecycle.DeadlinePassed(effect.entered)
+        context.ask(StartTimer(DEADLINE, effect.within_s, LIFECYCLE, deadline))
+    stage = effect.stage
+    if stage in (lifecycle.S.MODULES, lifecycle.S.RESET):
+        # The modules are this desk: made with it, and nothing of an earlier life is in it.
+        context.pass_on(address, effect)
+        context.tell(LIFECYCLE, lifecycle.StageDone(effect.epoch))
+    elif stage in (lifecycle.S.SAFETY, lifecycle.S.POSITIONS):
+        context.pass_on(address, effect)
+        context.ask(AuditStops(effect.epoch))
+    else:
+        context.pass_on(address, effect)
+
+
+def retry(context: Context, address: Address, effect: lifecycle.RetryStage) -> None:
+    context.ask(StartTimer(RETRY, effect.seconds, LIFECYCLE, lifecycle.RetryDue(effect.epoch)))
+
+
+def end(context: Context, address: Address, effect: lifecycle.EndStage) -> None:
+    context.ask(CancelTimer(DEADLINE))
+    context.pass_on(address, effect)
+    if effect.stage is lifecycle.S.SYNC:
+        pace = context.parameters.pace
+        context.ask(StartTimer(CHECK, pace.reconcile_every_s, RECONCILIATION, reconciliation.CheckDue()))
+
+
+def warn(context: Context, address: Address, effect: lifecycle.WarnOfDelay) -> None:
+    context.announce("alarm", "STAGE_LATE", stage=effect.stage.value)
+
+
+def run_stop_step(context: Context, address: Address, effect: lifecycle.RunStopStep) -> None:
+    context.ask(CancelTimer(DEADLINE))
+    deadline = lifecycle.DeadlinePassed(effect.epoch)
+    context.ask(StartTimer(DEADLINE, effect.within_s, LIFECYCLE, deadline))
+    context.pass_on(address, effect)
+
+
+def record_stop_step(context: Context, address: Address, effect: lifecycle.RecordStopStep) -> None:
+    context.ask(CancelTimer(DEADLINE))
+    context.pass_on(address, effect)
+
+
+def save_permission(context: Context, address: Address, effect: permission.SavePermission) -> None:
+    fact = PermissionFact(effect.state.value, effect.paused_below, effect.reason)
+    context.ask(Record((fact,)))
+    level = "info" if effect.state is permission.S.OPEN else "warning"
+    context.announce(level, "PERMISSION", state=effect.state.value, reason=effect.reason)
+
+
+def read_later(context: Context, address: Address, effect: reconciliation.StartReadingTimer) -> None:
+    pace = context.parameters.pace
+    event = reconciliation.ReadingDue(effect.seq)
+    context.ask(StartTimer("reading retry", pace.reading_retry_s, RECONCILIATION, event))
+
+
+def wait(context: Context, address: Address, effect: connection.StartWait) -> None:
+    event = connection.WaitElapsed(effect.epoch)
+    context.ask(StartTimer(f"wait {effect.name.value}", effect.seconds, address, event))
+
+
+def alarm(context: Context, address: Address, effect: connection.RaiseAlarm) -> None:
+    context.announce("alarm", "CONNECTION", link=effect.name.value, reason=effect.reason)

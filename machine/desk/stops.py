@@ -1,0 +1,329 @@
+"""The levels of the stops, and what the venue says of them, told to the protection machines."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from anchorwatch.machine import ids, position, protection, world
+from anchorwatch.machine import trailing_stop as levels
+from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.facts import LegPeakFact, LegStopFact
+from anchorwatch.machine.requests import (
+    CancelStops,
+    CancelTimer,
+    MoveStop,
+    PlaceStop,
+    ReadStops,
+    Record,
+    StartTimer,
+)
+from anchorwatch.machine.units import LegKey, Price, Side, closing_deal
+from anchorwatch.machine.world import StopReport, StopState
+
+
+def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
+    """The level of a leg that has just opened, or was found open.
+
+    What rests already stays. A fresh entry gets the strategy's stop, just behind mark when
+    mark has passed it. A found position that mark has already carried beyond that stop gets the
+    catastrophe level instead: it is protected at once, and not sold for having been found.
+    """
+    instrument = context.book.instruments[leg.leg.instrument]
+    protecting = context.parameters.of(leg.leg.instrument).protecting
+    side, entry = leg.leg.side, leg.account.average_price
+    if leg.resting is not None:
+        leg.wanted = leg.resting
+        return
+    level = levels.initial_level(side, entry, protecting, instrument)
+    mark = context.book.marks.get(leg.leg.instrument)
+    if mark is not None:
+        behind_mark = levels.clamped(side, level, mark, instrument)
+        if is_found and behind_mark != level:
+            level = levels.catastrophe_level(side, mark, None, protecting, instrument)
+        else:
+            level = behind_mark
+    leg.wanted = level
+
+
+# Reports.
+
+
+def take_push(context: Context, report: StopReport) -> None:
+    if report.instrument not in context.book.instruments:
+        return
+    leg = context.book.leg(leg_of(context, report))
+    address = of_leg(Part.PROTECTION, leg.leg)
+    seq = context.bot.slot(leg.leg).protection.data.seq
+    context.report_ms = report.updated_ms
+    is_current = report.client_id == leg.stop_client_id
+    if report.state is StopState.LIVE:
+        leg.stops[report.venue_id] = report
+        if is_current:
+            leg.resting = Price(report.trigger) if report.trigger is not None else None
+            context.tell(address, protection.StopSeenLive(seq))
+        elif _is_ours(report) and _covers(context, leg.leg):
+            context.ask(CancelStops(report.instrument, (report.venue_id,)))
+        return
+    was_ours = leg.stops.pop(report.venue_id, None) is not None and _is_ours(report)
+    if not leg.contracts:
+        return
+    if report.state is StopState.TRIGGERED and (is_current or was_ours):
+        context.tell(address, protection.StopTriggered(seq))
+    elif is_current and report.state is not StopState.TRIGGERED:
+        context.book.uncover(leg, report.updated_ms)
+        context.tell(address, protection.StopGone(seq, report.state.value))
+
+
+def take_read(context: Context, event: world.StopsRead) -> None:
+    """Every live stop of one leg, asked for by its protection."""
+    leg = context.book.leg(event.leg)
+    leg.stops = {report.venue_id: report for report in event.stops if leg_of(context, report) == event.leg}
+    address = of_leg(Part.PROTECTION, event.leg)
+    if _current(leg) is not None:
+        context.tell(address, protection.StopSeenLive(event.seq))
+    elif not adopt_resting(context, leg):
+        context.tell(address, protection.StopGone(event.seq, "not among the live stops"))
+
+
+def take_reading(context: Context, reading: world.AccountReading) -> None:
+    """The stops of a complete reading replace what was known of older ones."""
+    for leg in context.book.legs.values():
+        leg.stops = {
+            venue_id: report
+            for venue_id, report in leg.stops.items()
+            if report.updated_ms >= reading.started_ms
+        }
+    for report in reading.stops:
+        if report.instrument in context.book.instruments:
+            context.book.leg(leg_of(context, report)).stops[report.venue_id] = report
+
+
+def check_cover(context: Context, reading: world.AccountReading) -> None:
+    """The stop audit: every leg of ours has its stop live, and no stop of ours is left without its leg."""
+    for key, slot in context.bot.legs:
+        leg = context.book.leg(key)
+        state = slot.protection.state
+        if slot.position.state not in (position.S.OPEN, position.S.CLOSING):
+            _sweep_orphans(context, leg)
+        elif _current(leg) is not None:
+            context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
+        elif state in protection.COVERS and leg.moved_ms < reading.started_ms:
+            context.book.uncover(leg, context.now_ms)
+            context.announce("warning", "DRIFT_STOP_MISSING", leg=key)
+            context.tell(
+                of_leg(Part.PROTECTION, key),
+                protection.StopGone(slot.protection.data.seq, "not in the reading"),
+            )
+
+
+def adopt_resting(context: Context, leg: LegBook) -> bool:
+    """Take over a live stop of ours that covers the leg; says whether there was one."""
+    for report in leg.stops.values():
+        if report.trigger is None or not (_is_ours(report) or context.parameters.is_exclusive):
+            continue
+        if report.contracts is not None and report.contracts < leg.contracts:
+            continue
+        if report.deal is not closing_deal(leg.leg.side):
+            continue
+        leg.stop_client_id = report.client_id
+        leg.resting = leg.wanted = Price(report.trigger)
+        seq = context.bot.slot(leg.leg).protection.data.seq + 1
+        context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(seq))
+        return True
+    return False
+
+
+def leg_of(context: Context, report: StopReport) -> LegKey:
+    """The leg that a stop closes."""
+    side = report.side or next(side for side in Side if closing_deal(side) is report.deal)
+    return LegKey(report.instrument, side, context.parameters.margin)
+
+
+def _current(leg: LegBook) -> StopReport | None:
+    for report in leg.stops.values():
+        if report.client_id == leg.stop_client_id:
+            leg.resting = Price(report.trigger) if report.trigger is not None else None
+            return report
+    return None
+
+
+def _is_ours(report: StopReport) -> bool:
+    return ids.parse(report.client_id) is not None
+
+
+def _covers(context: Context, key: LegKey) -> bool:
+    return context.bot.slot(key).protection.state in protection.COVERS
+
+
+def _sweep_orphans(context: Context, leg: LegBook) -> None:
+    orphans = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
+    if orphans and not leg.contracts:
+        context.announce("warning", "DRIFT_STOP_ORPHAN", leg=leg.leg, stops=len(orphans))
+        context.ask(CancelStops(leg.leg.instrument, orphans))
+
+
+# The market moves.
+
+
+def take_mark(context: Context, instrument: str, mark: Decimal) -> None:
+    """Trail, and take profit: the peak follows mark, and a better level is wanted when it is worth a request."""
+    for key, slot in context.bot.legs:
+        if key.instrument != instrument or slot.position.state is not position.S.OPEN:
+            continue
+        leg = context.book.leg(key)
+        if not leg.contracts or leg.peak is None or leg.wanted is None:
+            continue
+        _trail(context, leg, mark)
+        protecting = context.parameters.of(instrument).protecting
+        gain = levels.profit_fraction(key.side, leg.account.average_price, mark)
+        if protecting.take_profit_fraction and gain >= protecting.take_profit_fraction:
+            want_close(context, leg, "take profit")
+
+
+def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
+    key = leg.leg
+    instrument = context.book.instruments[key.instrument]
+    protecting = context.parameters.of(key.instrument).protecting
+    assert leg.peak is not None
+    assert leg.wanted is not None
+    leg.peak = levels.further_peak(key.side, leg.peak, mark)
+    level = levels.trailing_level(key.side, leg.account.average_price, leg.peak, protecting, instrument)
+    if level is not None:
+        leg.wanted = levels.tighter(key.side, leg.wanted, levels.clamped(key.side, level, mark, instrument))
+    may_move = (
+        leg.resting is not None
+        and context.bot.slot(key).protection.state is protection.S.COVERED
+        and context.now_ms - leg.moved_ms >= context.parameters.pace.move_interval_s * 1000
+    )
+    if (
+        may_move
+        and leg.resting is not None
+        and levels.is_real_improvement(key.side, leg.wanted, leg.resting, mark, protecting, instrument)
+    ):
+        leg.moved_ms = context.now_ms
+        context.tell(of_leg(Part.PROTECTION, key), protection.MoveWanted())
+
+
+def close_the_old(context: Context) -> None:
+    """Positions past their longest holding time are closed."""
+    for leg in context.book.open_legs():
+        longest_s = context.parameters.of(leg.leg.instrument).protecting.max_holding_s
+        if longest_s and context.now_ms - leg.entered_ms >= longest_s * 1000:
+            want_close(context, leg, "held too long")
+
+
+def want_close(context: Context, leg: LegBook, reason: str) -> None:
+    """A request to the one closer."""
+    if not leg.close_reason:
+        leg.close_reason = reason
+    context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))
+
+
+# Effects of the protection machine.
+
+
+def place(context: Context, address: Address, effect: protection.PlaceStop) -> None:
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    if leg.wanted is None:
+        set_first_level(context, leg, is_found=True)
+    assert leg.wanted is not None
+    serial = context.next_stop_serial()
+    leg.stop_client_id = str(ids.ClientId(context.generation, ids.Made.STOP, serial))
+    leg.moved_ms = context.now_ms
+    context.ask(
+        Record(
+            (
+                LegStopFact(
+                    leg=address.leg,
+                    algo_client_id=leg.stop_client_id,
+                    trigger_px=leg.wanted,
+                    contracts=None,
+                    level=0,
+                ),
+            )
+        )
+    )
+    context.ask(
+        PlaceStop(address.leg, effect.seq, leg.stop_client_id, closing_deal(address.leg.side), leg.wanted)
+    )
+
+
+def read(context: Context, address: Address, effect: protection.ReadStop) -> None:
+    assert address.leg is not None
+    context.ask(ReadStops(address.leg, effect.seq))
+
+
+def move(context: Context, address: Address, effect: protection.MoveStop) -> None:
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    current = _current(leg)
+    assert leg.wanted is not None
+    leg.moving_to = leg.wanted
+    context.ask(Record((LegPeakFact(address.leg, leg.peak or leg.wanted),)))
+    venue_id = current.venue_id if current is not None else ""
+    context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, leg.wanted))
+
+
+def took_move(context: Context, key: LegKey) -> None:
+    """The venue accepted the move: the new level rests."""
+    leg = context.book.leg(key)
+    if leg.moving_to is not None:
+        leg.resting, leg.moving_to = leg.moving_to, None
+
+
+def retry_later(context: Context, address: Address, effect: protection.StartRetry) -> None:
+    pace = context.parameters.pace
+    context.ask(
+        StartTimer(f"stop {address.leg}", pace.stop_retry_s, address, protection.RetryDue(effect.seq))
+    )
+
+
+def start_naked_clock(context: Context, address: Address, effect: protection.StartNakedClock) -> None:
+    """The deadline runs from the first uncovered contract; a retry does not start it anew."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    now_ms = context.report_ms or context.now_ms
+    context.book.uncover(leg, now_ms)
+    assert leg.uncovered_since_ms is not None
+    deadline_s = context.parameters.pace.naked_deadline_s
+    gone_s = max(0.0, (context.now_ms - leg.uncovered_since_ms) / 1000)
+    key, event = f"naked {address.leg}", protection.NakedTooLong()
+    context.ask(StartTimer(key, max(0.1, deadline_s - gone_s), address, event))
+
+
+def stop_naked_clock(context: Context, address: Address, effect: protection.StopNakedClock) -> None:
+    assert address.leg is not None
+    context.book.cover(context.book.leg(address.leg), context.report_ms or context.now_ms)
+    context.ask(CancelTimer(f"naked {address.leg}"))
+
+
+def start_fill_clock(context: Context, address: Address, effect: protection.StartFillClock) -> None:
+    pace = context.parameters.pace
+    context.ask(
+        StartTimer(f"fill {address.leg}", pace.fill_overdue_s, address, protection.FillOverdue(effect.seq))
+    )
+
+
+def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    others = tuple(
+        venue_id
+        for venue_id, report in leg.stops.items()
+        if _is_ours(report) and report.client_id != leg.stop_client_id
+    )
+    if others:
+        context.ask(CancelStops(address.leg.instrument, others))
+
+
+def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -> None:
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    ours = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
+    leg.resting, leg.stop_client_id = None, ""
+    context.ask(CancelTimer(f"naked {address.leg}"))
+    if ours:
+        context.ask(CancelStops(address.leg.instrument, ours))

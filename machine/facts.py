@@ -1,0 +1,133 @@
+"""Facts that must survive the process: what the journal holds, and the next life is told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.machine.units import LegKey
+
+
+class Fact(msgspec.Struct, frozen=True, tag=True):
+    """One thing to remember. Times are UTC milliseconds, sizes contracts, prices per coin."""
+
+
+class IntentFact(Fact, frozen=True):
+    """An order that is about to be sent, or was: recorded before the first byte."""
+
+    client_id: str
+    leg: LegKey
+    role: str
+    side: str
+    contracts: Decimal
+    price: Decimal | None
+    deadline_ms: int
+    at_ms: int
+
+
+class OrderEndedFact(Fact, frozen=True):
+    client_id: str
+    state: str
+    filled: Decimal
+    avg_px: Decimal | None
+    at_ms: int
+
+
+class LegOpenedFact(Fact, frozen=True):
+    leg: LegKey
+    entered_at_ms: int
+    entry_px: Decimal
+    contracts: Decimal
+    regime: str
+    stop_px: Decimal | None
+    strategy: str
+
+
+class LegStopFact(Fact, frozen=True):
+    leg: LegKey
+    algo_client_id: str
+    trigger_px: Decimal
+    contracts: Decimal | None
+    level: int
+
+
+class LegPeakFact(Fact, frozen=True):
+    leg: LegKey
+    peak_px: Decimal
+
+
+class LegClosedFact(Fact, frozen=True):
+    leg: LegKey
+    at_ms: int
+    cause: str
+    realised_pnl: Decimal
+
+
+class PermissionFact(Fact, frozen=True):
+    state: str
+    paused_below: bool
+    reason: str
+
+
+class GenerationFact(Fact, frozen=True):
+    """One life of the bot; ``clean_stop_at_ms`` is None until it stopped in order."""
+
+    token: str
+    started_at_ms: int
+    clean_stop_at_ms: int | None = None
+
+
+class SequenceFact(Fact, frozen=True):
+    """No sequence below this one may be given again."""
+
+    next_sequence: int
+
+
+AnyFact = (
+    IntentFact
+    | OrderEndedFact
+    | LegOpenedFact
+    | LegStopFact
+    | LegPeakFact
+    | LegClosedFact
+    | PermissionFact
+    | GenerationFact
+    | SequenceFact
+)
+"""Every fact that the journal can hold."""
+
+
+class LegFacts(msgspec.Struct, frozen=True):
+    """What is remembered of one position that was open when the last life ended."""
+
+    leg: LegKey
+    opened: LegOpenedFact | None = None
+    stop: LegStopFact | None = None
+    peak: LegPeakFact | None = None
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Everything that the journal gives back, each tuple oldest first.
+
+    ``intents`` are the orders whose end was never learnt. ``ended``, ``closed`` and ``generations`` reach back
+    as far as the journal keeps them.
+    """
+
+    legs: tuple[LegFacts, ...] = ()
+    intents: tuple[IntentFact, ...] = ()
+    ended: tuple[OrderEndedFact, ...] = ()
+    closed: tuple[LegClosedFact, ...] = ()
+    permission: PermissionFact | None = None
+    generations: tuple[GenerationFact, ...] = ()
+    next_sequence: int = 1
+
+    @property
+    def is_new(self) -> bool:
+        """No life was ever recorded: a first start, or a lost disk."""
+        return not self.generations
+
+    @property
+    def stopped_cleanly(self) -> bool:
+        """Whether the last life stopped in order; a first start counts as one that did."""
+        return self.is_new or self.generations[-1].clean_stop_at_ms is not None

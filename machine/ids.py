@@ -1,0 +1,60 @@
+"""Client ids: who made an order, and which one it is, in at most 32 alphanumerics.
+
+``aw`` + generation (8) + role (1) + sequence (base 36, 7) — the generation is random
+and made once per journal, so a lost disk cannot repeat an id, and an order with our
+prefix and another generation is recognised as an earlier life's or a twin's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+PREFIX = "aw"
+GENERATION_LENGTH = 8
+SEQUENCE_LENGTH = 7  # 36**7 orders: more than a lifetime at the venue's rate limit
+TAG_ENTRY = "awentry"  # the scope of the dead man's switch: entries, never stops
+TAG_EXIT = "awexit"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LENGTH = len(PREFIX) + GENERATION_LENGTH + 1 + SEQUENCE_LENGTH
+
+
+class Made(Enum):
+    """What the id was made for."""
+
+    ENTRY = "e"
+    CLOSE = "c"
+    STOP = "s"
+    ATTACHED = "a"  # the stop that travels with an entry
+
+    __hash__ = object.__hash__
+
+
+class ClientId(msgspec.Struct, frozen=True):
+    generation: str
+    made_for: Made
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.generation}{self.made_for.value}{_base36(self.seq)}"
+
+
+def parse(text: str) -> ClientId | None:
+    """The parts of an id of ours; None for anything else."""
+    if len(text) != _LENGTH or not text.startswith(PREFIX):
+        return None
+    generation = text[len(PREFIX) : len(PREFIX) + GENERATION_LENGTH]
+    role, sequence = text[len(PREFIX) + GENERATION_LENGTH], text[-SEQUENCE_LENGTH:]
+    if role not in [made.value for made in Made] or any(digit not in _DIGITS for digit in sequence):
+        return None
+    return ClientId(generation, Made(role), int(sequence, 36))
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    assert len(digits) <= SEQUENCE_LENGTH, "out of sequences"
+    return digits.rjust(SEQUENCE_LENGTH, "0")

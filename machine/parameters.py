@@ -1,0 +1,71 @@
+"""What the decisions are tuned by: the numbers of the settings, without files or sections."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.machine.units import Fraction, MarginMode, PositionMode, Side, Usd
+
+
+class Protecting(msgspec.Struct, frozen=True):
+    """Where the stop of a position stands. Distances are shares of the price."""
+
+    stop_fraction: Fraction = Fraction(Decimal("0.006"))
+    trail_fraction: Fraction = Fraction(Decimal("0.003"))
+    trail_activation_fraction: Fraction = Fraction(Decimal("0.004"))
+    take_profit_fraction: Fraction = Fraction(Decimal("0.01"))  # 0: never for profit
+    catastrophe_fraction: Fraction = Fraction(Decimal("0.05"))
+    min_move_ticks: int = 2
+    min_move_fraction: Fraction = Fraction(Decimal("0.05"))
+    max_holding_s: int = 2700  # 0: never for its age
+
+
+class Trading(msgspec.Struct, frozen=True):
+    """How one instrument is traded."""
+
+    fast: int = 8
+    slow: int = 21
+    min_gap_fraction: float = 0.0
+    sides: tuple[Side, ...] = (Side.LONG, Side.SHORT)
+    cooldown_s: int = 60
+    notional_usd: Usd = Usd(Decimal(150))
+    protecting: Protecting = Protecting()
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Waits in seconds. None of them decides that something happened; each only asks again, or alarms."""
+
+    reconcile_every_s: float = 60.0  # the original's intention was every one to five minutes
+    reading_retry_s: float = 3.0
+    query_retry_s: float = 1.0  # an order in doubt is asked for at this pace
+    order_overdue_s: float = 3.0  # a market order ends at once; later its push was lost
+    stop_retry_s: float = 1.0
+    naked_deadline_s: float = 5.0  # the goal for any single fault
+    fill_overdue_s: float = 3.0  # a triggered stop is a market order
+    confirmation_retry_s: float = 2.0
+    close_verify_s: float = 0.5  # the venue's histories lag its answers
+    move_interval_s: float = 1.0  # at most one stop move a second
+    order_valid_ms: int = 3000  # the venue refuses an order that arrives later than this
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """Everything that the desk is tuned by."""
+
+    instruments: tuple[tuple[str, Trading], ...]
+    mode: PositionMode = PositionMode.HEDGE
+    margin: MarginMode = MarginMode.CROSS
+    is_exclusive: bool = True
+    max_positions: int = 5
+    pace: Pace = Pace()
+
+    def of(self, instrument: str) -> Trading:
+        for name, trading in self.instruments:
+            if name == instrument:
+                return trading
+        return Trading()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.instruments)

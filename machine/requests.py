@@ -1,0 +1,128 @@
+"""What the desk asks the shell to do, with every number in it.
+
+Requests to one machine's own effects (dial, subscribe, run a stage) travel as
+`Addressed` effects of that machine; what needs prices and sizes travels as these.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.machine.bot import Address
+from anchorwatch.machine.facts import Fact
+from anchorwatch.machine.kernel import Effect, Event
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.units import Deal, LegKey
+
+
+class AttachedStop(msgspec.Struct, frozen=True):
+    """The belt: a stop that the venue makes when the entry fills."""
+
+    client_id: str
+    trigger: Decimal
+
+
+class OrderTicket(msgspec.Struct, frozen=True):
+    """One market order, ready to be sent. Sizes in contracts."""
+
+    leg: LegKey
+    role: Role
+    seq: int
+    client_id: str
+    deal: Deal
+    contracts: Decimal
+    is_reduce_only: bool
+    tag: str
+    created_ms: int
+    expires_ms: int
+    attached: AttachedStop | None = None
+
+
+class PlaceOrder(Effect, frozen=True):
+    ticket: OrderTicket
+
+
+class CancelOrder(Effect, frozen=True):
+    ticket: OrderTicket
+
+
+class QueryOrder(Effect, frozen=True):
+    ticket: OrderTicket
+
+
+class PlaceStop(Effect, frozen=True):
+    """A stop of the whole position, triggered by mark."""
+
+    leg: LegKey
+    seq: int
+    client_id: str
+    deal: Deal
+    trigger: Decimal
+
+
+class MoveStop(Effect, frozen=True):
+    leg: LegKey
+    seq: int
+    client_id: str
+    venue_id: str
+    trigger: Decimal
+
+
+class CancelStops(Effect, frozen=True):
+    """Stops that no longer protect anything, by the venue's ids."""
+
+    instrument: str
+    venue_ids: tuple[str, ...]
+
+
+class ReadStops(Effect, frozen=True):
+    leg: LegKey
+    seq: int
+
+
+class ReadLeg(Effect, frozen=True):
+    leg: LegKey
+    after_s: float
+
+
+class ExplainAbsence(Effect, frozen=True):
+    leg: LegKey
+    since_ms: int
+
+
+class AuditStops(Effect, frozen=True):
+    """Read the account for a stage."""
+
+    epoch: int
+
+
+class Record(Effect, frozen=True):
+    """Make these facts durable, and then tell ``address`` ``done`` — or ``failed`` if the journal cannot."""
+
+    facts: tuple[Fact, ...]
+    address: Address | None = None
+    done: Event | None = None
+    failed: Event | None = None
+
+
+class StartTimer(Effect, frozen=True):
+    """Tell ``address`` ``event`` after ``seconds``. A timer of the same key is replaced."""
+
+    key: str
+    seconds: float
+    address: Address
+    event: Event
+
+
+class CancelTimer(Effect, frozen=True):
+    key: str
+
+
+class Announce(Effect, frozen=True):
+    """A line for people: a drift, a decision, a denied entry."""
+
+    level: str  # info, warning, alarm
+    name: str  # the words that one greps for: DRIFT_ADD, DRIFT_REMOVE, ENTRY, EXIT …
+    fields: tuple[tuple[str, str], ...] = ()

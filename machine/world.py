@@ -1,0 +1,230 @@
+"""What the world says: reports about orders, stops, positions and the market, in our own words.
+
+Sizes are contracts, prices are settlement currency per coin, times are UTC
+milliseconds of the venue unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+
+import msgspec
+
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, PositionMode, Side
+
+
+class OrderState(Enum):
+    LIVE = "live"
+    PARTIAL = "partially filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+
+
+class StopState(Enum):
+    LIVE = "live"
+    TRIGGERED = "triggered"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """One trade of an order. ``fee`` is positive when paid; ``trade_id`` is unique per instrument."""
+
+    trade_id: str
+    contracts: Decimal
+    price: Decimal
+    fee: Decimal
+    at_ms: int
+
+
+class OrderReport(msgspec.Struct, frozen=True):
+    """One order as the venue holds it. ``side`` is None in net mode, where the order only has a direction.
+
+    ``filled`` is cumulative and never shrinks; ``fill`` is the trade that this report brings, if any.
+    """
+
+    client_id: str
+    venue_id: str
+    instrument: str
+    side: Side | None
+    deal: Deal
+    state: OrderState
+    filled: Decimal
+    average_price: Decimal | None
+    fee: Decimal
+    fill: Fill | None
+    stop_client_id: str  # the stop whose child this order is, or empty
+    category: str  # "normal", or why the venue made it: liquidation, ADL
+    created_ms: int
+    updated_ms: int
+
+
+class StopReport(msgspec.Struct, frozen=True):
+    """One resting stop. ``contracts`` is None for a stop of the whole position."""
+
+    client_id: str
+    venue_id: str
+    instrument: str
+    side: Side | None
+    deal: Deal
+    state: StopState
+    trigger: Decimal | None
+    contracts: Decimal | None
+    updated_ms: int
+
+
+class PositionReport(msgspec.Struct, frozen=True):
+    """One position; ``contracts`` 0 means that the venue says it is closed."""
+
+    leg: LegKey
+    contracts: Decimal
+    entry_price: Decimal | None
+    created_ms: int
+    updated_ms: int
+
+
+class AccountReading(msgspec.Struct, frozen=True):
+    """A complete reading of positions, orders and every list of stops; never a partial one."""
+
+    positions: tuple[PositionReport, ...]
+    orders: tuple[OrderReport, ...]
+    stops: tuple[StopReport, ...]
+    started_ms: int  # before the first request was sent: what changed later may be missing
+
+
+class Candle(msgspec.Struct, frozen=True):
+    """A closed candle. Floats: candles feed indicators and nothing else."""
+
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+# Events.
+
+
+class Observed(Event, frozen=True):
+    """Something that the venue said on its own."""
+
+
+class OrderPushed(Observed, frozen=True):
+    report: OrderReport
+
+
+class StopPushed(Observed, frozen=True):
+    report: StopReport
+
+
+class PositionPushed(Observed, frozen=True):
+    report: PositionReport
+
+
+class EquityReported(Observed, frozen=True):
+    """Equity and what of it is free, in settlement currency."""
+
+    equity: Decimal
+    available: Decimal
+    at_ms: int
+
+
+class MarkMoved(Observed, frozen=True):
+    instrument: str
+    price: Decimal
+    at_ms: int
+
+
+class QuoteMoved(Observed, frozen=True):
+    instrument: str
+    bid: Decimal
+    ask: Decimal
+    at_ms: int
+
+
+class CandleClosed(Observed, frozen=True):
+    instrument: str
+    timeframe: str
+    candle: Candle
+
+
+class FundingSettled(Observed, frozen=True):
+    """Funding of one position; positive when received."""
+
+    instrument: str
+    amount: Decimal
+    at_ms: int
+
+
+# Answers to what was asked.
+
+
+class VenueReady(Event, frozen=True):
+    """What the stage CLIENT learnt."""
+
+    instruments: tuple[Instrument, ...]
+    mode: PositionMode
+    margin: MarginMode
+    equity: Decimal
+    available: Decimal
+    at_ms: int
+
+
+class HistoryLoaded(Event, frozen=True):
+    instrument: str
+    timeframe: str
+    candles: tuple[Candle, ...]  # oldest first, contiguous
+
+
+class AuditRead(Event, frozen=True):
+    """The reading that a stage asked for; ``epoch`` is the stage's request."""
+
+    epoch: int
+    reading: AccountReading
+
+
+class AccountRead(Event, frozen=True):
+    seq: int
+    reading: AccountReading
+
+
+class OrderAsked(Event, frozen=True):
+    """The answer to a query by client id: the order, or None when no list of the venue shows it."""
+
+    leg: LegKey
+    role: Role
+    seq: int
+    report: OrderReport | None
+    is_final: bool  # absent, and asked after the order's deadline: the venue can no longer accept it
+
+
+class StopsRead(Event, frozen=True):
+    """Every live stop of one leg."""
+
+    leg: LegKey
+    seq: int
+    stops: tuple[StopReport, ...]
+
+
+class LegRead(Event, frozen=True):
+    """The positions of one leg's instrument; None when the reading failed."""
+
+    leg: LegKey
+    positions: tuple[PositionReport, ...] | None
+
+
+class AbsenceExplained(Event, frozen=True):
+    """Why a leg is flat, from the venue's own histories, and what that brought."""
+
+    leg: LegKey
+    cause: str
+    realised_pnl: Decimal
+    closed_ms: int
+
+
+class ClockTicked(Event, frozen=True):
+    """Time has passed and nothing else: ages and silences are looked at."""
