@@ -1,0 +1,82 @@
+"""Where the world's nondeterminism enters: the wall clock, randomness, signals. Nowhere else.
+
+Everything else in ``io/`` is handed what it needs from here, so that a simulation can hand it
+something else: the same engine under :func:`virtual_seams` lives the same life for the same seed.
+(The other two doors are trio's own clock, see :mod:`anchorwatch.io.clocks`, and its sockets, see
+:mod:`anchorwatch.io.simulation.network`; both are chosen by whoever calls ``trio.run``.)
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import string
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+ALPHABET = string.ascii_lowercase + string.digits
+
+# A float second that stands for a whole millisecond may lie a hair below it (1.001 s × 1000 is
+# 1000.9999…); a deadline just reached must not read as the millisecond before it.
+_GRACE_MS = 1e-3
+
+# Windows knows no SIGTERM sent from outside; some embedded builds lack the name altogether.
+STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """What one run knows of the world's time and chance."""
+
+    wall_ms: Callable[[], int]  # UTC, milliseconds since 1970, as this host believes
+    random: random.Random
+
+    def token(self, length: int) -> str:
+        """A fresh token of `length` characters out of a–z and 0–9.
+
+        The venue takes only letters and digits in a client order id (OKX v5: case-sensitive
+        alphanumerics, at most 32), hence the alphabet.
+        """
+        if length < 1:
+            raise ValueError(f"a token has at least one character, not {length}")
+        return "".join(self.random.choices(ALPHABET, k=length))
+
+
+def real_seams() -> Seams:
+    """The host's clock and the operating system's randomness.
+
+    Not a seeded generator: two bots started in the same instant, or one restored from a disk image,
+    must never draw the same token.
+    """
+    return Seams(wall_ms=lambda: time.time_ns() // 1_000_000, random=random.SystemRandom())
+
+
+def virtual_seams(start_ms: int, seed: int) -> Seams:
+    """Wall time that follows trio's clock from `start_ms`, and randomness that follows from `seed`.
+
+    For runs whose trio clock starts at zero, as ``MockClock`` and ``PacedClock`` do: every part of the
+    run that is given the same `start_ms` then agrees on the time. ``wall_ms`` works inside ``trio.run``.
+    """
+
+    def wall_ms() -> int:
+        return start_ms + int(trio.current_time() * 1000 + _GRACE_MS)
+
+    return Seams(wall_ms=wall_ms, random=random.Random(seed))
+
+
+@asynccontextmanager
+async def interrupts() -> AsyncIterator[AsyncIterator[int]]:
+    """Catch SIGINT and SIGTERM for the length of the block and yield them one by one as they come.
+
+    Usable once, in the main thread, inside ``trio.run``. While the block lasts Ctrl-C raises no
+    ``KeyboardInterrupt``: who iterates decides what a signal means. Several signals of one kind that
+    arrive before they are read count as one, as everywhere under POSIX.
+    """
+    with trio.open_signal_receiver(*STOP_SIGNALS) as arriving:
+        yield arriving

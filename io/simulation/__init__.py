@@ -1,0 +1,1 @@
+"""The world in one process: an in-process network, incarnations that can be killed, and repeatable chance."""
