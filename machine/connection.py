@@ -27,7 +27,8 @@ two private ones have to log in, and wait after a loss by the exponential rule.
   one still delivers (REPLACING), and the old one is given up when the new one is
   live.
 
-* **Silence is not health.**  Without any frame for a while the machine asks for an
+* **Silence is not health.**  A quiet connection is pinged as a matter of course.
+  When even that brings no frame for a while, the machine asks once more for an
   answer (PROBING); without one the socket is lost, whatever TCP believes.
 
 * **A refused login is not a drop.**  Retrying it would only get the address
@@ -86,7 +87,8 @@ class Limits(msgspec.Struct, frozen=True):
     open_within_s: int = 10  # dial and handshake; the venue answers in well under a second
     login_within_s: int = 5  # the original's wait
     subscribe_within_s: int = 10  # all channels acknowledged
-    silence_s: int = 20  # the venue drops a connection after 30 s without traffic
+    ping_s: int = 12  # a quiet connection is pinged as a matter of course
+    silence_s: int = 20  # not even that was answered; the venue drops a connection after 30 s without traffic
     pong_within_s: int = 8  # silence + answer stay below those 30 s
     live_lasted_s: int = 60  # only then is the count of failures forgotten
 
@@ -204,10 +206,11 @@ class Subscribe(Effect, frozen=True):
 
 
 class StartListening(Effect, frozen=True):
-    """Watch for silence, and say when LIVE has lasted."""
+    """Ping when it is quiet, watch for silence, and say when LIVE has lasted."""
 
     name: Name
     epoch: Identity
+    ping_s: int
     silence_s: int
     lasted_s: int
 
@@ -287,7 +290,7 @@ def listen(link: Link, event: Event) -> Step[Link]:
     link = msgspec.structs.replace(link, spare=0)
     return link, (
         *dropped,
-        StartListening(link.name, link.epoch, limits.silence_s, limits.live_lasted_s),
+        StartListening(link.name, link.epoch, limits.ping_s, limits.silence_s, limits.live_lasted_s),
     )
 
 

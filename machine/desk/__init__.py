@@ -169,8 +169,8 @@ class Desk:
             case world.CandleClosed(instrument):
                 if instrument in self._signals:
                     entries.take_candle(context, self._signals[instrument], event)
-            case world.EquityReported(equity, available, at_ms):
-                self._take_equity(equity, available, at_ms)
+            case world.EquityReported(equity, available, _):
+                self._take_equity(equity, available)
             case world.QuoteMoved():
                 pass  # no decision looks at the quote yet; the view does
             case world.FundingSettled(_, amount, _):
@@ -181,7 +181,7 @@ class Desk:
             case world.VenueReady():
                 context.book.instruments = {rules.name: rules for rules in event.instruments}
                 context.tell(LIFECYCLE, FactGained("", "instrument rules"))
-                self._take_equity(event.equity, event.available, event.at_ms)
+                self._take_equity(event.equity, event.available)
             case world.HistoryLoaded(instrument):
                 entries.take_history(context, self._signals[instrument], event)
             case world.AuditRead(epoch, reading):
@@ -209,9 +209,10 @@ class Desk:
         book.marks[instrument] = price
         stops.take_mark(self._context, instrument, price)
 
-    def _take_equity(self, equity: Decimal, available: Decimal, at_ms: int) -> None:
+    def _take_equity(self, equity: Decimal, available: Decimal) -> None:
+        """Fresh is when the venue said it, not when it last changed."""
         book = self._context.book
-        book.equity, book.available, book.equity_at_ms = equity, available, at_ms
+        book.equity, book.available, book.equity_at_ms = equity, available, self._context.now_ms
         self._context.tell(LIFECYCLE, FactGained("", "balance"))
 
 

@@ -1,0 +1,260 @@
+"""What the desk asks the venue about the account: readings, queries and orders, each ending in one event.
+
+Every function here performs one request of the desk and returns the event that its
+outcome is. An outcome of the venue's is never an exception: failed, refused and unknown
+are told apart by the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import trio
+
+from anchorwatch.io.okx import translate
+from anchorwatch.io.okx.errors import DUPLICATE_ID_CODES, NOT_FOUND_CODES, NOT_SENT
+from anchorwatch.io.okx.outcomes import Answered, Failed, Refused, Unknown
+from anchorwatch.io.okx.rate_limits import Lane
+from anchorwatch.io.okx.requests import (
+    CANCEL_ALGOS_MAX,
+    MARKET_PX,
+    AlgoAmend,
+    AlgoCancel,
+    AlgoRequest,
+    AttachedStop,
+    OrderCancel,
+    OrderRequest,
+)
+from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.okx.wire_fields import WireError
+from anchorwatch.machine import order, position, protection, requests, world
+from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.desk import Told
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.units import LegKey, MarginMode, PositionMode
+
+WHOLE = Decimal(1)
+STOP_LISTS = ("conditional,oco",)
+"""The lists in which the stops of this bot can be; the audit reads all of them."""
+
+ABSENCE_MARGIN_MS = 2_000
+"""After an order's deadline the venue may still be writing it to its lists."""
+
+BEYOND_CODES = ("51277", "51278", "51279", "51280", "51300", "51302")
+"""The trigger is on the wrong side of the price: the market has passed it."""
+EXISTS_CODES = ("51088", *DUPLICATE_ID_CODES)
+NO_POSITION_CODES = ("51023", "51058", "51169")
+
+CLOSED_CAUSES = {"1": "closed", "2": "closed", "3": "liquidation", "4": "liquidation", "5": "ADL", "6": "ADL"}
+
+
+class AccountCalls:
+    """The venue's REST side, in the desk's terms."""
+
+    def __init__(self, rest: OkxRest, mode: PositionMode, margin: MarginMode) -> None:
+        self._rest = rest
+        self._mode = mode
+        self._margin = margin
+
+    async def read_account(self) -> world.AccountReading | str:
+        """Positions, orders and every list of stops, complete; or the reason why not."""
+        started_ms = self._rest.venue_now_ms()
+        lane: Lane = "protection"
+        positions = await self._rest.positions(lane=lane)
+        if not isinstance(positions, Answered):
+            return _words("positions", positions)
+        orders = await self._rest.orders_pending(lane=lane)
+        if not isinstance(orders, Answered):
+            return _words("orders", orders)
+        stops = await self._rest.algos_pending(lane=lane)
+        if not isinstance(stops, Answered):
+            return _words("stops", stops)
+        try:
+            return translate.reading(positions.rows, orders.rows, stops.rows, started_ms)
+        except WireError as error:
+            return str(error)
+
+    async def place_order(self, ticket: requests.OrderTicket, still_wanted: Callable[[], bool]) -> Event:
+        """Send a market order. The last look before the wire is ``still_wanted``."""
+        attached = ticket.attached
+        request = OrderRequest(
+            inst_id=ticket.leg.instrument,
+            td_mode=self._margin.value,
+            side=ticket.deal.value,
+            pos_side=self._pos_side(ticket.leg),
+            ord_type="market",
+            sz=ticket.contracts,
+            cl_ord_id=ticket.client_id,
+            reduce_only=ticket.is_reduce_only and self._mode is PositionMode.NET,
+            tag=ticket.tag,
+            attach_algo_ords=(
+                AttachedStop(attach_algo_cl_ord_id=attached.client_id, sl_trigger_px=attached.trigger),
+            )
+            if attached is not None
+            else (),
+        )
+        lane: Lane = "normal" if ticket.role is Role.ENTRY else "protection"
+        outcome = await self._rest.place_order(request, lane=lane, still_wanted=still_wanted)
+        match outcome:
+            case Answered():
+                return _told(ticket, order.OrderAcknowledged(ticket.seq))
+            case Refused(code=code) if code == NOT_SENT:
+                return _told(ticket, order.WriteDenied(ticket.seq, outcome.message))
+            case Refused(code=code) if code in DUPLICATE_ID_CODES:
+                return _told(ticket, order.AnswerLost(ticket.seq, "an order of this id exists already"))
+            case Refused():
+                return _told(ticket, order.OrderRefused(ticket.seq, _words("order", outcome)))
+            case Unknown(reason=reason):
+                return _told(ticket, order.AnswerLost(ticket.seq, reason))
+
+    async def cancel_order(self, ticket: requests.OrderTicket) -> Event:
+        request = OrderCancel(inst_id=ticket.leg.instrument, cl_ord_id=ticket.client_id)
+        outcome = await self._rest.cancel_order(request)
+        if isinstance(outcome, Answered):
+            return _told(ticket, order.CancelAcknowledged(ticket.seq))
+        return _told(ticket, order.CancelFruitless(ticket.seq))
+
+    async def query_order(self, ticket: requests.OrderTicket) -> Event:
+        """Ask by client id, then in the lists; absence is final only after the order's deadline."""
+        asked_ms = self._rest.venue_now_ms()
+        outcome = await self._rest.order(ticket.leg.instrument, cl_ord_id=ticket.client_id, lane="protection")
+        if isinstance(outcome, Answered):
+            return self._asked(ticket, translate.order_report(outcome.row), is_final=False)
+        if not (isinstance(outcome, Refused) and outcome.code in NOT_FOUND_CODES):
+            return _told(ticket, order.QueryInconclusive(ticket.seq, _words("order", outcome)))
+        for listed in (
+            await self._rest.orders_pending(inst_id=ticket.leg.instrument),
+            await self._rest.orders_history(inst_id=ticket.leg.instrument, since_ms=ticket.created_ms - 1),
+        ):
+            if not isinstance(listed, Answered):
+                return _told(ticket, order.QueryInconclusive(ticket.seq, _words("orders", listed)))
+            for row in listed.rows:
+                if row.cl_ord_id == ticket.client_id:
+                    return self._asked(ticket, translate.order_report(row), is_final=False)
+        return self._asked(ticket, None, is_final=asked_ms > ticket.expires_ms + ABSENCE_MARGIN_MS)
+
+    def _asked(
+        self, ticket: requests.OrderTicket, report: world.OrderReport | None, *, is_final: bool
+    ) -> Event:
+        return world.OrderAsked(ticket.leg, ticket.role, ticket.seq, report, is_final)
+
+    async def place_stop(self, request: requests.PlaceStop) -> Event:
+        """A stop of the whole position: it follows the size by itself."""
+        outcome = await self._rest.place_algo(
+            AlgoRequest(
+                inst_id=request.leg.instrument,
+                td_mode=self._margin.value,
+                side=request.deal.value,
+                pos_side=self._pos_side(request.leg),
+                ord_type="conditional",
+                algo_cl_ord_id=request.client_id,
+                close_fraction=WHOLE,
+                reduce_only=self._mode is PositionMode.NET,
+                sl_trigger_px=request.trigger,
+                sl_ord_px=MARKET_PX,
+                sl_trigger_px_type="mark",
+            )
+        )
+        match outcome:
+            case Answered():
+                event: Event = protection.StopAccepted(request.seq)
+            case Refused():
+                event = protection.StopRefused(request.seq, _refusal(outcome.code), _words("stop", outcome))
+            case Unknown(reason=reason):
+                event = protection.StopAnswerLost(request.seq, reason)
+        return _told_stop(request.leg, event)
+
+    async def move_stop(self, request: requests.MoveStop) -> Event:
+        outcome = await self._rest.amend_algo(
+            AlgoAmend(
+                inst_id=request.leg.instrument,
+                algo_id=request.venue_id,
+                algo_cl_ord_id="" if request.venue_id else request.client_id,
+                new_sl_trigger_px=request.trigger,
+            )
+        )
+        match outcome:
+            case Answered():
+                event: Event = protection.MoveAccepted(request.seq)
+            case Refused():
+                event = protection.MoveRefused(request.seq, _words("move", outcome))
+            case Unknown(reason=reason):
+                event = protection.StopAnswerLost(request.seq, reason)
+        return _told_stop(request.leg, event)
+
+    async def cancel_stops(self, request: requests.CancelStops) -> None:
+        """Sweep. What could not be cancelled is found by the next audit, so the outcome decides nothing."""
+        for start in range(0, len(request.venue_ids), CANCEL_ALGOS_MAX):
+            chunk = request.venue_ids[start : start + CANCEL_ALGOS_MAX]
+            await self._rest.cancel_algos(
+                [AlgoCancel(inst_id=request.instrument, algo_id=venue_id) for venue_id in chunk]
+            )
+
+    async def read_stops(self, request: requests.ReadStops) -> Event:
+        outcome = await self._rest.algos_pending(
+            ord_types=STOP_LISTS, inst_id=request.leg.instrument, lane="protection"
+        )
+        if isinstance(outcome, Answered):
+            reports = (translate.stop_report(row) for row in outcome.rows)
+            stops = tuple(report for report in reports if report is not None)
+            return world.StopsRead(request.leg, request.seq, stops)
+        return _told_stop(request.leg, protection.StopReadFailed(request.seq))
+
+    async def read_leg(self, request: requests.ReadLeg) -> Event:
+        await trio.sleep(request.after_s)
+        outcome = await self._rest.positions(inst_id=request.leg.instrument, lane="protection")
+        if isinstance(outcome, Answered):
+            try:
+                reports = tuple(report for row in outcome.rows for report in translate.position_reports(row))
+            except WireError:
+                return world.LegRead(request.leg, None)
+            return world.LegRead(request.leg, reports)
+        return world.LegRead(request.leg, None)
+
+    async def explain_absence(self, request: requests.ExplainAbsence) -> Event:
+        """The venue's own record of the closed position, newer than our entry; else the question stays open."""
+        leg = request.leg
+        outcome = await self._rest.positions_history(inst_id=leg.instrument, since_ms=request.since_ms)
+        if isinstance(outcome, Answered):
+            for row in outcome.rows:
+                is_this = row.direction == leg.side.value and (row.u_time_ms or 0) >= request.since_ms
+                if is_this and row.type in CLOSED_CAUSES:
+                    cause = CLOSED_CAUSES[row.type]
+                    return world.AbsenceExplained(leg, cause, row.pnl or Decimal(0), row.u_time_ms or 0)
+        return Told(Address(Part.POSITION, leg=leg), position.ConfirmationFailed())
+
+    def _pos_side(self, leg: LegKey) -> str:
+        """Hedge mode names the leg; net mode must not."""
+        return leg.side.value if self._mode is PositionMode.HEDGE else ""
+
+
+def _told(ticket: requests.OrderTicket, event: Event) -> Told:
+    part = Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE
+    return Told(Address(part, leg=ticket.leg), event)
+
+
+def _told_stop(leg: LegKey, event: Event) -> Told:
+    return Told(Address(Part.PROTECTION, leg=leg), event)
+
+
+def _refusal(code: str) -> protection.Refusal:
+    if code in BEYOND_CODES:
+        return protection.Refusal.BEYOND
+    if code in EXISTS_CODES:
+        return protection.Refusal.EXISTS
+    if code in NO_POSITION_CODES:
+        return protection.Refusal.NO_POSITION
+    return protection.Refusal.RETRY
+
+
+def _words(what: str, outcome: Refused | Failed) -> str:
+    if isinstance(outcome, Refused):
+        return f"{what}: {outcome.code} {outcome.message}".strip()
+    return f"{what}: {outcome.reason}"
+
+
+def words(outcomes: Sequence[Refused | Failed]) -> str:
+    """Several outcomes in one line."""
+    return "; ".join(_words("venue", outcome) for outcome in outcomes)

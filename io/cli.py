@@ -1,0 +1,390 @@
+"""The ``anchorwatch`` command: reads what it was asked, refuses what cannot be, and starts one run.
+
+A user's mistake is one plain line each on standard error and exit code 2; a traceback is printed for defects of
+ours only. The exit codes are `anchorwatch.machine.lifecycle.Exit`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TextIO
+
+import cyclopts
+import trio
+from cyclopts import Parameter
+from rich.console import Console
+
+from anchorwatch import __version__
+from anchorwatch.io.clocks import PacedClock
+from anchorwatch.io.durations import duration_s, moment_ms
+from anchorwatch.io.journal import JournalError
+from anchorwatch.io.live_view import LiveView
+from anchorwatch.io.okx.environments import Environment
+from anchorwatch.io.run_options import SEED_DEFAULT, SEED_MAX, RunOptions
+from anchorwatch.io.seams import real_seams
+from anchorwatch.io.settings import (
+    LogFormat,
+    LogLevel,
+    Problem,
+    Settings,
+    SettingsError,
+    effective,
+    load,
+    reference,
+)
+from anchorwatch.io.summary import Summary
+from anchorwatch.io.telemetry import Telemetry
+from anchorwatch.io.venue.candle_file import BadMarketFile
+from anchorwatch.machine.lifecycle import Exit
+
+# Beyond this no machine follows; a larger number is a slip of the keyboard.
+SPEED_MAX = 1_000_000
+
+# What a user can get wrong and a run finds out: told in one line, without a traceback.
+MISTAKES = (SettingsError, BadMarketFile, JournalError)
+
+_EXITS = {
+    Exit.CLEAN: "stopped in order, nothing left open",
+    Exit.BUG: "a defect of ours",
+    Exit.BAD_SETTINGS: "refused before the start: settings, options or a file",
+    Exit.INIT_FAILED: "the start ended in INIT",
+    Exit.CLIENT_FAILED: "the start ended in CLIENT: connection, keys, account or balance",
+    Exit.MODULES_FAILED: "the start ended in MODULES",
+    Exit.STOP_INCOMPLETE: "stopped, but a step failed or something was left open",
+    Exit.STOPPED_AT_ONCE: "a second signal cut the stop short",
+}
+
+app = cyclopts.App(
+    name="anchorwatch",
+    help="A trading-bot engine for OKX USDT perpetual swaps whose behaviour is explicit state machines.",
+    help_epilogue="Exit codes: "
+    + "; ".join(f"{exit_.value} {words}" for exit_, words in _EXITS.items())
+    + ".",
+    help_format="plaintext",
+    version_flags=[],
+    default_parameter=Parameter(negative=(), show_default=False),
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+Config = Annotated[str | None, Parameter("--config", help="settings, a TOML file")]
+VenueKind = Annotated[str | None, Parameter("--venue", help="sim, paper, demo or live")]
+Markets = Annotated[
+    tuple[str, ...], Parameter("--market", help="recorded 1m candles (.csv, .csv.gz); may be repeated")
+]
+Symbols = Annotated[tuple[str, ...], Parameter("--symbol", help="what to trade; may be repeated")]
+
+
+@app.command
+def run(
+    *,
+    venue: VenueKind = None,
+    config: Config = None,
+    market: Markets = (),
+    from_: Annotated[
+        str | None,
+        Parameter("--from", allow_leading_hyphen=True, help="start of trading in the market file, UTC"),
+    ] = None,
+    speed: Annotated[
+        str | None,
+        Parameter("--speed", allow_leading_hyphen=True, help="at most so many times real time (sim)"),
+    ] = None,
+    for_: Annotated[
+        str | None, Parameter("--for", allow_leading_hyphen=True, help="venue time to run: 90s, 15m, 12h, 2d")
+    ] = None,
+    seed: Annotated[
+        str | None, Parameter("--seed", allow_leading_hyphen=True, help="of the synthetic market (sim)")
+    ] = None,
+    summary: Annotated[str | None, Parameter("--summary", help="write the run's record here, JSON")] = None,
+    log_format: Annotated[str | None, Parameter("--log-format", help="text or json")] = None,
+    log_file: Annotated[str | None, Parameter("--log-file", help="log lines go here")] = None,
+    confirm_live: Annotated[bool, Parameter("--confirm-live", help="trade real money (venue live)")] = False,
+    symbol: Symbols = (),
+) -> int:
+    """Start the bot, and keep it running until it is stopped (Ctrl-C) or --for is over."""
+    markets = tuple(Path(name) for name in market)
+    settings = _settings(config, venue=venue, log_format=log_format, symbols=symbol, markets=markets)
+    given = {"--from": from_, "--speed": speed, "--for": for_, "--seed": seed, "--summary": summary}
+    options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
+    return _run(settings, options, Path(log_file) if log_file else None).value
+
+
+@app.command
+def config(*, config: Config = None, venue: VenueKind = None, market: Markets = (), symbol: Symbols = (),
+           reference_: Annotated[bool, Parameter("--reference", help="print all settings as Markdown")] = False) -> int:  # fmt: skip
+    """Show the settings that hold, secrets masked, and where each came from; or the reference of all of them."""
+    if reference_:
+        sys.stdout.write(reference())
+        return 0
+    markets = tuple(Path(name) for name in market)
+    rows = effective(_settings(config, venue=venue, symbols=symbol, markets=markets))
+    width = max(len(key) for key, _, _ in rows)
+    value_width = min(max(len(value) for _, value, _ in rows), 40)
+    for key, value, origin in rows:
+        sys.stdout.write(f"{key:<{width}}  {value:<{value_width}}  {origin}\n")
+    return 0
+
+
+@app.command
+def diagram(
+    *machines: str,
+    format: Annotated[
+        tuple[str, ...],
+        Parameter("--format", help="svg, png, mermaid, dot, scxml, json, matrix; may be repeated"),
+    ] = ("svg",),
+    out: Annotated[str, Parameter("--out", help="directory to write to")] = "diagrams",
+) -> int:
+    """Draw the state machines from the tables that run: the named ones, or all of them."""
+    from anchorwatch.diagrams import export
+
+    try:
+        for path in export.write(machines, format, Path(out)):
+            sys.stdout.write(f"{path}\n")
+    except (ValueError, LookupError) as error:
+        raise SettingsError([Problem("diagram", _one_line(error))]) from None
+    except OSError as error:
+        raise SettingsError(
+            [Problem(f"--out {out}", f"cannot be written: {error.strerror or error}")]
+        ) from None
+    return 0
+
+
+@app.command
+def version() -> int:
+    """Print the version."""
+    sys.stdout.write(f"anchorwatch {__version__}\n")
+    return 0
+
+
+def command(argv: Sequence[str]) -> int:
+    """Do what the command line asks for and return the exit code. Raises no error for a user's mistake."""
+    try:
+        code: int | None = app(list(argv))
+    except cyclopts.CycloptsError as error:
+        return _refuse([_one_line(error)])
+    except SettingsError as error:
+        return _refuse([str(problem) for problem in error.problems])
+    except KeyboardInterrupt:
+        return Exit.STOPPED_AT_ONCE.value
+    return code or 0
+
+
+def main() -> NoReturn:
+    """The entry point: ends the process with the exit code."""
+    code = Exit.CLEAN.value
+    try:
+        code = command(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough; without this the interpreter would complain on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _refuse(lines: Sequence[str]) -> int:
+    for line in lines:
+        sys.stderr.write(f"anchorwatch: {line}\n")
+    return Exit.BAD_SETTINGS.value
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error.args[0] if isinstance(error, LookupError) and error.args else error).split())
+
+
+def _settings(
+    config: str | None,
+    *,
+    venue: str | None = None,
+    log_format: str | None = None,
+    symbols: Sequence[str] = (),
+    markets: Sequence[Path] = (),
+) -> Settings:
+    options: dict[str, Any] = {
+        "venue.kind": venue,
+        "log.format": log_format,
+        "symbols": list(symbols) or None,
+    }
+    return load(
+        file=Path(config) if config else None,
+        environ=os.environ,
+        options={key: value for key, value in options.items() if value is not None},
+        markets=markets,
+    )
+
+
+def run_options(
+    settings: Settings, *, markets: tuple[Path, ...], given: dict[str, str | None], confirmed: bool
+) -> RunOptions:
+    """What the run's own options say. Raises SettingsError with every problem that was found."""
+    problems: list[Problem] = []
+
+    def read(name: str, parse: Any, otherwise: Any = None) -> Any:
+        text = given.get(name)
+        if text is None:
+            return otherwise
+        try:
+            return parse(text)
+        except ValueError as error:
+            problems.append(Problem(name, str(error)))
+            return otherwise
+
+    options = RunOptions(
+        markets=markets,
+        from_ms=read("--from", moment_ms),
+        speed=read("--speed", _speed),
+        for_s=read("--for", duration_s),
+        seed=read("--seed", _seed, SEED_DEFAULT),
+        summary=read("--summary", _output_file),
+    )
+    kind = settings.venue.kind
+    if kind is not Environment.SIM:
+        problems += [
+            Problem(name, f"venue {kind.value} has a market and a time of its own; allowed: sim only")
+            for name in ("--from", "--speed", "--seed")
+            if given.get(name) is not None
+        ]
+    if kind is Environment.LIVE and not confirmed:
+        problems.append(Problem("--venue live", "trades real money; say --confirm-live if that is meant"))
+    for market in markets:
+        if not market.is_file():
+            what = "is not a file" if market.exists() else "there is no such file"
+            problems.append(Problem(f"--market {market}", what))
+    if problems:
+        raise SettingsError(problems)
+    return options
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed <= SPEED_MAX:
+        raise ValueError(f"{text!r}; allowed: a number above 0, at most {SPEED_MAX}, such as 600")
+    return speed
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= SEED_MAX):
+        raise ValueError(f"{text!r}; allowed: a whole number from 0 to {SEED_MAX}")
+    return int(text)
+
+
+def _output_file(text: str) -> Path:
+    """A path that can be written, found out before the run rather than after it."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{text!r} cannot be written; allowed: a file in a directory that exists")
+    return path
+
+
+class _AboveTheView:
+    """Writes lines above the live view."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        self._console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+
+    def flush(self) -> None:
+        """The console keeps nothing back."""
+
+
+def _run(settings: Settings, options: RunOptions, log_file: Path | None) -> Exit:
+    """One run, from settings to exit code, with its log, its view and its record."""
+    wall_ms = real_seams().wall_ms
+    with ExitStack() as stack:
+        target: Any = _log_target(log_file, stack)
+        view, level = None, settings.log.level
+        if sys.stdout.isatty() and settings.log.format is LogFormat.TEXT:
+            console = Console(file=sys.stdout)
+            view = LiveView(console, lambda: wall_ms() / 1000, f"anchorwatch {settings.venue.kind.value}")
+            if log_file is None:
+                # The view shows the transitions; above it stand only the lines that want a person.
+                target = _AboveTheView(console)
+                level = LogLevel.WARNING
+        telemetry = Telemetry(
+            target,
+            now_ms=wall_ms,
+            format=settings.log.format,
+            level=level,
+            secrets=settings.secrets(),
+            live_view=view,
+        )
+        if view is not None:
+            stack.enter_context(view)
+        exit_ = _lived(settings, options, telemetry)
+    _report(settings, options, telemetry.summary)
+    return exit_
+
+
+def _log_target(log_file: Path | None, stack: ExitStack) -> TextIO:
+    if log_file is None:
+        return sys.stdout
+    try:
+        return stack.enter_context(log_file.open("a", encoding="utf-8", buffering=1))
+    except OSError as error:
+        problem = Problem(f"--log-file {log_file}", f"cannot be written: {error.strerror or error}")
+        raise SettingsError([problem]) from None
+
+
+def _lived(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
+    """Run the bot to its end, whatever the end is, and record it."""
+    from anchorwatch.io.engine import run_bot
+
+    clock = PacedClock(options.speed) if options.speed is not None else None
+    try:
+        exit_: Exit = trio.run(run_bot, settings, options, telemetry, clock=clock)
+    except BaseException as error:
+        exit_ = _cause_of(error, telemetry)
+    telemetry.end()
+    summary = telemetry.summary
+    summary.exit_code = exit_.value
+    if not summary.speed_reached:
+        summary.speed_reached = 1.0 if clock is None else clock.speed_reached()
+    if settings.log.format is LogFormat.JSON:
+        telemetry.say("summary", **summary.as_dict())
+    return exit_
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _cause_of(error: BaseException, telemetry: Telemetry) -> Exit:
+    """What an exception out of the run means; it is told on standard error."""
+    leaves = list(_leaves(error))
+    if all(isinstance(leaf, MISTAKES) for leaf in leaves):
+        lines = [line for leaf in leaves for line in str(leaf).splitlines()]
+        _refuse([telemetry.redaction.text(line) for line in lines])
+        return Exit.BAD_SETTINGS
+    if all(isinstance(leaf, (KeyboardInterrupt, *MISTAKES)) for leaf in leaves):
+        sys.stderr.write("anchorwatch: interrupted before the stop could run in order\n")
+        return Exit.STOPPED_AT_ONCE
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(telemetry.redaction.text(f"anchorwatch: a defect of ours ended the run\n{text}"))
+    return Exit.BUG
+
+
+def _report(settings: Settings, options: RunOptions, summary: Summary) -> None:
+    if settings.log.format is LogFormat.TEXT and summary.exit_code != Exit.BAD_SETTINGS.value:
+        with suppress(BrokenPipeError):
+            sys.stdout.write("\n".join(["", *summary.lines(), ""]))
+    if options.summary is not None:
+        try:
+            summary.write(options.summary)
+        except OSError as error:
+            sys.stderr.write(f"anchorwatch: --summary {options.summary}: {error.strerror or error}\n")

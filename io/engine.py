@@ -1,0 +1,318 @@
+"""The engine: nurseries, the mailbox, and the one loop that decides.
+
+Theory of operation
+===================
+
+One writer, no locks. The loop takes one event, hands it to the desk, and performs the
+effects; nothing is awaited in between, so what the desk decides is what happens next.
+Everything that takes time is a task whose end is an event; the *background* (clock ticks
+and the watchdog) goes on until the stop cancels it.
+
+An exception out of the desk is a defect of ours: it ends the process, and what protects
+the account then is the stop that rests on the exchange.
+"""
+
+from __future__ import annotations
+
+import signal
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from decimal import Decimal
+
+import trio
+
+from anchorwatch.io import embedded
+from anchorwatch.io.account import AccountCalls
+from anchorwatch.io.channels import Intake, channels_of
+from anchorwatch.io.journal import Journal, open_journal
+from anchorwatch.io.keeper import Keeper
+from anchorwatch.io.links import Links
+from anchorwatch.io.mailbox import Mailbox
+from anchorwatch.io.okx.environments import Credentials, Endpoints, Environment, endpoints
+from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.perform import Performer
+from anchorwatch.io.run_options import RunOptions
+from anchorwatch.io.seams import Seams, interrupts, real_seams, virtual_seams
+from anchorwatch.io.settings import Settings
+from anchorwatch.io.settings.tuning import parameters
+from anchorwatch.io.telemetry import Telemetry
+from anchorwatch.io.timers import Timers
+from anchorwatch.io.views import view_of
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import ids, lifecycle, world
+from anchorwatch.machine.bot import LIFECYCLE, Address, Part
+from anchorwatch.machine.connection import Name
+from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.facts import GenerationFact
+from anchorwatch.machine.kernel import Event, Move
+from anchorwatch.machine.lifecycle import Exit
+
+TICK_S = 1.0
+"""How often ages and silences are looked at, in venue time."""
+
+LAG_ALARM_S = 2.0
+"""An event that waits this long for the loop is an alarm: the unprotected time that is allowed is 5 s."""
+
+MARKET_OVER = "the market file is over"
+
+
+class Engine:
+    """One life of the bot, from the first event to the exit code. Use `run` once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        *,
+        seams: Seams,
+        endpoints: Endpoints,
+        credentials: Credentials | None,
+        journal: Journal,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._seams = seams
+        self._endpoints = endpoints
+        self._credentials = credentials
+        self._journal = journal
+        self._tls = tls
+        self.mailbox = Mailbox()
+        self.intake = Intake(self.mailbox)
+        generation = seams.token(ids.GENERATION_LENGTH)
+        self._generation = GenerationFact(generation, seams.wall_ms())
+        private = settings.connections.private_limits()
+        public = settings.connections.public_limits()
+        bot = bots.unborn(
+            settings.lifecycle_limits(),
+            {name: private if name.is_private else public for name in Name},
+            settings.account.position_mode,
+        )
+        self.desk = Desk(parameters(settings), bot, generation)
+        self._now_ms: Callable[[], int] = seams.wall_ms
+        self._taken_at = trio.current_time()
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the orderly stop (R10)."""
+        self.mailbox.put_first(Told(LIFECYCLE, lifecycle.StopRequested(reason)))
+
+    async def run(self) -> Exit:
+        """Live until the stop is through. Raises whatever the desk raises: a defect of ours."""
+        self._journal.record([self._generation])
+        rest = OkxRest(self._endpoints, self._credentials, self._seams.wall_ms, tls=self._tls)
+        self._now_ms = rest.venue_now_ms
+        self._telemetry.follow(self._now_ms)
+        background = trio.CancelScope()
+        async with AsyncExitStack() as rest_stack:
+            await rest_stack.enter_async_context(rest)
+            async with trio.open_nursery() as performers:
+                keeper = self._set_up(rest, rest_stack, background, performers)
+                performers.start_soon(self._in_background, background, name="background")
+                self.mailbox.put(Told(LIFECYCLE, lifecycle.StartRequested()))
+                await self._loop(keeper)
+                performers.cancel_scope.cancel()
+        assert keeper.exit is not None
+        if keeper.exit is Exit.CLEAN:
+            stopped = GenerationFact(
+                self._generation.token, self._generation.started_at_ms, self._seams.wall_ms()
+            )
+            self._journal.record([stopped])
+        self._sum_up()
+        return keeper.exit
+
+    def _set_up(
+        self,
+        rest: OkxRest,
+        rest_stack: AsyncExitStack,
+        background: trio.CancelScope,
+        performers: trio.Nursery,
+    ) -> Keeper:
+        timers = Timers(performers, self.mailbox.put)
+        links = Links(
+            performers,
+            endpoints=self._endpoints,
+            credentials=self._credentials,
+            tls=self._tls,
+            channels=channels_of(self._settings),
+            venue_now_ms=rest.venue_now_ms,
+            report=self._report_link,
+            consume=self.intake.take,
+        )
+        keeper = Keeper(
+            nursery=performers,
+            background=background,
+            settings=self._settings,
+            mailbox=self.mailbox,
+            timers=timers,
+            links=links,
+            rest=rest,
+            rest_stack=rest_stack,
+            telemetry=self._telemetry,
+            now_ms=self._now_ms,
+        )
+        account = self._settings.account
+        self._performer = Performer(
+            nursery=performers,
+            mailbox=self.mailbox,
+            timers=timers,
+            links=links,
+            rest=rest,
+            calls=AccountCalls(rest, account.position_mode, account.margin_mode),
+            journal=self._journal,
+            telemetry=self._telemetry,
+            desk=self.desk,
+            keeper=keeper,
+        )
+        return keeper
+
+    async def _loop(self, keeper: Keeper) -> None:
+        while keeper.exit is None:
+            event = await self.mailbox.get()
+            self._taken_at = trio.current_time()
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        """One event, to its end. Nothing here may wait."""
+        now_ms = self._now_ms()
+        effects, moves = self.desk.handle(event, now_ms)
+        for effect in effects:
+            self._performer.perform(effect)
+        for move in moves:
+            self._log(now_ms, move)
+        if self._telemetry.wants_view():
+            self._telemetry.show(view_of(self.desk, now_ms, tuple(self._telemetry.recent)))
+
+    def _log(self, now_ms: int, move: Move) -> None:
+        if move.machine != Part.RECONCILIATION.value:
+            self._telemetry.transition(now_ms, move)
+            return
+        routine = "CHECKING" in (move.source, move.dest) and not move.cause
+        say = self._telemetry.debug if routine else self._telemetry.say
+        say("reconciliation", moved=f"{move.source} → {move.dest}", cause=move.cause)
+
+    def _report_link(self, name: Name, event: Event) -> None:
+        self.mailbox.put(Told(Address(Part.CONNECTION, link=name), event))
+
+    async def _in_background(self, scope: trio.CancelScope) -> None:
+        """What watches and ticks; the stop ends it with the safety modules (R10.2)."""
+        with scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tick, name="clock ticks")
+                nursery.start_soon(self._watch_the_loop, name="watchdog")
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_S)
+            self.mailbox.put_market("clock", "", world.ClockTicked())
+
+    async def _watch_the_loop(self) -> None:
+        """The loop must take what waits: a clock tick always does, so it is never long without an event."""
+        while True:
+            await trio.sleep(LAG_ALARM_S)
+            lag_s = trio.current_time() - self._taken_at
+            if len(self.mailbox) and lag_s > LAG_ALARM_S:
+                self._telemetry.alarm("LOOP_LAGS", seconds=lag_s, waiting=len(self.mailbox))
+
+    def _sum_up(self) -> None:
+        totals, summary = self.desk.context.book.totals, self._telemetry.summary
+        summary.orders, summary.fills = totals.orders, totals.fills
+        summary.positions_opened, summary.positions_closed = totals.positions_opened, totals.positions_closed
+        summary.realised_pnl, summary.fees = totals.realised_pnl, totals.fees
+        summary.funding = totals.funding
+        summary.unprotected_total_s = totals.uncovered_ms_total / 1000
+        summary.unprotected_max_s = totals.uncovered_ms_max / 1000
+        summary.drifts = totals.drifts
+
+
+async def run_bot(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
+    """Run the bot on the venue of the settings until it is stopped. The command line's way in.
+
+    Raises `BadMarketFile` and `JournalError` for what the user can mend.
+    """
+    if settings.venue.kind in (Environment.SIM, Environment.PAPER):
+        return await _run_embedded(settings, options, telemetry)
+    keys = settings.keys
+    credentials = (
+        Credentials(key=keys.key.reveal(), secret=keys.secret.reveal(), passphrase=keys.passphrase.reveal())
+        if keys is not None
+        else None
+    )
+    where = endpoints(
+        settings.venue.kind,
+        settings.venue.region,
+        rest_url=settings.venue.rest_url or None,
+        ws_url=settings.venue.ws_url or None,
+    )
+    tls = ssl.create_default_context()
+    return await _live(settings, options, telemetry, real_seams(), where, credentials, tls=tls, venue=None)
+
+
+async def _run_embedded(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
+    stage = embedded.market_of(settings, options)
+    seams = virtual_seams(stage.start_ms, options.seed)
+    telemetry.follow(seams.wall_ms)
+    telemetry.say("market", source=stage.words, speed=options.speed or Decimal(1))
+    async with embedded.embedded_venue(stage, now_ms=seams.wall_ms) as venue:
+        where = endpoints(settings.venue.kind, rest_url=venue.rest_url, ws_url=venue.ws_url)
+        return await _live(
+            settings, options, telemetry, seams, where, venue.credentials, tls=None, venue=venue
+        )
+
+
+async def _live(
+    settings: Settings,
+    options: RunOptions,
+    telemetry: Telemetry,
+    seams: Seams,
+    where: Endpoints,
+    credentials: Credentials | None,
+    *,
+    tls: ssl.SSLContext | None,
+    venue: embedded.Embedded | None,
+) -> Exit:
+    account = credentials.key if credentials is not None else ""
+    with open_journal(settings.journal.file, settings.venue.kind.value, account) as journal:
+        engine = Engine(
+            settings,
+            telemetry,
+            seams=seams,
+            endpoints=where,
+            credentials=credentials,
+            journal=journal,
+            tls=tls,
+        )
+        exit_ = Exit.STOPPED_AT_ONCE
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_take_signals, engine, nursery.cancel_scope)
+            if options.for_s is not None:
+                nursery.start_soon(_stop_after, engine, options.for_s)
+            if venue is not None:
+                nursery.start_soon(_stop_with_the_market, engine, venue)
+            exit_ = await engine.run()
+            nursery.cancel_scope.cancel()
+        return exit_
+
+
+async def _take_signals(engine: Engine, everything: trio.CancelScope) -> None:
+    """The first signal asks for the orderly stop; a second one ends at once, and the exit code says so."""
+    async with interrupts() as arriving:
+        asked = 0
+        async for number in arriving:
+            asked += 1
+            if asked > 1:
+                everything.cancel()
+                return
+            engine.request_stop(f"signal {signal.Signals(number).name}")
+
+
+async def _stop_after(engine: Engine, seconds: float) -> None:
+    await trio.sleep(seconds)
+    engine.request_stop(f"the run's {seconds:g} s are over")
+
+
+async def _stop_with_the_market(engine: Engine, venue: embedded.Embedded) -> None:
+    """A recorded market ends; trading on a price that stands still would be a fiction."""
+    while not venue.venue.market.is_over:  # noqa: ASYNC110 – the market is advanced by the venue, not by us
+        await trio.sleep(TICK_S)
+    engine.request_stop(MARKET_OVER)

@@ -1,0 +1,331 @@
+"""The journal: facts that must survive the process, in one SQLite file.
+
+`Journal.record` is one transaction and returns when it is on the disk (write-ahead log, synchronous=FULL), so
+that what depends on a fact can be done after it. A crash in the middle of a transaction leaves the journal as it
+was before; a disk that is full refuses the new facts and keeps the old ones.
+
+What is stored is the present, not the history: the latest fact of each order, leg and so on, and a bounded number
+of things that have ended. A file belongs to one environment and one account, and to one process at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from anchorwatch.machine.facts import (
+    AnyFact,
+    Fact,
+    Facts,
+    GenerationFact,
+    IntentFact,
+    LegClosedFact,
+    LegFacts,
+    LegOpenedFact,
+    LegPeakFact,
+    LegStopFact,
+    OrderEndedFact,
+    PermissionFact,
+    SequenceFact,
+)
+from anchorwatch.machine.units import LegKey
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x414E4348  # "ANCH": tells our files from other programs' databases
+
+# 128 MiB at SQLite's page of 4 KiB. The kept facts need a few; a journal that grows to this is a defect.
+PAGES_MAX = 32_768
+
+# What has ended is kept for late fills, for telling twins, and for people. A busy day is a few hundred orders.
+ENDED_KEPT = 2000
+CLOSED_KEPT = 2000
+# Three crashes in ten minutes are told from these; a bot restarted every minute fills them in a day.
+GENERATIONS_KEPT = 1000
+
+_SCHEMA = f"""
+    CREATE TABLE owner (environment TEXT NOT NULL, account TEXT NOT NULL);
+    CREATE TABLE fact (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind   TEXT NOT NULL,
+        key    TEXT NOT NULL,
+        body   BLOB NOT NULL,
+        UNIQUE (kind, key)
+    );
+    CREATE INDEX fact_by_age ON fact (kind, number);
+    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_KEEP = {OrderEndedFact: ENDED_KEPT, LegClosedFact: CLOSED_KEPT, GenerationFact: GENERATIONS_KEPT}
+
+_F = TypeVar("_F", bound=Fact)
+
+
+class JournalError(Exception):
+    """The journal cannot be opened or written; the text is one line for the user."""
+
+
+class Journal:
+    """An open journal. Get one from `open_journal`."""
+
+    def __init__(self, database: sqlite3.Connection, name: str, lock: _Lock | None) -> None:
+        self._database = database
+        self._name = name
+        self._lock = lock
+
+    def record(self, facts: Sequence[Fact]) -> None:
+        """Make these facts durable, all or none of them.
+
+        Raises JournalError when they could not be written: then none was, and everything recorded before is
+        still there.
+        """
+        if not facts:
+            return
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for fact in facts:
+                self._take(fact)
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            # SQLite gives up the transaction itself on some failures, and not on others.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise JournalError(f"{self._name}: cannot be written: {error}") from error
+            raise
+
+    def read(self) -> Facts:
+        """Everything that is remembered. Raises JournalError when the file cannot be understood."""
+        try:
+            rows = self._database.execute("SELECT body FROM fact ORDER BY number").fetchall()
+            facts: list[Any] = [_DECODER.decode(body) for (body,) in rows]
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise JournalError(f"{self._name}: cannot be read: {error}") from error
+        return _gathered(facts)
+
+    def close(self) -> None:
+        """Release the file. A second call does nothing."""
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take(self, fact: Fact) -> None:
+        if isinstance(fact, LegOpenedFact):
+            before = self._stored(LegOpenedFact, _leg_words(fact.leg))
+            if before is not None and before.entered_at_ms != fact.entered_at_ms:
+                # Another position on the same leg: the peak of the earlier one would place its stop wrongly.
+                self._forget(fact.leg, LegStopFact, LegPeakFact)
+        elif isinstance(fact, LegClosedFact):
+            self._forget(fact.leg, LegOpenedFact, LegStopFact, LegPeakFact)
+        elif isinstance(fact, OrderEndedFact):
+            self._database.execute(
+                "DELETE FROM fact WHERE kind = 'IntentFact' AND key = ?", (fact.client_id,)
+            )
+        elif isinstance(fact, SequenceFact):
+            before_it = self._stored(SequenceFact, "")
+            if before_it is not None and before_it.next_sequence > fact.next_sequence:
+                return  # no sequence is ever given again
+        kind = type(fact).__name__
+        self._database.execute(
+            "INSERT INTO fact (kind, key, body) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
+            (kind, _key(fact), _ENCODER.encode(fact)),
+        )
+        keep = _KEEP.get(type(fact))
+        if keep is not None:
+            self._database.execute(
+                "DELETE FROM fact WHERE kind = ?1 AND number <= "
+                "(SELECT number FROM fact WHERE kind = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+                (kind, keep),
+            )
+
+    def _stored(self, kind: type[_F], key: str) -> _F | None:
+        row = self._database.execute(
+            "SELECT body FROM fact WHERE kind = ? AND key = ?", (kind.__name__, key)
+        ).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=kind)
+
+    def _forget(self, leg: LegKey, *kinds: type[Fact]) -> None:
+        for kind in kinds:
+            self._database.execute(
+                "DELETE FROM fact WHERE kind = ? AND key = ?", (kind.__name__, _leg_words(leg))
+            )
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(AnyFact)
+
+
+def open_journal(path: Path | None, environment: str, account: str, *, pages_max: int = PAGES_MAX) -> Journal:
+    """The journal of ``account`` in ``environment`` at ``path``, made anew where there is none.
+
+    None keeps it in memory. ``pages_max`` bounds the file, in SQLite pages. Raises JournalError when another
+    process holds it, when it belongs to another environment or account, when a later version wrote it, and when
+    the file is not a journal or cannot be opened.
+    """
+    if path is None:
+        return _opened(":memory:", "the journal in memory", None, environment, account, pages_max)
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _Lock(path)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be opened: {error.strerror or error}") from None
+    try:
+        return _opened(str(path), str(path), lock, environment, account, pages_max)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _opened(
+    place: str, name: str, lock: _Lock | None, environment: str, account: str, pages_max: int
+) -> Journal:
+    try:
+        database = sqlite3.connect(place, isolation_level=None)
+    except sqlite3.Error as error:
+        raise JournalError(f"{name}: cannot be opened: {error}") from None
+    try:
+        _prepare(database, name, environment, account, pages_max)
+    except sqlite3.Error as error:
+        database.close()
+        raise JournalError(f"{name}: cannot be used as a journal: {error}") from None
+    except JournalError:
+        database.close()
+        raise
+    return Journal(database, name, lock)
+
+
+def _prepare(database: sqlite3.Connection, name: str, environment: str, account: str, pages_max: int) -> None:
+    version = _pragma(database, "user_version")
+    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and _pragma(database, "application_id") != APPLICATION_ID:
+        raise JournalError(f"{name}: is another program's database, not a journal")
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"{name}: was written by a later version (schema {version}; this one knows {SCHEMA_VERSION}); "
+            "use that version"
+        )
+    mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode not in ("wal", "memory"):
+        raise JournalError(f"{name}: its file system cannot keep a write-ahead log; choose a local disk")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute(f"PRAGMA max_page_count = {pages_max}")
+    if not tables:
+        # One transaction: a crash leaves either no journal or a whole one.
+        database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    faults = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if faults != "ok":
+        raise JournalError(f"{name}: is damaged: {faults}")
+    _bind(database, name, environment, account)
+
+
+def _bind(database: sqlite3.Connection, name: str, environment: str, account: str) -> None:
+    """Make the journal this account's, or see that it is: a demo's facts must never be taken for real ones."""
+    owner = database.execute("SELECT environment, account FROM owner").fetchone()
+    if owner is None:
+        database.execute("INSERT INTO owner VALUES (?, ?)", (environment, account))
+    elif owner != (environment, account):
+        raise JournalError(
+            f"{name}: belongs to account {owner[1]} on {owner[0]}, not to {account} on {environment}; "
+            "set journal.path to another file"
+        )
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _leg_words(leg: LegKey) -> str:
+    return f"{leg.instrument}/{leg.side.value}/{leg.margin.value}"
+
+
+def _key(fact: Fact) -> str:
+    """What one fact replaces an earlier one by."""
+    match fact:
+        case IntentFact() | OrderEndedFact():
+            return fact.client_id
+        case LegOpenedFact() | LegStopFact() | LegPeakFact():
+            return _leg_words(fact.leg)
+        case LegClosedFact():
+            return f"{_leg_words(fact.leg)}@{fact.at_ms}"
+        case GenerationFact():
+            return f"{fact.token}@{fact.started_at_ms}"
+        case PermissionFact() | SequenceFact():
+            return ""
+        case _:
+            raise TypeError(f"not a fact of the journal: {type(fact).__name__}")
+
+
+def _gathered(facts: Sequence[Any]) -> Facts:
+    def of(kind: type[_F]) -> tuple[_F, ...]:
+        return tuple(fact for fact in facts if isinstance(fact, kind))
+
+    legs: dict[LegKey, dict[str, Any]] = {}
+    for name, kind in (("opened", LegOpenedFact), ("stop", LegStopFact), ("peak", LegPeakFact)):
+        for fact in facts:
+            if isinstance(fact, kind):
+                legs.setdefault(fact.leg, {})[name] = fact
+    permission, sequence = of(PermissionFact), of(SequenceFact)
+    return Facts(
+        legs=tuple(LegFacts(leg, **legs[leg]) for leg in sorted(legs, key=_leg_words)),
+        intents=of(IntentFact),
+        ended=of(OrderEndedFact),
+        closed=of(LegClosedFact),
+        permission=permission[0] if permission else None,
+        generations=of(GenerationFact),
+        next_sequence=sequence[0].next_sequence if sequence else 1,
+    )
+
+
+class _Lock:
+    """One process a journal. The operating system drops it with the process, so a crash leaves nothing stale.
+
+    The lock file stays: whoever deletes it could hand the lock to two processes. It names the holder, for people.
+    """
+
+    # Windows locks bytes, not files: one far behind the text, which others must be able to read.
+    _LOCKED_BYTE = 1 << 20
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._take()
+        except (BlockingIOError, PermissionError):
+            holder = os.pread(self._file, 20, 0) if sys.platform != "win32" else os.read(self._file, 20)
+            os.close(self._file)
+            process = holder.decode("ascii", "replace").strip() or "unknown"
+            raise JournalError(f"{path}: is in use by process {process}; one bot a journal") from None
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def _take(self) -> None:
+        if sys.platform == "win32":
+            os.lseek(self._file, self._LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(self._file, 0, os.SEEK_SET)
+        else:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def release(self) -> None:
+        os.close(self._file)

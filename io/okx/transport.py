@@ -1,0 +1,205 @@
+"""One warm HTTP client for one venue: sends a signed request, and says what came back or whether it left at all.
+
+The difference between "not sent" and "sent, no answer" decides whether an order may exist.  httpcore announces the
+moment at which it starts to write a request, and that moment is the border: before it nothing can have happened,
+from it on anything can.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+import trio
+
+from anchorwatch.io.okx.environments import Credentials, Endpoints
+from anchorwatch.io.okx.signing import rest_prehash, rest_timestamp, signature
+
+# Reading a bot's whole state asks for some ten lists at once; more connections would not make the venue faster.
+CONNECTIONS_MAX = 16
+# Shorter than the idle time after which servers and balancers close a connection: a request written into a
+# closing connection has an unknown outcome, so such a connection is dropped by us first.
+KEEP_ALIVE_S = 15.0
+# The longest answer is the list of all swaps, below 1 MB.
+BODY_BYTES_MAX = 8 * 1024 * 1024
+
+_TOO_LONG = f"the answer is longer than {BODY_BYTES_MAX} bytes"
+_WRITING = "http11.send_request_headers.started"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An HTTP answer. The times are of our clock, around the exchange alone, without waiting for a connection."""
+
+    status: int
+    body: bytes
+    sent_ms: int
+    received_ms: int
+
+
+class NoReply(msgspec.Struct, frozen=True):
+    """No complete answer. `sent` is False only when certainly not a byte of the request was written."""
+
+    reason: str
+    sent: bool
+
+
+class _Withdrawn(Exception):
+    """The caller no longer wants the request, discovered just before it is written."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """The one context that REST and the WebSockets share: loading the roots once costs tens of milliseconds."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class Transport:
+    """Use as `async with`. Requests may run concurrently."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials | None,
+        now_ms: Callable[[], int],
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        secure = endpoints.rest_url.startswith("https://")
+        # For an unencrypted loopback venue a context without roots: httpx wants one, nothing will use it.
+        context = tls or (tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._base = httpx.URL(endpoints.rest_url)
+        self._simulated = endpoints.simulated
+        self._credentials = credentials
+        self._now_ms = now_ms
+        # Deadlines are cancel scopes around a whole call, so httpx gets none of its own.
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                verify=context,
+                trust_env=False,
+                http1=True,
+                http2=False,
+                retries=0,
+                limits=httpx.Limits(
+                    max_connections=CONNECTIONS_MAX,
+                    max_keepalive_connections=CONNECTIONS_MAX,
+                    keepalive_expiry=KEEP_ALIVE_S,
+                ),
+            ),
+            timeout=None,
+            trust_env=False,
+            follow_redirects=False,
+            headers={"User-Agent": "anchorwatch", "Content-Type": "application/json"},
+        )
+
+    async def __aenter__(self) -> Transport:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        *,
+        deadline_s: float,
+        signed_at_ms: int | None = None,
+        expires_ms: int | None = None,
+        still_wanted: Callable[[], bool] | None = None,
+    ) -> Reply | NoReply:
+        """Send one request and read the whole answer within `deadline_s`.
+
+        `target` starts with `/api/v5/` and includes the query, percent-encoded.  With `signed_at_ms` (venue time)
+        the request is signed.  `still_wanted` is asked at the last moment, when a connection is there and the
+        first byte is about to be written; on False nothing is sent.
+        """
+        sent_ms: int | None = None
+
+        async def on_trace(event: str, _details: dict[str, Any]) -> None:
+            nonlocal sent_ms
+            if event == _WRITING:
+                if still_wanted is not None and not still_wanted():
+                    raise _Withdrawn
+                sent_ms = self._now_ms()
+
+        prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
+        request = self._client.build_request(
+            method,
+            self._base.copy_with(raw_path=f"{prefix}{target}".encode("ascii")),
+            content=body or None,
+            extensions={"trace": on_trace},
+        )
+        # The signature covers what httpx will really write, after any encoding of its own.
+        written = request.url.raw_path.decode("ascii").removeprefix(prefix)
+        request.headers.update(self._headers(method, written, body, signed_at_ms, expires_ms))
+        reason = f"no answer within {deadline_s:g} s"
+        with trio.move_on_after(deadline_s):
+            try:
+                return await self._exchange(request, lambda: sent_ms)
+            except _Withdrawn:
+                reason = "withdrawn before it was sent"
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
+                reason = f"{type(error).__name__}: {_said(error)}"
+        return NoReply(reason, sent_ms is not None)
+
+    async def _exchange(self, request: httpx.Request, sent_ms: Callable[[], int | None]) -> Reply | NoReply:
+        response = await self._client.send(request, stream=True)
+        try:
+            announced = response.headers.get("Content-Length", "0")
+            if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
+                return NoReply(_TOO_LONG, True)
+            # Beyond the bound the rest is read and dropped until the deadline: leaving the loop would abandon the
+            # generators that httpx nests here, and with them the connection, to the garbage collector.
+            chunks, size = [], 0
+            async for chunk in response.aiter_bytes():
+                size += len(chunk)
+                if size <= BODY_BYTES_MAX:
+                    chunks.append(chunk)
+        finally:
+            await response.aclose()
+        if size > BODY_BYTES_MAX:
+            return NoReply(_TOO_LONG, True)
+        received_ms = self._now_ms()
+        at_ms = sent_ms()
+        return Reply(
+            response.status_code, b"".join(chunks), received_ms if at_ms is None else at_ms, received_ms
+        )
+
+    def _headers(
+        self, method: str, target: str, body: bytes, signed_at_ms: int | None, expires_ms: int | None
+    ) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if self._simulated:
+            headers["x-simulated-trading"] = "1"
+        if expires_ms is not None:
+            headers["expTime"] = str(expires_ms)
+        if signed_at_ms is not None:
+            if self._credentials is None:
+                raise ValueError("a private call needs credentials")
+            timestamp = rest_timestamp(signed_at_ms)
+            text = rest_prehash(timestamp, method, target, body.decode())
+            headers["OK-ACCESS-KEY"] = self._credentials.key
+            headers["OK-ACCESS-SIGN"] = signature(self._credentials.secret, text)
+            headers["OK-ACCESS-TIMESTAMP"] = timestamp
+            headers["OK-ACCESS-PASSPHRASE"] = self._credentials.passphrase
+        return headers
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, from the innermost exception that says anything: httpx often passes on an empty text."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said

@@ -1,0 +1,161 @@
+"""One match: effect → task. No decisions.
+
+Everything that takes time runs as a task whose end is exactly one event in the mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from anchorwatch.io.account import AccountCalls
+from anchorwatch.io.journal import Journal, JournalError
+from anchorwatch.io.keeper import Keeper
+from anchorwatch.io.links import Links
+from anchorwatch.io.mailbox import Mailbox
+from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.telemetry import Telemetry
+from anchorwatch.io.timers import Timers
+from anchorwatch.machine import connection, lifecycle, reconciliation, requests, world
+from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Addressed, may_still_send
+from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.kernel import Effect, Event
+from anchorwatch.machine.order import Role
+
+
+class Performer:
+    """Carries out what the desk asks for."""
+
+    def __init__(
+        self,
+        *,
+        nursery: trio.Nursery,
+        mailbox: Mailbox,
+        timers: Timers,
+        links: Links,
+        rest: OkxRest,
+        calls: AccountCalls,
+        journal: Journal,
+        telemetry: Telemetry,
+        desk: Desk,
+        keeper: Keeper,
+    ) -> None:
+        self._nursery = nursery
+        self._mailbox = mailbox
+        self._timers = timers
+        self._links = links
+        self._rest = rest
+        self._calls = calls
+        self._journal = journal
+        self._telemetry = telemetry
+        self._desk = desk
+        self._keeper = keeper
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Addressed(_, inner):
+                self._perform_addressed(inner)
+            case requests.StartTimer(key, seconds, address, event):
+                self._timers.start(key, seconds, Told(address, event))
+            case requests.CancelTimer(key):
+                self._timers.cancel(key)
+            case requests.Record():
+                self._record(effect)
+            case requests.Announce(level, name, fields):
+                self._announce(level, name, dict(fields))
+            case requests.PlaceOrder(ticket):
+                self._run(self._calls.place_order, ticket, self._last_look(ticket))
+            case requests.CancelOrder(ticket):
+                self._run(self._calls.cancel_order, ticket)
+            case requests.QueryOrder(ticket):
+                self._run(self._calls.query_order, ticket)
+            case requests.PlaceStop():
+                self._run(self._calls.place_stop, effect)
+            case requests.MoveStop():
+                self._run(self._calls.move_stop, effect)
+            case requests.CancelStops():
+                self._nursery.start_soon(self._calls.cancel_stops, effect, name="sweep")
+            case requests.ReadStops():
+                self._run(self._calls.read_stops, effect)
+            case requests.ReadLeg():
+                self._run(self._calls.read_leg, effect)
+            case requests.ExplainAbsence():
+                self._run(self._calls.explain_absence, effect)
+            case requests.AuditStops(epoch):
+                self._run(self._audit, epoch)
+            case _:
+                raise AssertionError(f"nothing performs {type(effect).__name__}")
+
+    def _perform_addressed(self, effect: Effect) -> None:
+        match effect:
+            case connection.OpenSocket():
+                self._links.open(effect)
+            case connection.LogIn():
+                self._links.log_in(effect)
+            case connection.Subscribe():
+                self._links.subscribe(effect)
+            case connection.StartListening():
+                self._links.listen(effect)
+            case connection.SendPing():
+                self._links.ping(effect)
+            case connection.AbandonEpoch():
+                self._links.abandon(effect)
+            case reconciliation.ReadAccount(seq):
+                self._run(self._read_account, seq)
+            case lifecycle.RunStage():
+                self._keeper.run(effect)
+            case lifecycle.EndStage():
+                self._keeper.end(effect)
+            case lifecycle.RunStopStep():
+                self._keeper.run_step(effect)
+            case lifecycle.RecordStopStep():
+                self._keeper.end_step(effect)
+            case lifecycle.EndProcess(exit):
+                self._keeper.finish(exit)
+            case _:
+                raise AssertionError(f"nothing performs {type(effect).__name__}")
+
+    def _run(self, task: Callable[..., Awaitable[Event]], *args: object) -> None:
+        async def to_its_end() -> None:
+            self._mailbox.put(await task(*args))
+
+        self._nursery.start_soon(to_its_end, name=task.__name__)
+
+    def _record(self, effect: requests.Record) -> None:
+        """Durable first. Nothing is awaited, so what depends on the facts cannot overtake them."""
+        outcome = effect.done
+        try:
+            self._journal.record(effect.facts)
+        except JournalError as error:
+            self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
+            outcome = effect.failed
+        if effect.address is not None and outcome is not None:
+            self._mailbox.put(Told(effect.address, outcome))
+
+    def _announce(self, level: str, name: str, fields: dict[str, str]) -> None:
+        say = {"info": self._telemetry.say, "warning": self._telemetry.warn, "alarm": self._telemetry.alarm}
+        say[level](name, **fields)
+
+    def _last_look(self, ticket: requests.OrderTicket) -> Callable[[], bool]:
+        """Asked when the first byte is about to be written: is this order still wanted?"""
+
+        def still_wanted() -> bool:
+            if ticket.role is Role.CLOSE:
+                return True
+            late = self._rest.venue_now_ms() >= ticket.expires_ms
+            return not late and not may_still_send(self._desk.bot, ticket.leg, ticket.seq)
+
+        return still_wanted
+
+    async def _audit(self, epoch: int) -> Event:
+        reading = await self._calls.read_account()
+        if isinstance(reading, str):
+            return Told(LIFECYCLE, lifecycle.StageFailed(epoch, reading))
+        return world.AuditRead(epoch, reading)
+
+    async def _read_account(self, seq: int) -> Event:
+        reading = await self._calls.read_account()
+        if isinstance(reading, str):
+            return Told(RECONCILIATION, reconciliation.ReadingFailed(seq, reading))
+        return world.AccountRead(seq, reading)

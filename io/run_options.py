@@ -1,0 +1,25 @@
+"""What one run was asked for on the command line: how to run, where settings say how to trade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+SEED_DEFAULT = 1
+SEED_MAX = 2**63 - 1  # what every generator in use takes
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """``from_ms``, ``speed`` and ``markets`` speak of the embedded venue and are empty on any other.
+
+    No market file means the synthetic market of ``seed``. ``speed`` is virtual seconds per real second at
+    most; None is real time. ``for_s`` is venue time; None runs until it is stopped.
+    """
+
+    markets: tuple[Path, ...] = ()
+    from_ms: int | None = None
+    speed: float | None = None
+    for_s: float | None = None
+    seed: int = SEED_DEFAULT
+    summary: Path | None = None

@@ -1,0 +1,461 @@
+"""Every setting: its name, type, default, unit, range and meaning, in one place.
+
+A group of settings is one section of the file. The `Rule` beside a field's type is what the reader checks the
+value against and what it quotes when it refuses one, so that the error text, ``anchorwatch config`` and the
+reference never disagree. Fractions are shares of one: 0.01 is one percent.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from anchorwatch.io.okx.environments import Environment, Region
+from anchorwatch.io.settings.secret import Keys
+from anchorwatch.machine import connection, lifecycle
+from anchorwatch.machine.units import MarginMode, PositionMode
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What a setting means and which values it takes."""
+
+    meaning: str
+    unit: str = ""
+    above: str | None = None
+    at_least: str | None = None
+    below: str | None = None
+    at_most: str | None = None
+    choices: tuple[str, ...] = ()
+    per_symbol: bool = False  # may be set anew in [symbol."…"]
+    default: str = ""  # in words, where it depends on other settings
+
+    def holds(self, value: Decimal) -> bool:
+        return (
+            (self.above is None or value > Decimal(self.above))
+            and (self.at_least is None or value >= Decimal(self.at_least))
+            and (self.below is None or value < Decimal(self.below))
+            and (self.at_most is None or value <= Decimal(self.at_most))
+        )
+
+    def range_words(self) -> str:
+        """The range in words; empty where there is none."""
+        if self.at_least is not None and self.at_most is not None:
+            return f"{self.at_least} to {self.at_most}"
+        bounds = (
+            ("above", self.above),
+            ("at least", self.at_least),
+            ("below", self.below),
+            ("at most", self.at_most),
+        )
+        return " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+
+
+class Sides(Enum):
+    LONG = "long"
+    SHORT = "short"
+    BOTH = "both"
+
+
+class LogFormat(Enum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+
+
+class Origin(Enum):
+    """Where a value came from; a later one wins."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    MARKET_FILE = "market file"
+    ENVIRONMENT = "environment"
+    COMMAND_LINE = "command line"
+
+
+STRATEGIES = ("ema_cross",)
+
+# The venue's REST answers hold the latest 1440 candles of a timeframe (OKX v5, GET market/candles).
+HISTORY_ROWS_MAX = 1440
+TIMEFRAMES = (
+    "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H",
+    "6H", "12H", "1D", "6Hutc", "12Hutc", "1Dutc",
+)  # fmt: skip
+HISTORY_DEFAULT = (("1m", 200), ("5m", 200), ("1H", 100), ("1Dutc", 10))
+
+# One public connection carries every symbol's channels, and start reads every symbol's candles over REST.
+SYMBOLS_MAX = 50
+SYMBOLS_DEFAULT = ("BTC-USDT-SWAP",)
+
+
+class Venue(msgspec.Struct, frozen=True):
+    kind: Annotated[
+        Environment,
+        Rule(
+            "where to trade: sim and paper are the embedded exchange, demo is OKX demo trading, live is OKX"
+        ),
+    ] = Environment.SIM
+    region: Annotated[Region, Rule("where the OKX account is registered: it decides the hosts")] = (
+        Region.GLOBAL
+    )
+    rest_url: Annotated[
+        str, Rule("REST address instead of the region's; unencrypted only on loopback", default="by region")
+    ] = ""
+    ws_url: Annotated[
+        str, Rule("WebSocket address up to /ws/v5 instead of the region's", default="by region")
+    ] = ""
+
+
+class Account(msgspec.Struct, frozen=True):
+    exclusive: Annotated[
+        bool | None,
+        Rule(
+            "true: every position of the configured symbols is this bot's, and is adopted and protected; "
+            "false: what others opened is watched and never touched",
+            default="true on sim and paper; to be said on demo and live",
+        ),
+    ] = None
+    position_mode: Annotated[
+        PositionMode, Rule("hedge: a long and a short leg each symbol; net: one position each symbol")
+    ] = PositionMode.HEDGE
+    # OKX v5 documents isolated margin for swaps inconsistently and drops it in the multi-currency modes.
+    margin_mode: Annotated[MarginMode, Rule("cross: one margin for all positions; isolated: one each")] = (
+        MarginMode.CROSS
+    )
+    leverage: Annotated[
+        int, Rule("position worth over margin", unit="×", at_least="1", at_most="100", per_symbol=True)
+    ] = 5
+    min_balance_usd: Annotated[
+        Decimal,
+        Rule("the start is refused below this equity", unit="USD", at_least="0", at_most="1000000000"),
+    ] = Decimal(100)
+
+
+class Strategy(msgspec.Struct, frozen=True):
+    name: Annotated[str, Rule("which strategy decides the entries", choices=STRATEGIES)] = "ema_cross"
+    fast: Annotated[
+        int,
+        Rule("period of the fast average", unit="1m candles", at_least="2", at_most="359", per_symbol=True),
+    ] = 8
+    slow: Annotated[
+        int,
+        Rule("period of the slow average", unit="1m candles", at_least="3", at_most="360", per_symbol=True),
+    ] = 21
+    sides: Annotated[Sides, Rule("which positions it may open", per_symbol=True)] = Sides.BOTH
+    min_gap_fraction: Annotated[
+        Decimal,
+        Rule(
+            "how far apart the averages must be for a signal",
+            unit="of price",
+            at_least="0",
+            below="0.1",
+            per_symbol=True,
+        ),
+    ] = Decimal(0)
+    cooldown_s: Annotated[
+        int,
+        Rule(
+            "wait after a close before the same symbol is entered again",
+            unit="s",
+            at_least="0",
+            at_most="86400",
+            per_symbol=True,
+        ),
+    ] = 60
+
+
+class Sizing(msgspec.Struct, frozen=True):
+    notional_usd: Annotated[
+        Decimal,
+        Rule("worth of a new position", unit="USD", above="0", at_most="10000000", per_symbol=True),
+    ] = Decimal(150)
+    max_positions: Annotated[
+        int, Rule("positions open at once, over all symbols", at_least="1", at_most="100")
+    ] = 5
+
+
+class Protection(msgspec.Struct, frozen=True):
+    """Distances are shares of the price, because a stop rests at a price whatever the leverage is.
+
+    A stop of 1 % of the margin would, at 5×, lie 0.2 % away: twice what a taker pays for the round trip (0.1 %),
+    and inside a quiet minute's range. 0.6 % puts the fees at a sixth of the risk. The trailing stop wakes at
+    +0.4 % and then lies 0.3 % behind the peak, so that its first level already pays the round trip. The
+    take-profit of 1 % is the original's 5 % of the margin at 5×.
+    """
+
+    stop_fraction: Annotated[
+        Decimal,
+        Rule(
+            "distance of the protective stop from the entry",
+            unit="of price",
+            above="0",
+            below="1",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.006")
+    trail_fraction: Annotated[
+        Decimal,
+        Rule(
+            "distance of the trailing stop from the peak",
+            unit="of price",
+            above="0",
+            below="1",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.003")
+    trail_activation_fraction: Annotated[
+        Decimal,
+        Rule(
+            "profit at which the stop begins to trail",
+            unit="of price",
+            at_least="0",
+            below="1",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.004")
+    take_profit_fraction: Annotated[
+        Decimal,
+        Rule(
+            "profit at which the position is closed; 0: never for profit",
+            unit="of price",
+            at_least="0",
+            below="10",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.01")
+    catastrophe_fraction: Annotated[
+        Decimal,
+        Rule(
+            "distance from mark of the stop that a position of unknown history gets at once",
+            unit="of price",
+            above="0",
+            below="1",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.05")
+    min_move_ticks: Annotated[
+        int, Rule("a stop is moved by at least this", unit="ticks", at_least="1", at_most="10000")
+    ] = 2
+    min_move_fraction: Annotated[
+        Decimal,
+        Rule("and by at least this share of its distance from mark", at_least="0", below="1"),
+    ] = Decimal("0.05")
+    max_holding_min: Annotated[
+        int,
+        Rule(
+            "a position is closed after this long; 0: never for its age",
+            unit="min",
+            at_least="0",
+            at_most="525600",
+            per_symbol=True,
+        ),
+    ] = 45
+
+
+class Connections(msgspec.Struct, frozen=True):
+    attempts_max: Annotated[
+        int, Rule("retries before a connection alarms and slows down", at_least="1", at_most="1000")
+    ] = 10
+    backoff_first_s: Annotated[
+        int, Rule("private: wait before the first retry, then doubled", unit="s", at_least="1", at_most="300")
+    ] = 5
+    backoff_max_s: Annotated[
+        int, Rule("private: the longest wait", unit="s", at_least="1", at_most="3600")
+    ] = 300
+    reconnect_delay_s: Annotated[
+        int, Rule("public: wait before every retry", unit="s", at_least="1", at_most="300")
+    ] = 5
+    exhausted_retry_s: Annotated[
+        int, Rule("wait between retries once they are exhausted", unit="s", at_least="5", at_most="3600")
+    ] = 300
+    open_within_s: Annotated[int, Rule("dial and handshake", unit="s", at_least="1", at_most="60")] = 10
+    login_within_s: Annotated[int, Rule("answer to the login", unit="s", at_least="1", at_most="60")] = 5
+    subscribe_within_s: Annotated[
+        int, Rule("every channel acknowledged", unit="s", at_least="1", at_most="60")
+    ] = 10
+    silence_s: Annotated[
+        int,
+        Rule("without any frame for this long an answer is asked for", unit="s", at_least="1", at_most="29"),
+    ] = 20
+    pong_within_s: Annotated[
+        int, Rule("how long that answer may take", unit="s", at_least="1", at_most="29")
+    ] = 8
+    live_lasted_s: Annotated[
+        int,
+        Rule("live for this long forgets the failed attempts", unit="s", at_least="1", at_most="86400"),
+    ] = 60
+
+    def private_limits(self) -> connection.Limits:
+        """Exponential waits (R6.2)."""
+        return self._limits(self.backoff_first_s, self.backoff_max_s, 2)
+
+    def public_limits(self) -> connection.Limits:
+        """A constant wait (R7.2)."""
+        return self._limits(self.reconnect_delay_s, self.reconnect_delay_s, 1)
+
+    def _limits(self, first_s: int, max_s: int, factor: int) -> connection.Limits:
+        return connection.Limits(
+            attempts_max=self.attempts_max,
+            backoff_first_s=first_s,
+            backoff_max_s=max_s,
+            backoff_factor=factor,
+            exhausted_retry_s=self.exhausted_retry_s,
+            open_within_s=self.open_within_s,
+            login_within_s=self.login_within_s,
+            subscribe_within_s=self.subscribe_within_s,
+            silence_s=self.silence_s,
+            pong_within_s=self.pong_within_s,
+            live_lasted_s=self.live_lasted_s,
+        )
+
+
+def _stage(meaning: str) -> Rule:
+    return Rule(meaning, unit="s", at_least="1", at_most="3600")
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    init_s: Annotated[int, _stage("INIT; later, the start ends")] = 10
+    client_s: Annotated[int, _stage("CLIENT; later, the start ends")] = 60
+    modules_s: Annotated[int, _stage("MODULES; later, the start ends")] = 10
+    ws_s: Annotated[int, _stage("WS; later, the start goes on with entries shut")] = 30
+    safety_s: Annotated[int, _stage("SAFETY; later, an alarm")] = 30
+    reset_s: Annotated[int, _stage("RESET; later, an alarm")] = 10
+    candles_s: Annotated[int, _stage("CANDLES; later, an alarm")] = 120
+    positions_s: Annotated[int, _stage("POSITIONS; later, an alarm")] = 30
+    sync_s: Annotated[int, _stage("SYNC; later, an alarm")] = 60
+    retry_wait_s: Annotated[
+        int, Rule("wait between two tries of one stage", unit="s", at_least="1", at_most="60")
+    ] = 3
+
+
+def _stop_step(meaning: str) -> Rule:
+    return Rule(meaning, unit="s", at_least="0.1", at_most="60")
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """The bounds of the stop sequence; a field is named as its step is in the records."""
+
+    within_s: Annotated[
+        float, Rule("the steps below together may take this long", unit="s", at_least="1", at_most="300")
+    ] = 8.0
+    trading_control: Annotated[float, _stop_step("no new decisions, entries cancelled (R10.1)")] = 3.0
+    safety: Annotated[float, _stop_step("the guards end (R10.2)")] = 0.5
+    position_monitor: Annotated[float, _stop_step("the position monitor ends (R10.3)")] = 0.5
+    public_ws: Annotated[float, _stop_step("public connections closed (R10.4)")] = 1.0
+    private_ws: Annotated[float, _stop_step("private connections closed (R10.5)")] = 1.5
+    rest_client: Annotated[float, _stop_step("REST client closed (R10.6)")] = 0.5
+    nothing_left: Annotated[float, _stop_step("nothing left open (R10.7)")] = 1.0
+
+    def steps_s(self) -> tuple[float, ...]:
+        """The bounds in the order of the stop."""
+        return tuple(getattr(self, step.value) for step in lifecycle.STOP_STEPS)
+
+
+class Reconcile(msgspec.Struct, frozen=True):
+    every_s: Annotated[
+        int, Rule("time between two comparisons with the exchange", unit="s", at_least="5", at_most="3600")
+    ] = 60
+    poll_while_private_down_s: Annotated[
+        int, Rule("REST polling while a private stream is away", unit="s", at_least="1", at_most="60")
+    ] = 3
+
+
+class JournalSettings(msgspec.Struct, frozen=True):
+    path: Annotated[
+        str,
+        Rule(
+            "file of what must survive a restart",
+            default="the user's state directory on demo and live; in memory on sim and paper, whose exchange "
+            "begins anew with every run",
+        ),
+    ] = ""
+
+    @property
+    def file(self) -> Path | None:
+        """The journal's file; None keeps it in memory."""
+        return Path(self.path).expanduser() if self.path else None
+
+
+class Log(msgspec.Struct, frozen=True):
+    format: Annotated[LogFormat, Rule("lines for people, or JSON lines")] = LogFormat.TEXT
+    level: Annotated[LogLevel, Rule("the least that is logged; alarms always are")] = LogLevel.INFO
+
+
+class SymbolSettings(msgspec.Struct, frozen=True):
+    """What holds for one symbol: the groups with its overrides in them."""
+
+    leverage: int
+    strategy: Strategy
+    sizing: Sizing
+    protection: Protection
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings of one run, checked."""
+
+    venue: Venue = Venue()
+    account: Account = Account()
+    strategy: Strategy = Strategy()
+    sizing: Sizing = Sizing()
+    protection: Protection = Protection()
+    connections: Connections = Connections()
+    deadlines: Deadlines = Deadlines()
+    stop: Stop = Stop()
+    reconcile: Reconcile = Reconcile()
+    journal: JournalSettings = JournalSettings()
+    log: Log = Log()
+    symbols: tuple[str, ...] = SYMBOLS_DEFAULT
+    candles: tuple[tuple[str, int], ...] = HISTORY_DEFAULT
+    overrides: dict[str, dict[str, Any]] = {}
+    keys: Keys | None = None
+    origins: dict[str, Origin] = {}
+
+    def of(self, instrument: str) -> SymbolSettings:
+        """What holds for one symbol."""
+        own = self.overrides.get(instrument, {})
+
+        def with_own(group: Any) -> Any:
+            changes = {name: own[name] for name in group.__struct_fields__ if name in own}
+            return msgspec.structs.replace(group, **changes) if changes else group
+
+        return SymbolSettings(
+            leverage=own.get("leverage", self.account.leverage),
+            strategy=with_own(self.strategy),
+            sizing=with_own(self.sizing),
+            protection=with_own(self.protection),
+        )
+
+    def lifecycle_limits(self) -> lifecycle.Limits:
+        """The deadlines of the stages and of the steps of the stop."""
+        stages = msgspec.structs.asdict(self.deadlines)
+        return lifecycle.Limits(**stages, stop_step_s=self.stop.steps_s())
+
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must never be written anywhere."""
+        if self.keys is None:
+            return ()
+        return tuple(secret.reveal() for secret in (self.keys.key, self.keys.secret, self.keys.passphrase))
+
+
+GROUPS: dict[str, type[msgspec.Struct]] = {
+    "venue": Venue,
+    "account": Account,
+    "strategy": Strategy,
+    "sizing": Sizing,
+    "protection": Protection,
+    "connections": Connections,
+    "deadlines": Deadlines,
+    "stop": Stop,
+    "reconcile": Reconcile,
+    "journal": JournalSettings,
+    "log": Log,
+}
+"""The sections of the file, in the order in which they are shown."""

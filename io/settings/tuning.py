@@ -1,0 +1,43 @@
+"""From settings to the numbers that the decisions are tuned by: the symbols' overrides are in them."""
+
+from __future__ import annotations
+
+from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
+from anchorwatch.machine.parameters import Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.units import Fraction, Side, Usd
+
+_SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Side.LONG, Side.SHORT)}
+
+
+def parameters(settings: Settings) -> Parameters:
+    """What the machines and the strategy are given."""
+    return Parameters(
+        instruments=tuple((name, _trading(settings.of(name))) for name in settings.symbols),
+        mode=settings.account.position_mode,
+        margin=settings.account.margin_mode,
+        is_exclusive=settings.account.exclusive is True,
+        max_positions=settings.sizing.max_positions,
+        pace=Pace(reconcile_every_s=float(settings.reconcile.every_s)),
+    )
+
+
+def _trading(own: SymbolSettings) -> Trading:
+    protection = own.protection
+    return Trading(
+        fast=own.strategy.fast,
+        slow=own.strategy.slow,
+        min_gap_fraction=float(own.strategy.min_gap_fraction),
+        sides=_SIDES[own.strategy.sides],
+        cooldown_s=own.strategy.cooldown_s,
+        notional_usd=Usd(own.sizing.notional_usd),
+        protecting=Protecting(
+            stop_fraction=Fraction(protection.stop_fraction),
+            trail_fraction=Fraction(protection.trail_fraction),
+            trail_activation_fraction=Fraction(protection.trail_activation_fraction),
+            take_profit_fraction=Fraction(protection.take_profit_fraction),
+            catastrophe_fraction=Fraction(protection.catastrophe_fraction),
+            min_move_ticks=protection.min_move_ticks,
+            min_move_fraction=Fraction(protection.min_move_fraction),
+            max_holding_s=protection.max_holding_min * 60,
+        ),
+    )

@@ -1,0 +1,50 @@
+"""The desk as a person sees it: one frozen picture of the bot and its book."""
+
+from __future__ import annotations
+
+from anchorwatch.io.live_view import ConnectionRow, PositionRow, View
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.desk import Desk
+from anchorwatch.machine.kernel import Move
+
+
+def view_of(desk: Desk, now_ms: int, recent: tuple[tuple[int, Move], ...]) -> View:
+    """What the live view shows at this moment of venue time."""
+    bot, context = desk.bot, desk.context
+    since = {move.id: at_ms for at_ms, move in recent if move.machine == "connection"}
+    obstacles = [
+        obstacle for name in context.parameters.names for obstacle in bots.standing_obstacles(bot, name)
+    ]
+    return View(
+        at_ms=now_ms,
+        stage=bot.lifecycle.state.value,
+        permission=bot.permission.state.value,
+        why_not_ready=tuple(dict.fromkeys(obstacles)),
+        connections=tuple(
+            ConnectionRow(
+                name=link.data.name.value,
+                state=link.state.value,
+                since_ms=since.get(link.data.name.value, now_ms),
+                failures=link.data.failures,
+            )
+            for link in bot.links
+        ),
+        positions=tuple(_position(desk, leg, now_ms) for leg in context.book.open_legs()),
+        equity=context.book.equity,
+        recent=recent,
+    )
+
+
+def _position(desk: Desk, leg: LegBook, now_ms: int) -> PositionRow:
+    mark = desk.context.book.marks.get(leg.leg.instrument)
+    return PositionRow(
+        leg=str(leg.leg),
+        contracts=leg.contracts,
+        entry=leg.account.average_price,
+        mark=mark,
+        stop=leg.resting,
+        pnl_usd=leg.account.pnl_of(leg.contracts, mark) if mark is not None else None,
+        protection=desk.bot.slot(leg.leg).protection.state.value,
+        age_ms=now_ms - leg.entered_ms,
+    )
