@@ -175,11 +175,11 @@ class Engine:
     def _take(self, event: Event) -> None:
         """One event, to its end. Nothing here may wait."""
         now_ms = self._now_ms()
-        effects, moves = self.desk.handle(event, now_ms)
-        for effect in effects:
-            self._performer.perform(effect)
-        for move in moves:
-            self._log(now_ms, move)
+        for effect in self.desk.handle(event, now_ms):
+            if isinstance(effect, Move):
+                self._log(now_ms, effect)
+            else:
+                self._performer.perform(effect)
         if self._telemetry.wants_view():
             self._telemetry.show(view_of(self.desk, now_ms, tuple(self._telemetry.recent)))
 

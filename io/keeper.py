@@ -24,6 +24,9 @@ from anchorwatch.machine.lifecycle import Exit, Outcome, S, StopStep
 LIFECYCLE_TIMERS = "lifecycle"
 """The deadlines of the stop itself go on until its end."""
 
+ROUNDS_TO_END = 10
+"""Rounds of the scheduler that a cancelled task may take to end: one to wake, a few to unwind."""
+
 LEFT_SHOWN = 5
 """How much of what is left open is named; more is a defect whose pattern five names show."""
 
@@ -159,6 +162,10 @@ class Keeper:
                 await self._rest_stack.aclose()
                 self._rest_is_open = False
             case StopStep.NOTHING_LEFT:
+                # What the last answers started meanwhile waits for nobody any more.
+                self._timers.cancel_except(LIFECYCLE_TIMERS)
+                for _ in range(ROUNDS_TO_END):
+                    await trio.lowlevel.checkpoint()
                 return self._left()
             case _:
                 raise AssertionError(f"{step} is the bot's own")

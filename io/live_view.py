@@ -152,7 +152,8 @@ def _price(px: Decimal | None) -> str:
 
 def _moves(view: View) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for _ in range(4):
+    table.add_column(no_wrap=True, min_width=len("12:00:03"))
+    for _ in range(3):
         table.add_column(no_wrap=True, overflow="ellipsis")
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for at_ms, move in view.recent[-MOVES_SHOWN:]:

@@ -138,11 +138,18 @@ class Addressed(Effect, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What one event led to."""
+    """What one event led to: the moves that were made and the effects for the shell, in their order."""
 
     bot: Bot
-    effects: tuple[Addressed, ...]
-    moves: tuple[Move, ...]
+    trail: tuple[Move | Addressed, ...]
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        return tuple(step for step in self.trail if isinstance(step, Move))
+
+    @property
+    def effects(self) -> tuple[Addressed, ...]:
+        return tuple(step for step in self.trail if isinstance(step, Addressed))
 
 
 def unborn(
@@ -315,15 +322,14 @@ class _Run:
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
-        self.effects: list[Addressed] = []
-        self.moves: list[Move] = []
+        self.trail: list[Move | Addressed] = []
 
     def next_sequence(self) -> int:
         self.bot = msgspec.structs.replace(self.bot, sequence=self.bot.sequence + 1)
         return self.bot.sequence
 
     def put_out(self, address: Address, effect: Effect) -> None:
-        self.effects.append(Addressed(address, effect))
+        self.trail.append(Addressed(address, effect))
 
     def tell(self, address: Address, event: Event) -> None:
         """Give the event to its machine, and follow the routes until nothing internal is left."""
@@ -335,7 +341,7 @@ class _Run:
             if after is not before:
                 self.bot = _with_snapshot(self.bot, address, after)
             if after.state is not before.state:
-                self.moves.append(_move(address, before, event, after))
+                self.trail.append(_move(address, before, event, after))
             for effect in effects:
                 route = ROUTES.get(type(effect))
                 if route is None:
@@ -383,7 +389,7 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
     else:
         run.tell(address, event)
     run.draw_consequences(bot)
-    return Outcome(run.bot, tuple(run.effects), tuple(run.moves))
+    return Outcome(run.bot, tuple(run.trail))
 
 
 def _want_entry(run: _Run, address: Address) -> None:

@@ -357,8 +357,11 @@ def canonical(snapshot: Snapshot[D]) -> Snapshot[D]:
     return Snapshot(snapshot.state, msgspec.structs.replace(data, **erased) if erased else data)
 
 
-class Move(msgspec.Struct, frozen=True):
-    """One transition that was taken: what the log, the matrix and the drawings speak of."""
+class Move(Effect, frozen=True):
+    """One transition that was taken: what the log, the matrix and the drawings speak of.
+
+    It stands among the effects, in its place: what a transition asks for comes after it.
+    """
 
     machine: str
     id: str

@@ -3,7 +3,7 @@
 Theory of operation
 ===================
 
-``Desk.handle`` takes one event and the time, and answers with effects and moves. It is
+``Desk.handle`` takes one event and the time, and answers with effects, the moves among them. It is
 deterministic: the same events at the same times give the same answers, in any
 process. What the machines decide is in their tables; the desk turns reports into the
 events that the tables know (*classified*: no price reaches a guard), and puts prices
@@ -28,12 +28,11 @@ from anchorwatch.machine.bot import (
     EntryDenied,
     FactGained,
     FactLost,
-    Part,
     is_settled,
 )
 from anchorwatch.machine.desk import entries, orders, positions, stages, stops
 from anchorwatch.machine.desk.context import Context, Performer
-from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import StartTimer
 
@@ -75,8 +74,6 @@ PERFORMERS: dict[type[Effect], Performer] = {
 }
 """Effects that need numbers, or that the desk itself can answer; all others go to the shell as they are."""
 
-Reaction = tuple[tuple[Effect, ...], tuple[Move, ...]]
-
 
 class Told(Event, frozen=True):
     """A control event for one machine: a timer, an answer, the operator."""
@@ -109,7 +106,7 @@ class Desk:
         """For views and summaries: the book and the parameters. Nothing outside changes them."""
         return self._context
 
-    def handle(self, event: Event, now_ms: int) -> Reaction:
+    def handle(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """Take one event. ``now_ms`` is the venue's time as far as it is known.
 
         Raises `UnexpectedEvent` or `AssertionError` for a defect of ours; the desk must not be
@@ -137,6 +134,10 @@ class Desk:
             pace = context.parameters.pace
             again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
             context.ask(again)
+
+    def _is_stopping(self) -> bool:
+        """From R10.1 on nothing new is decided; protection and what was begun go on."""
+        return self._context.bot.lifecycle.state in (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
 
     def _must_hold(self) -> bool:
         """Until the first reconciliation nobody knows what a push changes."""
@@ -167,7 +168,7 @@ class Desk:
             case world.PositionPushed(report):
                 positions.take_push(context, report)
             case world.CandleClosed(instrument):
-                if instrument in self._signals:
+                if instrument in self._signals and not self._is_stopping():
                     entries.take_candle(context, self._signals[instrument], event)
             case world.EquityReported(equity, available, _):
                 self._take_equity(equity, available)
@@ -177,7 +178,8 @@ class Desk:
                 context.book.totals.funding += amount
             case world.ClockTicked():
                 positions.look_for_differences(context)
-                stops.close_the_old(context)
+                if not self._is_stopping():
+                    stops.close_the_old(context)
             case world.VenueReady():
                 context.book.instruments = {rules.name: rules for rules in event.instruments}
                 context.tell(LIFECYCLE, FactGained("", "instrument rules"))
@@ -207,7 +209,9 @@ class Desk:
         if instrument not in book.marks:
             self._context.tell(LIFECYCLE, FactGained(instrument, "mark price"))
         book.marks[instrument] = price
-        stops.take_mark(self._context, instrument, price)
+        stops.trail(self._context, instrument, price)
+        if not self._is_stopping():
+            stops.take_profits(self._context, instrument, price)
 
     def _take_equity(self, equity: Decimal, available: Decimal) -> None:
         """Fresh is when the venue said it, not when it last changed."""
@@ -225,4 +229,4 @@ HOLDING = (
     lifecycle.S.POSITIONS,
     lifecycle.S.SYNC,
 )
-__all__ = ["Desk", "Part", "Reaction", "Told"]
+__all__ = ["Desk", "Told"]

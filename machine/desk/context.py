@@ -31,7 +31,6 @@ class Context:
         self.now_ms = 0
         self.report_ms = 0
         self.effects: list[Effect] = []
-        self.moves: list[Move] = []
         self.performers: dict[type[Effect], Performer] = {}
         self._stop_serial = 0
 
@@ -39,13 +38,12 @@ class Context:
         """Give a control event to its machine, and put numbers to what the machines ask for."""
         outcome = bots.step(self.bot, address, event)
         self.bot = outcome.bot
-        self.moves += outcome.moves
-        for addressed in outcome.effects:
-            performer = self.performers.get(type(addressed.effect))
+        for step in outcome.trail:
+            performer = None if isinstance(step, Move) else self.performers.get(type(step.effect))
             if performer is None:
-                self.effects.append(addressed)
-            else:
-                performer(self, addressed.address, addressed.effect)
+                self.effects.append(step)
+            elif isinstance(step, Addressed):
+                performer(self, step.address, step.effect)
 
     def ask(self, effect: Effect) -> None:
         """Something for the shell."""
@@ -63,10 +61,10 @@ class Context:
         self._stop_serial += 1
         return self._stop_serial
 
-    def take_effects(self) -> tuple[tuple[Effect, ...], tuple[Move, ...]]:
-        effects, moves = tuple(self.effects), tuple(self.moves)
-        self.effects, self.moves = [], []
-        return effects, moves
+    def take_effects(self) -> tuple[Effect, ...]:
+        effects = tuple(self.effects)
+        self.effects = []
+        return effects
 
 
 def of_leg(part: Part, leg: LegKey) -> Address:

@@ -71,6 +71,8 @@ def take_push(context: Context, report: StopReport) -> None:
         return
     if report.state is StopState.TRIGGERED and (is_current or was_ours):
         context.tell(address, protection.StopTriggered(seq))
+    elif is_current and context.bot.slot(leg.leg).position.state is position.S.CLOSING:
+        pass  # the venue drops the stop of a position that closes, and may say so before the fill
     elif is_current and report.state is not StopState.TRIGGERED:
         context.book.uncover(leg, report.updated_ms)
         context.tell(address, protection.StopGone(seq, report.state.value))
@@ -167,19 +169,30 @@ def _sweep_orphans(context: Context, leg: LegBook) -> None:
 # The market moves.
 
 
-def take_mark(context: Context, instrument: str, mark: Decimal) -> None:
-    """Trail, and take profit: the peak follows mark, and a better level is wanted when it is worth a request."""
-    for key, slot in context.bot.legs:
-        if key.instrument != instrument or slot.position.state is not position.S.OPEN:
-            continue
-        leg = context.book.leg(key)
-        if not leg.contracts or leg.peak is None or leg.wanted is None:
-            continue
+def trail(context: Context, instrument: str, mark: Decimal) -> None:
+    """The peak follows mark, and a better level is wanted when it is worth a request."""
+    for leg in _held(context, instrument):
         _trail(context, leg, mark)
-        protecting = context.parameters.of(instrument).protecting
-        gain = levels.profit_fraction(key.side, leg.account.average_price, mark)
+
+
+def take_profits(context: Context, instrument: str, mark: Decimal) -> None:
+    """Positions that have reached their take-profit are closed."""
+    protecting = context.parameters.of(instrument).protecting
+    for leg in _held(context, instrument):
+        gain = levels.profit_fraction(leg.leg.side, leg.account.average_price, mark)
         if protecting.take_profit_fraction and gain >= protecting.take_profit_fraction:
             want_close(context, leg, "take profit")
+
+
+def _held(context: Context, instrument: str) -> list[LegBook]:
+    """Our open legs of this instrument that nothing is closing yet."""
+    held = []
+    for key, slot in context.bot.legs:
+        if key.instrument == instrument and slot.position.state is position.S.OPEN:
+            leg = context.book.leg(key)
+            if leg.contracts and leg.peak is not None and leg.wanted is not None:
+                held.append(leg)
+    return held
 
 
 def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
