@@ -21,6 +21,7 @@ import trio
 import trio_websocket
 import wsproto.utilities
 
+from anchorwatch.io.okx.causes import root_cause
 from anchorwatch.io.okx.environments import Credentials
 from anchorwatch.io.okx.errors import classify_login
 from anchorwatch.io.okx.signing import signature, ws_login_prehash
@@ -236,7 +237,7 @@ class OkxSocket:
             end = _end_of(_only(closed))
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as broken:
             first = _only(broken)
-            end = SocketEnd(f"{type(first).__name__}: {first.__cause__ or first}")
+            end = SocketEnd(f"{type(first).__name__}: {root_cause(first)}")
         except* (wsproto.utilities.ProtocolError, h11.ProtocolError, trio_websocket.HandshakeError) as wrong:
             end = SocketEnd(f"not a WebSocket: {_only(wrong)}")
         finally:

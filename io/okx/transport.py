@@ -16,6 +16,7 @@ import httpx
 import msgspec
 import trio
 
+from anchorwatch.io.okx.causes import root_cause
 from anchorwatch.io.okx.environments import Credentials, Endpoints
 from anchorwatch.io.okx.signing import rest_prehash, rest_timestamp, signature
 
@@ -149,7 +150,7 @@ class Transport:
             except _Withdrawn:
                 reason = "withdrawn before it was sent"
             except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
-                reason = f"{type(error).__name__}: {_said(error)}"
+                reason = f"{type(error).__name__}: {root_cause(error)}"
         return NoReply(reason, sent_ms is not None)
 
     async def _exchange(self, request: httpx.Request, sent_ms: Callable[[], int | None]) -> Reply | NoReply:
@@ -193,13 +194,3 @@ class Transport:
             headers["OK-ACCESS-TIMESTAMP"] = timestamp
             headers["OK-ACCESS-PASSPHRASE"] = self._credentials.passphrase
         return headers
-
-
-def _said(error: BaseException) -> str:
-    """What went wrong, from the innermost exception that says anything: httpx often passes on an empty text."""
-    said = ""
-    cause: BaseException | None = error
-    while cause is not None:
-        said = str(cause) or said
-        cause = cause.__cause__ or cause.__context__
-    return said
