@@ -18,7 +18,6 @@ import signal
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from decimal import Decimal
 
 import trio
 
@@ -250,9 +249,9 @@ async def run_bot(settings: Settings, options: RunOptions, telemetry: Telemetry)
 
 async def _run_embedded(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
     stage = embedded.market_of(settings, options)
-    seams = virtual_seams(stage.start_ms, options.seed)
+    seams = virtual_seams(stage.start_ms, options.seed, since_s=trio.current_time())
     telemetry.follow(seams.wall_ms)
-    telemetry.say("market", source=stage.words, speed=options.speed or Decimal(1))
+    telemetry.say("market", source=stage.words, speed=options.speed or 1)
     async with embedded.embedded_venue(stage, now_ms=seams.wall_ms) as venue:
         where = endpoints(settings.venue.kind, rest_url=venue.rest_url, ws_url=venue.ws_url)
         return await _live(

@@ -57,15 +57,16 @@ def real_seams() -> Seams:
     return Seams(wall_ms=lambda: time.time_ns() // 1_000_000, random=random.SystemRandom())
 
 
-def virtual_seams(start_ms: int, seed: int) -> Seams:
+def virtual_seams(start_ms: int, seed: int, *, since_s: float = 0.0) -> Seams:
     """Wall time that follows trio's clock from `start_ms`, and randomness that follows from `seed`.
 
-    For runs whose trio clock starts at zero, as ``MockClock`` and ``PacedClock`` do: every part of the
-    run that is given the same `start_ms` then agrees on the time. ``wall_ms`` works inside ``trio.run``.
+    `since_s` is the reading of trio's clock that counts as `start_ms`: zero for ``MockClock`` and
+    ``PacedClock``, which start there; trio's own clock starts anywhere. Every part of the run that is
+    given the same two then agrees on the time. ``wall_ms`` works inside ``trio.run``.
     """
 
     def wall_ms() -> int:
-        return start_ms + int(trio.current_time() * 1000 + _GRACE_MS)
+        return start_ms + int((trio.current_time() - since_s) * 1000 + _GRACE_MS)
 
     return Seams(wall_ms=wall_ms, random=random.Random(seed))
 

@@ -349,9 +349,13 @@ def renamed(value: S, names: Mapping[int, int]) -> S:
 
 
 def canonical(snapshot: Snapshot[D]) -> Snapshot[D]:
-    """One representative of all snapshots that behave alike: identities by rank, payload erased."""
+    """One representative of all snapshots that behave alike: identities by rank, payload erased.
+
+    Zero stays zero: it means that there is none yet, which is not the same as an old one.
+    """
     data = snapshot.data
-    ranks = {value: rank for rank, value in enumerate(sorted(set(identities(data))))}
+    given = sorted(value for value in set(identities(data)) if value)
+    ranks = {0: 0, **{value: rank for rank, value in enumerate(given, start=1)}}
     erased = {field: "" for field, kind in kinds(type(data)).items() if kind is Kind.PAYLOAD}
     data = renamed(data, ranks)
     return Snapshot(snapshot.state, msgspec.structs.replace(data, **erased) if erased else data)

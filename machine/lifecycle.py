@@ -250,6 +250,10 @@ def is_of_an_earlier_stage(life: Life, event: DeadlinePassed) -> bool:
     return event.epoch < life.entered
 
 
+def is_unborn(life: Life, event: Event) -> bool:
+    return life.epoch == 0
+
+
 def has_next_step(life: Life, event: Event) -> bool:
     return life.step is not STOP_STEPS[-1]
 
@@ -362,7 +366,7 @@ TABLE = (
     *ignored(S, ANSWERS, "an answer to an earlier request", when=is_stale),
     *ignored(S, (DeadlinePassed,), "the stage or step that it belongs to has ended", when=is_of_an_earlier_stage),
     #     source        event           destination    action
-    Row(  S.INIT,       StartRequested, S.INIT,        then=start),
+    Row(  S.INIT,       StartRequested, S.INIT,        when=is_unborn,     then=start),
     *(Row(s,            StageDone,      after(s),      then=Enter(s, Outcome.DONE))                for s in STAGES),
     # Before any socket: try until the deadline, then end the start.
     *(Row(s,            StageFailed,    s,             then=WaitToRetry(s))                        for s in EARLY),
@@ -382,7 +386,7 @@ TABLE = (
     # What may happen and does not matter.
     *ignored((S.STOPPING, S.STOPPED), (StopRequested,), "stopping already; a second signal is the shell's"),
     # What cannot happen.
-    *impossible(tuple(s for s in S if s is not S.INIT), (StartRequested,), "the bot starts once"),
+    *impossible(S, (StartRequested,), "the bot starts once"),
     *impossible((S.WS,), (RetryDue,), "WS is never retried: its sockets are"),
     *impossible((*STAGES, S.READY), (StopStepEnded,), "no stop is under way"),
     *impossible((S.READY, S.STOPPED), (StageDone, StageFailed, StageRefused, DeadlinePassed, RetryDue), "nothing is asked for"),

@@ -77,6 +77,10 @@ def was_paused(grant: Grant, event: Event) -> bool:
     return grant.paused_below
 
 
+def is_not_paused(grant: Grant, event: Event) -> bool:
+    return not grant.paused_below
+
+
 def pause(grant: Grant, event: PauseRequested) -> Step[Grant]:
     return _saved(S.PAUSED, False, event.reason)
 
@@ -118,11 +122,11 @@ TABLE = (
     Row(S.PAUSED,   HaltRequested,    S.HALTED,                         then=halt_over_pause),
     Row(S.HALTED,   HaltCleared,      S.PAUSED,     when=was_paused,    then=back_to_pause),
     Row(S.HALTED,   HaltCleared,      S.OPEN,                           then=reopen),
-    Row(S.HALTED,   PauseRequested,   S.HALTED,                         then=pause_below),
+    Row(S.HALTED,   PauseRequested,   S.HALTED,     when=is_not_paused, then=pause_below),
     Row(S.HALTED,   ResumeRequested,  S.HALTED,     when=was_paused,    then=resume_below),
     *ignored((S.HALTED,),          (ResumeRequested,), "a halt is cleared by name: whoever resumes may not know of it"),
     *ignored((S.OPEN,),            (ResumeRequested, HaltCleared), "nothing is in force"),
-    *ignored((S.PAUSED,),          (PauseRequested,),  "paused already"),
+    *ignored((S.PAUSED, S.HALTED), (PauseRequested,),  "paused already"),
     *ignored((S.PAUSED,),          (HaltCleared,),     "no halt is in force, and a pause is the operator's"),
     *ignored((S.HALTED,),          (HaltRequested,),   "halted already; the first reason stands"),
 )
