@@ -88,7 +88,7 @@ class Engine:
             {name: private if name.is_private else public for name in Name},
             settings.account.position_mode,
         )
-        self.desk = Desk(parameters(settings), bot, generation)
+        self.desk = Desk(parameters(settings), bot, generation, journal.read())
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
 

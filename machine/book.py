@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from anchorwatch.machine.ledger import Account
+from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Contracts, Instrument, LegKey, Price
 from anchorwatch.machine.world import PositionReport, StopReport
@@ -78,6 +79,7 @@ class Book:
     instruments: dict[str, Instrument] = field(default_factory=dict)
     legs: dict[LegKey, LegBook] = field(default_factory=dict)
     tickets: dict[str, OrderTicket] = field(default_factory=dict)  # orders of ours, by client id
+    slots: dict[tuple[LegKey, Role], OrderTicket] = field(default_factory=dict)  # the order of each slot
     filled: dict[str, Filled] = field(default_factory=dict)  # any order, by the venue's id
     entry_sizes: dict[LegKey, Decimal] = field(default_factory=dict)  # wanted, not yet on a ticket
     marks: dict[str, Decimal] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class Book:
 
     def keep_ticket(self, ticket: OrderTicket) -> None:
         self.tickets[ticket.client_id] = ticket
+        self.slots[ticket.leg, ticket.role] = ticket
         _forget_oldest(self.tickets)
 
     def open_legs(self) -> list[LegBook]:

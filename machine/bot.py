@@ -124,6 +124,12 @@ class EntryWanted(Event, frozen=True):
     """The strategy wants a position; its numbers are in the book under the sequence that this gets."""
 
 
+class OrderRemembered(Event, frozen=True):
+    """An earlier life recorded an intent and never learnt its end; its ticket is in the book."""
+
+    role: order.Role
+
+
 class EntryDenied(Effect, frozen=True):
     """For people: why no entry was made."""
 
@@ -265,6 +271,7 @@ def _cancel_entry(run: _Run, address: Address, effect: Effect) -> list[Told]:
 
 
 def _order_ended(run: _Run, address: Address, effect: order.OrderEnded) -> list[Told]:
+    run.put_out(address, effect)
     event = position.EntryEnded() if effect.role is order.Role.ENTRY else position.CloseEnded()
     return [(_of(address, Part.POSITION), event)]
 
@@ -384,6 +391,8 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
     run = _Run(bot)
     if isinstance(event, EntryWanted):
         _want_entry(run, address)
+    elif isinstance(event, OrderRemembered):
+        run.tell(address, order.OrderRecovered(run.next_sequence(), event.role))
     elif isinstance(event, FactGained | FactLost):
         run.bot = msgspec.structs.replace(bot, missing=_missing(bot.missing, event))
     else:

@@ -73,6 +73,10 @@ class AbsenceSeen(Event, frozen=True):
     """A complete, successful report does not show the position, and no cause is known."""
 
 
+class PositionMissed(Event, frozen=True):
+    """An earlier life held a position that the first reading does not show."""
+
+
 class EndConfirmed(Event, frozen=True):
     """It is flat, and why is known: own close, stop, liquidation, by hand."""
 
@@ -196,6 +200,7 @@ TABLE = (
     # Absence is a question; a cause is the answer.
     Row(S.OPEN,       AbsenceSeen,         S.VANISHED,    then=ask_for_cause),
     Row(S.CLOSING,    AbsenceSeen,         S.VANISHED,    then=ask_for_cause),
+    Row(S.FLAT,       PositionMissed,      S.VANISHED,    then=ask_for_cause),
     Row(S.VANISHED,   ConfirmationFailed,  S.VANISHED,    then=ask_later),
     Row(S.VANISHED,   ConfirmationDue,     S.VANISHED,    then=ask_for_cause),
     Row(S.VANISHED,   PositionSeen,        S.OPEN,        then=protect),
@@ -219,6 +224,7 @@ TABLE = (
     *ignored((S.FLAT, S.ENTERING, S.OPEN, S.VANISHED, S.WATCHED), (CloseEnded, ReadEnded), "the leg has moved on; the report was still under way"),
     *ignored((S.FLAT, S.ENTERING, S.OPEN, S.CLOSING, S.WATCHED), (ConfirmationFailed, ConfirmationDue), "the question is answered"),
     # What cannot happen.
+    *impossible(tuple(s for s in S if s is not S.FLAT), (PositionMissed,), "memory is recalled once, before anything else"),
     *impossible((S.ENTERING, *OURS, S.WATCHED), (EntryStarted,), "an entry starts from flat only"),
     *impossible((S.FLAT, S.ENTERING), (PositionGrown,), "the first contract is seen, not grown"),
 )

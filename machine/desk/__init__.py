@@ -29,10 +29,13 @@ from anchorwatch.machine.bot import (
     FactGained,
     FactLost,
     is_settled,
+    with_permission,
 )
 from anchorwatch.machine.desk import entries, orders, positions, stages, stops
 from anchorwatch.machine.desk.context import Context, Performer
-from anchorwatch.machine.kernel import Effect, Event
+from anchorwatch.machine.desk.memory import Memory
+from anchorwatch.machine.facts import Facts, PermissionFact
+from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import StartTimer
 
@@ -56,6 +59,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     order.QueryOrder: orders.query,
     order.StartQueryTimer: orders.query_later,
     order.ReportLateFill: orders.late_fill,
+    order.OrderEnded: orders.end,
     position.ReadPosition: positions.read_position,
     position.ConfirmAbsence: positions.explain,
     position.StartConfirmationTimer: positions.ask_again_later,
@@ -85,7 +89,10 @@ class Told(Event, frozen=True):
 class Desk:
     """The whole deciding half of the bot, as one object that is given events and time."""
 
-    def __init__(self, parameters: Parameters, bot: Bot, generation: str) -> None:
+    def __init__(self, parameters: Parameters, bot: Bot, generation: str, facts: Facts | None = None) -> None:
+        self._memory = Memory(facts if facts is not None else Facts())
+        if facts is not None and facts.permission is not None:
+            bot = with_permission(bot, restored_permission(facts.permission))
         self._context = Context(parameters, bot, generation)
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
@@ -116,6 +123,8 @@ class Desk:
         context.now_ms, context.report_ms = now_ms, 0
         was_settled = is_settled(context.bot)
         if isinstance(event, Told):
+            if isinstance(event.event, lifecycle.StartRequested):
+                self._memory.announce(context)
             self._take_told(event)
         elif isinstance(event, HELD) and self._must_hold():
             self._hold(event)
@@ -187,11 +196,11 @@ class Desk:
             case world.HistoryLoaded(instrument):
                 entries.take_history(context, self._signals[instrument], event)
             case world.AuditRead(epoch, reading):
-                positions.compare(context, reading)
+                self._compare(reading)
                 context.tell(LIFECYCLE, lifecycle.StageDone(epoch))
             case world.AccountRead(seq, reading):
                 if seq == context.bot.reconciliation.data.seq:
-                    positions.compare(context, reading)
+                    self._compare(reading)
                 context.tell(RECONCILIATION, reconciling.AccountCompared(seq))
             case world.OrderAsked():
                 orders.take_query(context, event)
@@ -203,6 +212,11 @@ class Desk:
                 positions.take_explanation(context, event)
             case _:
                 raise AssertionError(f"no room takes {type(event).__name__}")
+
+    def _compare(self, reading: world.AccountReading) -> None:
+        stops.take_reading(self._context, reading)
+        self._memory.recall(self._context, reading)
+        positions.compare(self._context, reading)
 
     def _take_mark(self, instrument: str, price: Decimal) -> None:
         book = self._context.book
@@ -218,6 +232,11 @@ class Desk:
         book = self._context.book
         book.equity, book.available, book.equity_at_ms = equity, available, self._context.now_ms
         self._context.tell(LIFECYCLE, FactGained("", "balance"))
+
+
+def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:
+    """The operator's pause and the limits' halt outlive the process (S17)."""
+    return permission.restored(permission.S[fact.state.upper()], fact.paused_below, fact.reason)
 
 
 HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from anchorwatch.machine import ids, order, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import positions
@@ -10,6 +12,7 @@ from anchorwatch.machine.facts import IntentFact, OrderEndedFact
 from anchorwatch.machine.requests import (
     AttachedStop,
     CancelOrder,
+    CancelTimer,
     OrderTicket,
     PlaceOrder,
     QueryOrder,
@@ -42,20 +45,21 @@ def take_report(context: Context, report: OrderReport) -> None:
     if report.state is OrderState.PARTIAL and not added:
         event = order.OrderSeenLive
     context.tell(of_leg(part_of(ticket.role), ticket.leg), event(ticket.seq))
-    if report.state in (OrderState.FILLED, OrderState.CANCELLED):
-        context.ask(
-            Record(
-                (
-                    OrderEndedFact(
-                        client_id=report.client_id,
-                        state=report.state.value,
-                        filled=report.filled,
-                        avg_px=report.average_price,
-                        at_ms=report.updated_ms,
-                    ),
-                )
-            )
-        )
+
+
+def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
+    """An intent whose end is known is not asked for by the next life."""
+    assert address.leg is not None
+    ticket = ticket_of(context, address.leg, effect.role, effect.seq)
+    context.ask(CancelTimer(f"overdue {address.id}"))
+    fact = OrderEndedFact(
+        client_id=ticket.client_id,
+        state=effect.end.value,
+        filled=Decimal(0),
+        avg_px=None,
+        at_ms=context.report_ms or context.now_ms,
+    )
+    context.ask(Record((fact,)))
 
 
 def take_query(context: Context, event: world.OrderAsked) -> None:
@@ -120,7 +124,7 @@ def _attached(context: Context, key: LegKey, seq: int) -> AttachedStop | None:
 
 
 def send(context: Context, address: Address, effect: order.SendOrder) -> None:
-    ticket = ticket_of(context, effect.role, effect.seq)
+    ticket = ticket_of(context, _leg(address), effect.role, effect.seq)
     context.ask(PlaceOrder(ticket))
     pace = context.parameters.pace
     context.ask(
@@ -129,11 +133,11 @@ def send(context: Context, address: Address, effect: order.SendOrder) -> None:
 
 
 def cancel(context: Context, address: Address, effect: order.CancelOrder) -> None:
-    context.ask(CancelOrder(ticket_of(context, effect.role, effect.seq)))
+    context.ask(CancelOrder(ticket_of(context, _leg(address), effect.role, effect.seq)))
 
 
 def query(context: Context, address: Address, effect: order.QueryOrder) -> None:
-    context.ask(QueryOrder(ticket_of(context, effect.role, effect.seq)))
+    context.ask(QueryOrder(ticket_of(context, _leg(address), effect.role, effect.seq)))
 
 
 def query_later(context: Context, address: Address, effect: order.StartQueryTimer) -> None:
@@ -141,10 +145,17 @@ def query_later(context: Context, address: Address, effect: order.StartQueryTime
     context.ask(StartTimer(f"query {address.id}", pace.query_retry_s, address, order.QueryDue(effect.seq)))
 
 
+def _leg(address: Address) -> LegKey:
+    assert address.leg is not None
+    return address.leg
+
+
 def late_fill(context: Context, address: Address, effect: order.ReportLateFill) -> None:
     context.announce("warning", "LATE_FILL", leg=address.leg, role=effect.role.value)
 
 
-def ticket_of(context: Context, role: order.Role, seq: int) -> OrderTicket:
-    made_for = ids.Made.ENTRY if role is order.Role.ENTRY else ids.Made.CLOSE
-    return context.book.tickets[str(ids.ClientId(context.generation, made_for, seq))]
+def ticket_of(context: Context, leg: LegKey, role: order.Role, seq: int) -> OrderTicket:
+    """The ticket of the order in this slot: there is one at a time."""
+    ticket = context.book.slots[leg, role]
+    assert ticket.seq == seq, f"{leg} {role.value}: order {seq} is asked for, {ticket.seq} is in the slot"
+    return ticket

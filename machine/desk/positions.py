@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from anchorwatch.machine import ids, position, reconciliation, world
+from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
 from anchorwatch.machine.desk import stops
 from anchorwatch.machine.desk.context import Context, of_leg
@@ -61,6 +62,7 @@ def _book_fill(
             context.book.uncover(leg, at_ms)
             _open(context, key, at_ms, is_ours=_is_ours(context, report))
         else:
+            _remember(context, leg)
             context.tell(of_leg(Part.POSITION, key), position.PositionGrown())
         return
     closing = min(contracts, leg.contracts)
@@ -71,7 +73,9 @@ def _book_fill(
         leg.account = leg.account.closed(closing, price, fee)
         context.book.totals.fees += fee
         context.book.totals.realised_pnl += leg.account.realised - before
-        if not leg.contracts:
+        if leg.contracts:
+            _remember(context, leg)
+        else:
             context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(_cause(leg.close_reason, report)))
 
 
@@ -116,22 +120,22 @@ def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found:
         return
     context.book.totals.positions_opened += 1
     stops.set_first_level(context, leg, is_found=is_found)
-    context.ask(
-        Record(
-            (
-                LegOpenedFact(
-                    leg=key,
-                    entered_at_ms=at_ms,
-                    entry_px=leg.account.average_price,
-                    contracts=leg.contracts,
-                    regime="",
-                    stop_px=leg.wanted,
-                    strategy="",
-                ),
-            )
-        )
-    )
+    _remember(context, leg)
     context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+
+
+def _remember(context: Context, leg: LegBook) -> None:
+    """What the next life must know of this leg."""
+    fact = LegOpenedFact(
+        leg=leg.leg,
+        entered_at_ms=leg.entered_ms,
+        entry_px=leg.account.average_price,
+        contracts=leg.contracts,
+        regime="",
+        stop_px=leg.wanted,
+        strategy="",
+    )
+    context.ask(Record((fact,)))
 
 
 def _doubt(context: Context, reason: str) -> None:
@@ -165,7 +169,6 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     configured = [report for report in reading.positions if report.leg.instrument in book.instruments]
     reading = msgspec.structs.replace(reading, positions=tuple(configured))
     held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
-    stops.take_reading(context, reading)
     for drift in drifts(held, reading):
         book.totals.drifts += 1
         _mend(context, drift)

@@ -246,22 +246,21 @@ def place(context: Context, address: Address, effect: protection.PlaceStop) -> N
     serial = context.next_stop_serial()
     leg.stop_client_id = str(ids.ClientId(context.generation, ids.Made.STOP, serial))
     leg.moved_ms = context.now_ms
-    context.ask(
-        Record(
-            (
-                LegStopFact(
-                    leg=address.leg,
-                    algo_client_id=leg.stop_client_id,
-                    trigger_px=leg.wanted,
-                    contracts=None,
-                    level=0,
-                ),
-            )
-        )
-    )
+    _remember(context, leg, leg.wanted)
     context.ask(
         PlaceStop(address.leg, effect.seq, leg.stop_client_id, closing_deal(address.leg.side), leg.wanted)
     )
+
+
+def _remember(context: Context, leg: LegBook, level: Price) -> None:
+    """Durable before the request: the next life must not start from a looser level."""
+    facts = (
+        LegStopFact(
+            leg=leg.leg, algo_client_id=leg.stop_client_id, trigger_px=level, contracts=None, level=0
+        ),
+        LegPeakFact(leg.leg, leg.peak if leg.peak is not None else level),
+    )
+    context.ask(Record(facts))
 
 
 def read(context: Context, address: Address, effect: protection.ReadStop) -> None:
@@ -275,7 +274,7 @@ def move(context: Context, address: Address, effect: protection.MoveStop) -> Non
     current = _current(leg)
     assert leg.wanted is not None
     leg.moving_to = leg.wanted
-    context.ask(Record((LegPeakFact(address.leg, leg.peak or leg.wanted),)))
+    _remember(context, leg, leg.wanted)
     venue_id = current.venue_id if current is not None else ""
     context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, leg.wanted))
 

@@ -1,0 +1,132 @@
+"""What an earlier life left: positions, stops, peaks and orders whose end was never learnt.
+
+The journal is told once, at the start. Nothing of it is believed about the venue: the
+first reading decides what still exists. What exists gets back what must not be
+forgotten — entry time, peak, stop level; what is gone is a ghost, and the venue is
+asked how it ended; an intent without an end is an order in doubt.
+"""
+
+from __future__ import annotations
+
+from anchorwatch.machine import ids, order, position, world
+from anchorwatch.machine.bot import OrderRemembered, Part
+from anchorwatch.machine.desk import orders, stops
+from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
+from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.trailing_stop import further_peak, tighter
+from anchorwatch.machine.units import Deal, Price
+
+
+class Memory:
+    """The journal's facts until the first reading has been compared with them."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._is_pending = bool(facts.legs or facts.intents)
+
+    def announce(self, context: Context) -> None:
+        """Say how the last life ended: in order, by a crash, or out of memory."""
+        if self._facts.is_new:
+            context.announce("info", "FIRST_START", journal="empty: a first start, or a lost disk")
+        elif self._facts.stopped_cleanly:
+            context.announce("info", "CLEAN_START", remembered=len(self._facts.legs))
+        else:
+            context.announce("warning", "AFTER_CRASH", remembered=len(self._facts.legs))
+
+    def recall(self, context: Context, reading: world.AccountReading) -> None:
+        """Put what is remembered beside the first reading. Later readings find nothing left to recall."""
+        if not self._is_pending:
+            return
+        self._is_pending = False
+        shown = {report.leg: report for report in reading.positions if report.contracts}
+        for facts in self._facts.legs:
+            if facts.opened is None or facts.leg.instrument not in context.book.instruments:
+                continue
+            report = shown.get(facts.leg)
+            if report is None:
+                self._ghost(context, facts, reading)
+            else:
+                self._restore(context, facts, report)
+        for intent in reversed(self._facts.intents):
+            self._doubt(context, intent)
+
+    def _restore(self, context: Context, facts: LegFacts, report: world.PositionReport) -> None:
+        """The position is still there: give it back what only the journal knew."""
+        assert facts.opened is not None
+        leg = context.book.leg(facts.leg)
+        opened = facts.opened
+        entry = report.entry_price or opened.entry_px
+        leg.account = leg.account.restated(report.contracts, entry)
+        leg.version_ms = leg.restated_ms = max(leg.version_ms, report.updated_ms)
+        leg.entered_ms = opened.entered_at_ms
+        side = facts.leg.side
+        peak = Price(opened.entry_px)
+        leg.peak = further_peak(side, peak, facts.peak.peak_px) if facts.peak is not None else peak
+        if facts.stop is not None:
+            leg.wanted = Price(facts.stop.trigger_px)
+            leg.stop_client_id = facts.stop.algo_client_id
+        elif opened.stop_px is not None:
+            leg.wanted = Price(opened.stop_px)
+        context.report_ms = context.now_ms
+        context.announce(
+            "info",
+            "RESTORED",
+            leg=facts.leg,
+            contracts=report.contracts,
+            entered_ms=leg.entered_ms,
+            peak=leg.peak,
+            stop=leg.wanted,
+        )
+        if opened.contracts != report.contracts:
+            context.book.totals.drifts += 1
+            context.announce(
+                "warning", "DRIFT_SIZE", leg=facts.leg, ours=opened.contracts, theirs=report.contracts
+            )
+        remembered = leg.wanted
+        if not stops.adopt_resting(context, leg):
+            context.book.uncover(leg, context.now_ms)
+        elif remembered is not None and leg.resting is not None:
+            leg.wanted = tighter(side, remembered, leg.resting)
+        context.tell(of_leg(Part.POSITION, facts.leg), position.PositionSeen())
+
+    def _ghost(self, context: Context, facts: LegFacts, reading: world.AccountReading) -> None:
+        """Remembered and not there: it leaves with a cause, not for having been missed once (R3.2)."""
+        assert facts.opened is not None
+        leg = context.book.leg(facts.leg)
+        leg.account = leg.account.restated(facts.opened.contracts, facts.opened.entry_px)
+        leg.entered_ms = facts.opened.entered_at_ms
+        leg.peak = Price(facts.opened.entry_px)
+        leg.version_ms = reading.started_ms
+        context.book.totals.drifts += 1
+        context.announce("warning", "DRIFT_REMOVE", leg=facts.leg, ours=facts.opened.contracts, theirs=0)
+        context.tell(of_leg(Part.POSITION, facts.leg), position.PositionMissed())
+
+    def _doubt(self, context: Context, intent: IntentFact) -> None:
+        """An order that may live, or may have filled: asked for by its id until the venue says."""
+        if intent.leg.instrument not in context.book.instruments:
+            return
+        role = order.Role(intent.role)
+        address = of_leg(orders.part_of(role), intent.leg)
+        slot = context.bot.slot(intent.leg)
+        if (slot.entry if role is order.Role.ENTRY else slot.close).state not in order.FREE:
+            return  # one order at a time is made, so an older intent without an end was followed by this one
+        made_for = ids.Made.ENTRY if role is order.Role.ENTRY else ids.Made.CLOSE
+        parsed = ids.parse(intent.client_id)
+        context.book.keep_ticket(
+            OrderTicket(
+                leg=intent.leg,
+                role=role,
+                seq=context.bot.sequence + 1,
+                client_id=intent.client_id,
+                deal=Deal(intent.side),
+                contracts=intent.contracts,
+                is_reduce_only=role is order.Role.CLOSE,
+                tag=ids.TAG_ENTRY if role is order.Role.ENTRY else ids.TAG_EXIT,
+                created_ms=intent.at_ms,
+                expires_ms=intent.deadline_ms,
+            )
+        )
+        assert parsed is None or parsed.made_for is made_for, "an intent is recorded under its own role"
+        context.announce("warning", "IN_DOUBT", leg=intent.leg, role=role.value, order=intent.client_id)
+        context.tell(address, OrderRemembered(role))
