@@ -247,10 +247,14 @@ def run_options(
     kind = settings.venue.kind
     if kind is not Environment.SIM:
         problems += [
-            Problem(name, f"venue {kind.value} has a market and a time of its own; allowed: sim only")
-            for name in ("--from", "--speed", "--seed")
+            Problem(name, f"venue {kind.value} runs in real time; allowed: sim only")
+            for name in ("--from", "--speed")
             if given.get(name) is not None
         ]
+    if kind not in (Environment.SIM, Environment.PAPER) and given.get("--seed") is not None:
+        problems.append(
+            Problem("--seed", f"venue {kind.value} has a market of its own; allowed: sim and paper")
+        )
     if kind is Environment.LIVE and not confirmed:
         problems.append(Problem("--venue live", "trades real money; say --confirm-live if that is meant"))
     for market in markets:

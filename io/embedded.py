@@ -20,7 +20,7 @@ from anchorwatch.io.stages import bar_length_ms
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.candle_file import BadMarketFile, read_candles
 from anchorwatch.io.venue.exchange import Venue
-from anchorwatch.io.venue.feeds import Feed
+from anchorwatch.io.venue.feeds import Feed, shifted
 from anchorwatch.io.venue.instruments import inst_id_from_file_name, instrument_for
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import open_loopback, serve_venue
@@ -51,8 +51,12 @@ class Stage(msgspec.Struct, frozen=True):
     words: str
 
 
-def market_of(settings: Settings, options: RunOptions) -> Stage:
-    """The market that a run plays. Raises `BadMarketFile` for a file that is none, or ends before the start."""
+def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = None) -> Stage:
+    """The market that a run plays.
+
+    With ``wall_ms`` (paper) venue time is the host's time: a file is shifted by whole days and entered at the
+    same time of day. Raises `BadMarketFile` for a file that is none, or ends before the start.
+    """
     feeds: dict[str, Feed] = {}
     for path in options.markets:
         inst_id = inst_id_from_file_name(path)
@@ -61,9 +65,10 @@ def market_of(settings: Settings, options: RunOptions) -> Stage:
             raise BadMarketFile(
                 f"{path}: the name tells no known swap; name it like BTCUSDT or BTC-USDT-SWAP"
             )
-        feeds[instrument.inst_id] = read_candles(path, instrument)
-    start_ms = options.from_ms or _default_start_ms(settings, feeds)
-    for path, feed in zip(options.markets, feeds.values(), strict=False):
+        series = read_candles(path, instrument)
+        feeds[instrument.inst_id] = series if wall_ms is None else shifted(series, wall_ms, loop=True)
+    start_ms = wall_ms or options.from_ms or _default_start_ms(settings, feeds)
+    for path, feed in zip(options.markets, feeds.values(), strict=True):
         end_ms = feed.end_ms
         if end_ms is not None and not feed.first_ms <= start_ms < end_ms:
             raise BadMarketFile(f"{path}: the run would start outside of the file's time")

@@ -118,6 +118,7 @@ class Engine:
             )
             self._journal.record([stopped])
         self._sum_up()
+        self._telemetry.show(view_of(self.desk, self._now_ms(), tuple(self._telemetry.recent)))
         return keeper.exit
 
     def _set_up(
@@ -248,8 +249,10 @@ async def run_bot(settings: Settings, options: RunOptions, telemetry: Telemetry)
 
 
 async def _run_embedded(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
-    stage = embedded.market_of(settings, options)
-    seams = virtual_seams(stage.start_ms, options.seed, since_s=trio.current_time())
+    is_paper = settings.venue.kind is Environment.PAPER
+    wall = real_seams()
+    stage = embedded.market_of(settings, options, wall_ms=wall.wall_ms() if is_paper else None)
+    seams = wall if is_paper else virtual_seams(stage.start_ms, options.seed, since_s=trio.current_time())
     telemetry.follow(seams.wall_ms)
     telemetry.say("market", source=stage.words, speed=options.speed or 1)
     async with embedded.embedded_venue(stage, now_ms=seams.wall_ms) as venue:

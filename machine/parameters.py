@@ -39,6 +39,7 @@ class Pace(msgspec.Struct, frozen=True):
 
     reconcile_every_s: float = 60.0  # the original's intention was every one to five minutes
     reading_retry_s: float = 3.0
+    poll_s: float = 3.0  # while a private stream is away, the account is read at this pace
     query_retry_s: float = 1.0  # an order in doubt is asked for at this pace
     order_overdue_s: float = 3.0  # a market order ends at once; later its push was lost
     stop_retry_s: float = 1.0

@@ -61,7 +61,7 @@ class PositionMode(Enum):
     HEDGE = "hedge"
 
 
-class LegKey(msgspec.Struct, frozen=True, order=True):
+class LegKey(msgspec.Struct, frozen=True):
     """What one position is known by. The instrument alone would let a long overwrite a short.
 
     In net mode an instrument has one row at the venue and hence one side at a time; it

@@ -15,8 +15,8 @@ import msgspec
 
 
 class Environment(Enum):
-    SIM = "sim"  # the embedded venue, its market from a file or a seed
-    PAPER = "paper"  # the embedded venue, its market from the live public feed
+    SIM = "sim"  # the embedded venue in the time of its market, from a file or a seed
+    PAPER = "paper"  # the same in real time, a file shifted by whole days
     DEMO = "demo"
     LIVE = "live"
 

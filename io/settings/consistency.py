@@ -149,9 +149,9 @@ def _venue(settings: Settings) -> Iterator[Problem]:
 def _markets(settings: Settings, markets: Sequence[Path]) -> Iterator[Problem]:
     if not markets:
         return
-    if settings.venue.kind is not Environment.SIM:
+    if settings.venue.kind not in (Environment.SIM, Environment.PAPER):
         yield Problem(
-            "--market", f"venue {settings.venue.kind.value} has a market of its own; allowed: sim only"
+            "--market", f"venue {settings.venue.kind.value} has a market of its own; allowed: sim and paper"
         )
         return
     names = [name for name in map(inst_id_from_file_name, markets) if name is not None]

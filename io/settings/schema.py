@@ -100,7 +100,7 @@ class Venue(msgspec.Struct, frozen=True):
     kind: Annotated[
         Environment,
         Rule(
-            "where to trade: sim and paper are the embedded exchange, demo is OKX demo trading, live is OKX"
+            "where to trade: sim is the embedded exchange in the time of its market, paper the same in real time, demo is OKX demo trading, live is OKX"
         ),
     ] = Environment.SIM
     region: Annotated[Region, Rule("where the OKX account is registered: it decides the hosts")] = (

@@ -17,7 +17,10 @@ def parameters(settings: Settings) -> Parameters:
         margin=settings.account.margin_mode,
         is_exclusive=settings.account.exclusive is True,
         max_positions=settings.sizing.max_positions,
-        pace=Pace(reconcile_every_s=float(settings.reconcile.every_s)),
+        pace=Pace(
+            reconcile_every_s=float(settings.reconcile.every_s),
+            poll_s=float(settings.reconcile.poll_while_private_down_s),
+        ),
     )
 
 

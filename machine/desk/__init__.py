@@ -96,6 +96,7 @@ class Desk:
         self._context = Context(parameters, bot, generation)
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
+        self._polled_ms = 0
         self._signals = {name: entries.Signals(trading) for name, trading in parameters.instruments}
         for fact in ("instrument rules", "balance"):
             self._context.tell(LIFECYCLE, FactLost("", fact))
@@ -144,6 +145,21 @@ class Desk:
             again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
             context.ask(again)
 
+    def _poll_while_private_is_away(self) -> None:
+        """Without pushes the account is read at a pace: a stop that fills is noticed within seconds."""
+        context = self._context
+        if context.bot.lifecycle.state is not lifecycle.S.READY:
+            return
+        away = [
+            link.data.name.value
+            for link in context.bot.links
+            if link.data.name.is_private and not connection.delivers(link)
+        ]
+        due_ms = self._polled_ms + context.parameters.pace.poll_s * 1000
+        if away and context.now_ms >= due_ms:
+            self._polled_ms = context.now_ms
+            context.tell(RECONCILIATION, reconciling.BookDoubted(f"{', '.join(away)} away"))
+
     def _is_stopping(self) -> bool:
         """From R10.1 on nothing new is decided; protection and what was begun go on."""
         return self._context.bot.lifecycle.state in (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
@@ -187,6 +203,7 @@ class Desk:
                 context.book.totals.funding += amount
             case world.ClockTicked():
                 positions.look_for_differences(context)
+                self._poll_while_private_is_away()
                 if not self._is_stopping():
                     stops.close_the_old(context)
             case world.VenueReady():

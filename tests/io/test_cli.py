@@ -69,7 +69,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> list[str]:
         ),
         (
             ("run", "--venue", "paper", "--speed", "2"),
-            "--speed: venue paper has a market and a time of its own",
+            "--speed: venue paper runs in real time",
         ),
         (("run", "--spede", "3"), "--spede"),
         (("run", "--speed"), "--speed"),

@@ -239,8 +239,9 @@ def test_market_files_and_symbols_have_to_agree(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=words):
             load(environ={}, options={"symbols": symbols} if symbols else {}, markets=markets)
-    with pytest.raises(SettingsError, match="paper has a market of its own"):
-        load(environ={}, options={"venue.kind": "paper"}, markets=(btc,))
+    with pytest.raises(SettingsError, match="demo has a market of its own"):
+        load(environ={}, options={"venue.kind": "demo"}, markets=(btc,))
+    assert load(environ={}, options={"venue.kind": "paper"}, markets=(btc,)).symbols == ("BTC-USDT-SWAP",)
 
 
 def test_the_defaults_are_those_of_the_machines() -> None:
