@@ -1,0 +1,108 @@
+"""The order book that others are imagined to keep around the market's price.
+
+The best bid and ask are the market's. Behind them a few levels lie on neighbouring ticks, the others on a coarser
+grid of round prices that reaches about half a per cent away. A level's size grows with its distance and is noise of
+its price and of the running minute, so that a level that stays in view keeps about its size for a while, as real ones do. A small order
+fills at the touch; a large one walks the book and pays for it; one beyond the last level stays unfilled.
+Nothing here is consumed: the venue that matches orders on it remembers what was taken.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.io.venue.fill import Side, walk
+from anchorwatch.io.venue.instruments import Instrument
+from anchorwatch.io.venue.market import Market
+from anchorwatch.io.venue.noise import mix, word
+
+# As deep as the venue's `books` channel.
+DEPTH_MAX = 400
+
+# Levels on neighbouring ticks before the coarser grid begins.
+_NEAR_LEVELS = 5
+
+# The whole depth reaches this part of the price away from the touch.
+_REACH = 200
+
+# What rests at the touch, in USDT; the deepest level holds _GROWTH + 1 times as much.
+_TOUCH_USD = {"BTC": 200_000, "ETH": 150_000, "SOL": 60_000, "XRP": 50_000, "DOGE": 40_000}
+_TOUCH_USD_OTHER = 20_000
+_GROWTH = 3
+
+# An order of an average participant, in USDT: how many orders make a level.
+_ORDER_USD = 15_000
+
+
+class Level(msgspec.Struct, frozen=True):
+    """One price of the book: price in USDT, contracts resting there, number of orders that they belong to."""
+
+    px: Decimal
+    contracts: Decimal
+    orders: int
+
+
+class Book:
+    """The synthetic books of a market's instruments; a function of the market's prices, the seed and the minute."""
+
+    def __init__(self, market: Market, *, seed: int = 0) -> None:
+        self._market = market
+        self._seed = seed
+
+    def levels(self, inst_id: str, now_ms: int, depth: int = DEPTH_MAX) -> tuple[list[Level], list[Level]]:
+        """(bids, asks), best first, at most `depth` and DEPTH_MAX levels each (bids end above a price of 0).
+
+        Raises KeyError for an unknown instrument.
+        """
+        instrument = self._market.instrument(inst_id)
+        bid = int(self._market.best_bid(inst_id) / instrument.tick_sz)
+        ask = int(self._market.best_ask(inst_id) / instrument.tick_sz)
+        depth = min(depth, DEPTH_MAX)
+        return self._side(instrument, bid, -1, now_ms, depth), self._side(instrument, ask, 1, now_ms, depth)
+
+    def fill_plan(
+        self, inst_id: str, side: Side, contracts: Decimal, limit_px: Decimal | None, now_ms: int
+    ) -> list[tuple[Decimal, Decimal]]:
+        """What a taker gets from this book now: (price, contracts), best first.
+
+        `limit_px` is the worst acceptable price, None for any. The sizes may sum to less than asked.
+        """
+        # The near levels are enough for most orders, and much cheaper than all of them.
+        for depth in (2 * _NEAR_LEVELS, DEPTH_MAX):
+            bids, asks = self.levels(inst_id, now_ms, depth)
+            opposite = asks if side == "buy" else bids
+            got = walk(((level.px, level.contracts) for level in opposite), side, contracts, limit_px)
+            if sum(size for _, size in got) >= contracts:
+                break
+        return got
+
+    def _side(self, instrument: Instrument, touch: int, step: int, now_ms: int, depth: int) -> list[Level]:
+        key = mix(self._seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
+        lot_usd = float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract) * touch
+        touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / lot_usd
+        tick, lot = instrument.tick_sz, instrument.lot_sz
+        levels = []
+        for place, px in enumerate(_prices(touch, step, depth)):
+            noise = mix(key, px)
+            # From half to one and a half times the usual size.
+            lots = touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * (0.5 + (noise & 0xFFFF) / 0x10000)
+            whole = max(1, int(lots))
+            orders = 1 + min(int(whole * lot_usd / _ORDER_USD), whole - 1)
+            levels.append(Level(px * tick, whole * lot, orders))
+        return levels
+
+
+def _prices(touch: int, step: int, depth: int) -> list[int]:
+    """The prices of one side in ticks: first neighbours, then round ones."""
+    prices = [touch + step * place for place in range(min(depth, _NEAR_LEVELS))]
+    grid = max(1, touch // _REACH // DEPTH_MAX)
+    after = prices[-1] if prices else touch
+    # The next round price strictly behind the last neighbour.
+    px = (after // grid + 1) * grid if step > 0 else (after - 1) // grid * grid
+    while len(prices) < depth:
+        prices.append(px)
+        px += step * grid
+    return [px for px in prices if px > 0]

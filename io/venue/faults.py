@@ -1,0 +1,150 @@
+"""Faults: what the exchange does wrong on purpose, as plain data, so that a plan can come from a file.
+
+A rule waits for occasions of its kind. It lets the first `after` of them pass, then strikes `times` of them (0 is
+every one), each with `probability`, inside its window of exchange time. Which occasions are struck follows from the
+seed and the count of occasions alone, so the same run meets the same faults.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import msgspec
+
+from anchorwatch.io.venue.noise import mix
+
+FaultKind = Literal[
+    # Requests over HTTP; `where` is the path behind /api/v5/, as in "trade/order".
+    "accept_then_timeout",  # processed; the answer never comes
+    "reject_then_timeout",  # not processed; the answer never comes
+    "accept_then_code",  # processed; answers `code` (50004, 51149) instead of the result
+    "reject_with_code",  # not processed; answers `code` (50011, 50001, 50026)
+    "late_processing",  # processed `delay_ms` after it arrived, unless its expTime has passed
+    "slow_answer",  # processed at once, answered after `delay_ms`
+    "html_error",  # not processed; an HTML page with `status`
+    "accept_then_html",  # processed; an HTML page with `status`
+    "truncated_answer",  # processed; the answer breaks off in the middle
+    "clock_skew",  # public/time is off by `delay_ms`
+    # Private and public pushes; `where` is the channel.
+    "drop_push",
+    "duplicate_push",
+    "reorder_push",  # sent after the next push of this connection
+    "delay_push",  # sent `delay_ms` later, with the content it had
+    "books_gap",
+    # Connections; `where` is public, private or business.
+    "ws_close",  # after a received frame, with close code `code`
+    "ws_refuse",  # the handshake is refused with `status`
+    "login_reject",
+    "login_slow",
+    "upgrade_notice",  # 64008 now, closed 60 s later
+    # Trading; `where` is the instrument.
+    "ack_then_cancel",  # acknowledged, then cancelled with cancelSource `code`
+    "amend_fail_late",  # acknowledged, then amendResult -1
+    "algo_fail",  # at its trigger the child is refused with `code`
+    "attached_missing",  # the entry fills, its stop is not created
+]
+
+# What a rule may leave unsaid.
+DEFAULT_CODES = {
+    "accept_then_code": "50004",
+    "reject_with_code": "50001",
+    "ws_close": "4006",
+    "ack_then_cancel": "3",
+    "algo_fail": "51008",
+}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule. Empty `where` is anywhere; times in milliseconds of exchange time."""
+
+    kind: FaultKind
+    where: str = ""
+    after: int = 0
+    times: int = 1
+    probability: float = 1.0
+    from_ms: int = 0
+    until_ms: int | None = None
+    delay_ms: int = 1000
+    status: int = 502
+    code: str = ""
+
+    @property
+    def code_or_default(self) -> str:
+        return self.code or DEFAULT_CODES.get(self.kind, "")
+
+
+class InstrumentChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A scheduled change of an instrument's state or steps; what is None stays."""
+
+    at_ms: int
+    inst_id: str
+    state: str | None = None
+    tick_sz: str | None = None
+    lot_sz: str | None = None
+    min_sz: str | None = None
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
+    """An announced maintenance: POSTs answer 50001 from begin to end; from `pre_open_ms` on cancels and post-only orders work again."""
+
+    begin_ms: int
+    end_ms: int
+    pre_open_ms: int | None = None
+    title: str = "Trading system upgrade"
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole plan: rules, scheduled changes and maintenance."""
+
+    rules: tuple[Fault, ...] = ()
+    changes: tuple[InstrumentChange, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
+    seed: int = 0
+
+
+class FaultPlan:
+    """The plan at work: asked at every occasion, answers with the rule that strikes or None, and counts."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self._rules = list(faults.rules)
+        self._seen: Counter[int] = Counter()
+        self._struck: Counter[int] = Counter()
+        self.struck_by_kind: Counter[str] = Counter()
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether any rule is in force."""
+        return bool(self._rules)
+
+    def add(self, rule: Fault) -> None:
+        """Put one more rule in force from now on."""
+        self._rules.append(rule)
+
+    def heal(self) -> None:
+        """Drop every rule."""
+        self._rules.clear()
+        self._seen.clear()
+        self._struck.clear()
+
+    def draw(self, kind: FaultKind, where: str, now_ms: int) -> Fault | None:
+        for number, rule in enumerate(self._rules):
+            if rule.kind != kind or (rule.where and rule.where != where):
+                continue
+            if now_ms < rule.from_ms or (rule.until_ms is not None and now_ms > rule.until_ms):
+                continue
+            self._seen[number] += 1
+            if self._seen[number] <= rule.after or (rule.times and self._struck[number] >= rule.times):
+                continue
+            if share(self.faults.seed, number, self._seen[number]) >= rule.probability:
+                continue
+            self._struck[number] += 1
+            self.struck_by_kind[kind] += 1
+            return rule
+        return None
+
+
+def share(seed: int, number: int, count: int) -> float:
+    """A number in [0, 1) that follows from its arguments."""
+    return (mix(seed, number, count) >> 11) / (1 << 53)

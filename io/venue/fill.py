@@ -1,0 +1,58 @@
+"""When an order reaches the venue and what it gets there: the rules that the embedded exchange and the back-test share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Literal
+
+from anchorwatch.io.venue.noise import mix
+
+Side = Literal["buy", "sell"]
+
+# A bot in the venue's region sees some 30 ms from sending an order to its match, and rarely more than 50.
+LATENCY_BASE_MS = 30
+LATENCY_JITTER_MS = 20
+
+
+def latency_ms(
+    seed: int, sequence: int, *, base_ms: int = LATENCY_BASE_MS, jitter_ms: int = LATENCY_JITTER_MS
+) -> int:
+    """Milliseconds from sending request number `sequence` to its match: base to base + jitter, repeatable."""
+    return base_ms + mix(seed, sequence) % (jitter_ms + 1)
+
+
+def walk(
+    levels: Iterable[tuple[Decimal, Decimal]], side: Side, contracts: Decimal, limit_px: Decimal | None
+) -> list[tuple[Decimal, Decimal]]:
+    """What a taker gets from the opposite side's levels (price, contracts), best first.
+
+    Stops at `limit_px` (inclusive; None = any price) or when the levels end, so the sizes may sum to less than asked.
+    """
+    got: list[tuple[Decimal, Decimal]] = []
+    left = contracts
+    for px, resting in levels:
+        if left <= 0 or (limit_px is not None and (px > limit_px if side == "buy" else px < limit_px)):
+            break
+        taken = min(left, resting)
+        if taken > 0:
+            got.append((px, taken))
+            left -= taken
+    return got
+
+
+def maker_fill(
+    side: Side, px: Decimal, contracts: Decimal, ahead: Decimal, trade_px: Decimal, trade_contracts: Decimal
+) -> tuple[Decimal, Decimal]:
+    """What one public trade leaves for a resting order: (contracts filled, contracts still ahead of it in the queue).
+
+    A trade *through* the price means that the whole level was eaten: the order is filled completely. A trade *at* the
+    price first eats what stood ahead in the queue, and only the rest fills the order. Any other trade does nothing.
+    """
+    through = trade_px < px if side == "buy" else trade_px > px
+    if through:
+        return contracts, Decimal(0)
+    if trade_px != px:
+        return Decimal(0), ahead
+    eaten = min(ahead, trade_contracts)
+    return min(contracts, trade_contracts - eaten), ahead - eaten

@@ -1,0 +1,161 @@
+"""What the exchange answers when it says no: the documented code, its text and its HTTP status (OKX v5, "Error Code").
+
+A refusal is raised where the rule is checked and becomes an answer at the edge: a top-level ``code`` when the
+whole request is refused, an item's ``sCode`` when one order of a request is.
+"""
+
+from __future__ import annotations
+
+OPERATION_FAILED = "1"
+PARTLY_FAILED = "2"
+
+# Codes whose HTTP status is not 200. Business refusals travel with 200 and must be read from the body.
+HTTP_STATUS = {
+    "50000": 400,
+    "50001": 503,
+    "50002": 400,
+    "50004": 400,
+    "50005": 410,
+    "50006": 400,
+    "50013": 429,
+    "50014": 400,
+    "50026": 500,
+    "50100": 400,
+    "50101": 401,
+    "50102": 401,
+    "50103": 401,
+    "50104": 401,
+    "50105": 401,
+    "50106": 401,
+    "50107": 401,
+    "50110": 401,
+    "50111": 401,
+    "50112": 401,
+    "50113": 401,
+    "50114": 401,
+    "50115": 405,
+    "51113": 429,
+    "51115": 429,
+    "51149": 500,
+}
+
+TEXTS = {
+    "50000": "Body for POST request cannot be empty.",
+    "50001": "Service temporarily unavailable. Please try again later.",
+    "50002": "JSON syntax error",
+    "50004": "API endpoint request timeout (does not mean that the request was successful or failed).",
+    "50005": "API is offline or unavailable.",
+    "50006": "Invalid Content-Type. Please use application/json.",
+    "50011": "Too Many Requests",
+    "50014": "Parameter {} cannot be empty.",
+    "50016": "Parameter {} and its partner do not match.",
+    "50026": "System error. Try again later.",
+    "50030": "No permission to use this API endpoint",
+    "50036": "The expTime can't be earlier than the current system time.",
+    "50061": "Order rate limit of the sub-account exceeded.",
+    "50101": "APIKey does not match current environment.",
+    "50102": "Timestamp request expired",
+    "50103": "Request header OK-ACCESS-KEY cannot be empty.",
+    "50104": "Request header OK-ACCESS-PASSPHRASE cannot be empty.",
+    "50105": "Request header OK-ACCESS-PASSPHRASE incorrect.",
+    "50106": "Request header OK-ACCESS-SIGN cannot be empty.",
+    "50107": "Request header OK-ACCESS-TIMESTAMP cannot be empty.",
+    "50110": "Your IP is not included in your API key's IP whitelist.",
+    "50111": "Invalid OK-ACCESS-KEY",
+    "50112": "Invalid OK-ACCESS-TIMESTAMP",
+    "50113": "Invalid Sign",
+    "50115": "Invalid request method.",
+    "50120": "This API key doesn't have permission to use this function",
+    "51000": "Parameter {} error",
+    "51001": "Instrument ID doesn't exist.",
+    "51003": "Either client order ID or order ID is required.",
+    "51004": "Order failed. The order size exceeds the position tier's limit at this leverage.",
+    "51005": "Your order amount exceeds the maximum order amount.",
+    "51006": "Order price is not within the price limit.",
+    "51008": "Order failed. Insufficient USDT margin in account.",
+    "51010": "Request unsupported under current account mode.",
+    "51016": "Client order ID already exists.",
+    "51020": "Your order should meet or exceed the minimum order amount.",
+    "51022": "Contract suspended.",
+    "51023": "Position does not exist.",
+    "51025": "Order count exceeds the limit.",
+    "51046": "The take profit trigger price should be higher than the order price.",
+    "51047": "The stop loss trigger price should be lower than the order price.",
+    "51048": "The take profit trigger price should be lower than the order price.",
+    "51049": "The stop loss trigger price should be higher than the order price.",
+    "51058": "No available position for this algo order.",
+    "51065": "algoClOrdId already exists.",
+    "51068": "attachAlgoClOrdId already exists.",
+    "51071": "Too many tag-level cancel-all-after timers.",
+    "51088": "You can only place 1 TP/SL order to close an entire position.",
+    "51100": "Unable to place order: take profit and stop loss can't be attached to a closing order.",
+    "51108": "Positions exceed the limit for closing out with the market price.",
+    "51112": "Close order size exceeds the available size for the position.",
+    "51115": "Cancel all pending close orders before liquidation.",
+    "51121": "Order quantity must be a multiple of the lot size.",
+    "51148": "Failed to place order: it would be executed as an opposite position.",
+    "51149": "Order timed out. Please try again later.",
+    "51169": "Order failed because you don't have any positions in this direction to reduce or close.",
+    "51170": "Failed to place order. A reduce-only order can't be the same trading direction as the position.",
+    "51202": "Market order amount exceeds the maximum amount.",
+    "51277": "TP trigger price can't be higher than the last price.",
+    "51278": "SL trigger price can't be lower than the last price.",
+    "51279": "TP trigger price can't be lower than the last price.",
+    "51280": "SL trigger price can't be higher than the last price.",
+    "51300": "TP trigger price can't be beyond the mark price.",
+    "51302": "SL trigger price can't be beyond the mark price.",
+    "51327": "closeFraction is only available for futures and perpetual swaps.",
+    "51328": "closeFraction is only available for reduceOnly orders.",
+    "51329": "closeFraction is only available in net mode with reduceOnly.",
+    "51330": "closeFraction is only available for market order TP/SL.",
+    "51331": "closeFraction is only available for closing the whole position: it must be 1.",
+    "51400": "Order cancellation failed as the order has been filled, canceled or does not exist.",
+    "51412": "Cancellation timed out. The algo order was triggered.",
+    "51416": "The order has been triggered and can't be canceled.",
+    "51503": "Your order has already been filled or canceled.",
+    "51510": "Your order can't be amended.",
+    "51513": "Number of modification requests that are currently in progress for an order exceeds 3.",
+    "51520": "The type of this algo order can't be amended.",
+    "51523": "Unable to modify the order price of a stop order that closes an entire position.",
+    "51524": "Unable to modify the order size of a stop order that closes an entire position.",
+    "51603": "Order does not exist",
+    "54012": "The book is thin: only cancels and post-only orders are accepted.",
+    "54036": "A FOK order can't be sent with cancel_both.",
+    "59000": "Your settings failed as you have positions, bots or open orders.",
+    "59101": "Leverage can't be modified. Cancel all pending isolated margin orders first.",
+    "59102": "Leverage exceeds the maximum. Please lower the leverage.",
+    "59107": "Leverage can't be modified. Cancel all pending cross-margin orders first.",
+    "59108": "Your account leverage is too low: insufficient margin.",
+    "60004": "Invalid timestamp",
+    "60005": "Invalid apiKey",
+    "60006": "Timestamp request expired",
+    "60007": "Invalid sign",
+    "60008": "The channel or op is not available on this path.",
+    "60009": "Login failed.",
+    "60011": "Please log in",
+    "60012": "Invalid request: {}",
+    "60013": "Invalid args",
+    "60014": "Requests too frequent",
+    "60018": "Wrong URL or {} doesn't exist. Please use the correct URL, channel and parameters referring to API document.",
+    "60024": "Wrong passphrase",
+    "60031": "The WebSocket endpoint does not allow multiple or repeated logins.",
+    "60032": "API key doesn't exist.",
+    "64000": "Subscription parameter uly is unavailable anymore. Please replace uly with instFamily.",
+    "64001": "This channel has been migrated to the '/business' URL. Please subscribe using the new URL.",
+    "64002": "This channel is not supported by the '/business' URL. Please use '/private' or '/public'.",
+    "64003": "Your trading fee tier doesn't meet the requirement to access this channel",
+}
+
+
+class Refusal(Exception):
+    """The exchange declines. ``sub_code`` is the finer reason that a few order codes carry."""
+
+    def __init__(self, code: str, subject: str = "", *, sub_code: str = "") -> None:
+        self.code = code
+        self.sub_code = sub_code
+        self.text = TEXTS.get(code, "Operation failed.").format(subject)
+        super().__init__(f"{code} {self.text}")
+
+    @property
+    def http_status(self) -> int:
+        return HTTP_STATUS.get(self.code, 200)

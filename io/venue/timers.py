@@ -1,0 +1,34 @@
+"""Things due later, in exchange time: run in the order of their times, and of their setting where times are equal."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+Action = Callable[[], None]
+
+
+class Timers:
+    """A heap of actions. An action that is no longer wanted checks that itself and does nothing."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Action]] = []
+        self._sequence = 0
+        # Called when an action is set that is due before all others.
+        self.on_earlier: Action = lambda: None
+
+    def at(self, due_ms: int, action: Action) -> None:
+        self._sequence += 1
+        is_first = not self._heap or due_ms < self._heap[0][0]
+        heapq.heappush(self._heap, (due_ms, self._sequence, action))
+        if is_first:
+            self.on_earlier()
+
+    def next_ms(self) -> int | None:
+        return self._heap[0][0] if self._heap else None
+
+    def run_due(self, now_ms: int) -> None:
+        """Run what is due, including what that sets for the same instant; an action may not set itself for now."""
+        while self._heap and self._heap[0][0] <= now_ms:
+            _, _, action = heapq.heappop(self._heap)
+            action()
