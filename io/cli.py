@@ -45,6 +45,7 @@ from anchorwatch.machine.lifecycle import Exit
 
 # Beyond this no machine follows; a larger number is a slip of the keyboard.
 SPEED_MAX = 1_000_000
+PORT_MAX = 65_535
 
 # What a user can get wrong and a run finds out: told in one line, without a traceback.
 MISTAKES = (SettingsError, BadMarketFile, JournalError)
@@ -155,6 +156,41 @@ def diagram(
             [Problem(f"--out {out}", f"cannot be written: {error.strerror or error}")]
         ) from None
     return 0
+
+
+@app.command
+def venue(
+    *,
+    port: Annotated[
+        int, Parameter("--port", help="where to listen on 127.0.0.1; 0 takes a free port")
+    ] = 8765,
+    market: Markets = (),
+    synthetic: Annotated[str | None, Parameter("--synthetic", help="seed of a synthetic market")] = None,
+) -> int:
+    """Run the embedded exchange alone, for any client of the OKX v5 protocol."""
+    from anchorwatch.io.standalone import PortInUse, VenueOptions, run_venue
+
+    if not 0 <= port <= PORT_MAX:
+        raise SettingsError([Problem("--port", f"{port}; allowed: 0 to {PORT_MAX}")])
+    if market and synthetic is not None:
+        raise SettingsError([Problem("--synthetic", "a --market is given; allowed: one of the two")])
+    try:
+        seed = _seed(synthetic) if synthetic is not None else SEED_DEFAULT
+        options = VenueOptions(port, tuple(Path(name) for name in market), seed)
+        trio.run(run_venue, options, _print_now)
+    except (BadMarketFile, PortInUse, ValueError) as error:
+        return _refuse([_one_line(error)])
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        if not all(isinstance(leaf, BadMarketFile | PortInUse) for leaf in leaves):
+            raise
+        return _refuse([_one_line(leaf) for leaf in leaves if isinstance(leaf, Exception)])
+    return 0
+
+
+def _print_now(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 @app.command

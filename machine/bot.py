@@ -177,6 +177,11 @@ def with_permission(bot: Bot, snapshot: Snapshot[permission.Grant]) -> Bot:
     return msgspec.structs.replace(bot, permission=snapshot)
 
 
+def with_next_sequence(bot: Bot) -> Bot:
+    """The bot with one more sequence given away: `Bot.sequence` is the one to use."""
+    return msgspec.structs.replace(bot, sequence=bot.sequence + 1)
+
+
 # Questions over several machines.
 
 
@@ -332,7 +337,7 @@ class _Run:
         self.trail: list[Move | Addressed] = []
 
     def next_sequence(self) -> int:
-        self.bot = msgspec.structs.replace(self.bot, sequence=self.bot.sequence + 1)
+        self.bot = with_next_sequence(self.bot)
         return self.bot.sequence
 
     def put_out(self, address: Address, effect: Effect) -> None:

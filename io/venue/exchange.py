@@ -48,6 +48,9 @@ LOG_MAX = 10_000
 # Attached stops, cancelled orders and closed positions may follow from one another, but not for ever.
 AFTERMATH_MAX = 10_000
 
+# A step works off everything due at its moment; what that sets for the same moment takes a few more, not thousands.
+STEPS_AT_ONE_MOMENT_MAX = 10_000
+
 
 class Happening(NamedTuple):
     at_ms: int
@@ -155,10 +158,13 @@ class Venue:
     def advance(self, now_ms: int | None = None) -> None:
         """Let everything due until now happen, in the order of its times. Time never runs backwards."""
         target_ms = max(self.wall_ms() if now_ms is None else now_ms, self._at_ms)
+        steps_here = 0
         while True:
             due_ms = self.next_ms()
             if due_ms is None or due_ms > target_ms:
                 break
+            steps_here = steps_here + 1 if due_ms <= self._at_ms else 0
+            assert steps_here < STEPS_AT_ONE_MOMENT_MAX, "something is due again and again"
             self._at_ms = max(self._at_ms, due_ms)
             self._step(self._at_ms)
         self._at_ms = target_ms

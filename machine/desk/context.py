@@ -56,6 +56,11 @@ class Context:
     def announce(self, level: str, name: str, **fields: object) -> None:
         self.ask(Announce(level, name, tuple((key, str(value)) for key, value in fields.items())))
 
+    def next_sequence(self) -> int:
+        """A sequence for what is found rather than wanted: from the one source, or a later one would repeat it."""
+        self.bot = bots.with_next_sequence(self.bot)
+        return self.bot.sequence
+
     def next_stop_serial(self) -> int:
         """Numbers stops: every placement gets a client id of its own."""
         self._stop_serial += 1

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine import ids, position, reconciliation, world
+from anchorwatch.machine import ids, order, position, reconciliation, world
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
 from anchorwatch.machine.desk import stops
@@ -170,12 +170,14 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     reading = msgspec.structs.replace(reading, positions=tuple(configured))
     held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
     for drift in drifts(held, reading):
-        book.totals.drifts += 1
         _mend(context, drift)
     stops.check_cover(context, reading)
 
 
 def _mend(context: Context, drift: Drift) -> None:
+    if drift.kind is DriftKind.ADD and context.bot.slot(drift.leg).entry.state in order.OUT:
+        return  # our own entry has just filled: its report, or the query about it, will say so
+    context.book.totals.drifts += 1
     theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
     context.announce("warning", drift.kind.value, leg=drift.leg, ours=drift.ours, theirs=theirs)
     address = of_leg(Part.POSITION, drift.leg)

@@ -82,6 +82,8 @@ def take_read(context: Context, event: world.StopsRead) -> None:
     """Every live stop of one leg, asked for by its protection."""
     leg = context.book.leg(event.leg)
     leg.stops = {report.venue_id: report for report in event.stops if leg_of(context, report) == event.leg}
+    if not leg.contracts:
+        return  # it was read while the leg ended: a stop that still shows is swept, and protects nothing
     address = of_leg(Part.PROTECTION, event.leg)
     if _current(leg) is not None:
         context.tell(address, protection.StopSeenLive(event.seq))
@@ -131,8 +133,7 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
             continue
         leg.stop_client_id = report.client_id
         leg.resting = leg.wanted = Price(report.trigger)
-        seq = context.bot.slot(leg.leg).protection.data.seq + 1
-        context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(seq))
+        context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(context.next_sequence()))
         return True
     return False
 
