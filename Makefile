@@ -21,7 +21,7 @@ bench: $(STAMP)  ## measured ratios, printed
 	$(BIN)/python -m tests.bench $(ARGS)
 
 diagrams: $(STAMP)  ## redraw the committed diagrams from the tables
-	$(BIN)/anchorwatch diagram --format svg --format mermaid --out diagrams/generated
+	$(BIN)/anchorwatch diagram --format svg --format mermaid --format json --format matrix --out diagrams/generated
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

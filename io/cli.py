@@ -141,13 +141,14 @@ def diagram(
         tuple[str, ...],
         Parameter("--format", help="svg, png, mermaid, dot, scxml, json, matrix; may be repeated"),
     ] = ("svg",),
+    all_: Annotated[bool, Parameter("--all", help="draw ignored and impossible rows too")] = False,
     out: Annotated[str, Parameter("--out", help="directory to write to")] = "diagrams",
 ) -> int:
     """Draw the state machines from the tables that run: the named ones, or all of them."""
     from anchorwatch.diagrams import export
 
     try:
-        for path in export.write(machines, format, Path(out)):
+        for path in export.write(machines, format, Path(out), everything=all_):
             sys.stdout.write(f"{path}\n")
     except (ValueError, LookupError) as error:
         raise SettingsError([Problem("diagram", _one_line(error))]) from None

@@ -225,6 +225,15 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def is_covered(bot: Bot) -> bool:
+    """Whether the exchange would close every open position of ours by itself: asked before READY."""
+    return all(
+        slot.position.state not in (position.S.OPEN, position.S.CLOSING)
+        or slot.protection.state in protection.COVERS
+        for _, slot in bot.legs
+    )
+
+
 def is_settled(bot: Bot) -> bool:
     return bot.reconciliation.state in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
 
@@ -366,7 +375,10 @@ class _Run:
         self._doubt_after_relogin(before)
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
-            life.state is lifecycle.S.SYNC and is_settled(self.bot) and not self.bot.missing
+            life.state is lifecycle.S.SYNC
+            and is_settled(self.bot)
+            and not self.bot.missing
+            and is_covered(self.bot)
         ):
             self.tell(LIFECYCLE, lifecycle.StageDone(life.data.epoch))
         elif (

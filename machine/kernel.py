@@ -212,7 +212,7 @@ class _Interpreter:
             model=self._cursor,
             states=list(definition.states),
             initial=definition.initial.state,
-            transitions=[_as_transition(row) for row in definition.rows],
+            transitions=[_as_transition(row, definition.name) for row in definition.rows],
             auto_transitions=False,
             send_event=True,
         )
@@ -228,16 +228,12 @@ class _Interpreter:
         return Snapshot(cursor.state, cursor.data), cursor.effects
 
 
-class _Impossible(Exception):
-    """Carries an impossible row out of `transitions`."""
-
-
-def _as_transition(row: Row) -> dict[str, Any]:
+def _as_transition(row: Row, machine: str) -> dict[str, Any]:
     def allowed(call: Any) -> bool:
         if row.when is not None and not row.when(call.model.data, call.args[0]):
             return False
         if row.verdict is Verdict.IMPOSSIBLE:
-            raise UnexpectedEvent(f"{row.event.__name__} in {row.source.name}: {row.because}")
+            raise UnexpectedEvent(f"{machine}: {row.event.__name__} in {row.source.name}: {row.because}")
         return True
 
     def apply(call: Any) -> None:

@@ -25,11 +25,14 @@ Every request carries an epoch; an answer to an earlier request is stale.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from operator import attrgetter
 
 import msgspec
 
 from anchorwatch.machine.kernel import (
+    Action,
     Data,
     Definition,
     Effect,
@@ -129,17 +132,21 @@ class Limits(msgspec.Struct, frozen=True):
     stop_step_s: tuple[float, ...] = (3.0, 0.5, 0.5, 1.0, 1.5, 0.5, 1.0)
 
     def stage_s(self, stage: S) -> int:
-        return {
-            S.INIT: self.init_s,
-            S.CLIENT: self.client_s,
-            S.MODULES: self.modules_s,
-            S.WS: self.ws_s,
-            S.SAFETY: self.safety_s,
-            S.RESET: self.reset_s,
-            S.CANDLES: self.candles_s,
-            S.POSITIONS: self.positions_s,
-            S.SYNC: self.sync_s,
-        }[stage]
+        seconds: int = SECONDS_OF[stage](self)
+        return seconds
+
+
+SECONDS_OF: dict[S, Callable[[Limits], int]] = {
+    S.INIT: attrgetter("init_s"),
+    S.CLIENT: attrgetter("client_s"),
+    S.MODULES: attrgetter("modules_s"),
+    S.WS: attrgetter("ws_s"),
+    S.SAFETY: attrgetter("safety_s"),
+    S.RESET: attrgetter("reset_s"),
+    S.CANDLES: attrgetter("candles_s"),
+    S.POSITIONS: attrgetter("positions_s"),
+    S.SYNC: attrgetter("sync_s"),
+}
 
 
 class Life(Data, frozen=True):
@@ -258,15 +265,18 @@ def has_next_step(life: Life, event: Event) -> bool:
     return life.step is not STOP_STEPS[-1]
 
 
+NEXT_STAGE = dict(zip(STAGES, (*STAGES[1:], S.READY), strict=True))
+
+
 def after(stage: S) -> S:
     """The stage that follows ``stage``."""
-    return S.READY if stage is STAGES[-1] else STAGES[STAGES.index(stage) + 1]
+    return NEXT_STAGE[stage]
 
 
 def _enter(life: Life, stage: S) -> tuple[Life, Effect]:
     epoch = life.epoch + 1
-    life = msgspec.structs.replace(life, epoch=epoch, entered=epoch)
-    return life, RunStage(stage, epoch, epoch, life.limits.stage_s(stage))
+    within_s = life.limits.stage_s(stage)
+    return Life(life.limits, epoch, epoch, life.step, life.exit), RunStage(stage, epoch, epoch, within_s)
 
 
 def start(life: Life, event: Event) -> Step[Life]:
@@ -274,62 +284,65 @@ def start(life: Life, event: Event) -> Step[Life]:
     return life, (effect,)
 
 
-class Enter(msgspec.Struct, frozen=True):
+# Actions that know their stage: made once for each row, with what never changes already in them.
+
+
+def enter(left: S, outcome: Outcome) -> Action:
     """Close ``left`` with ``outcome`` and ask for what the next stage needs."""
+    entered, ended = after(left), EndStage(left, outcome)
 
-    left: S
-    outcome: Outcome
-
-    def __call__(self, life: Life, event: Event) -> Step[Life]:
-        entered = after(self.left)
-        ended = EndStage(self.left, self.outcome)
-        if entered is S.READY:
-            epoch = life.epoch + 1
-            return msgspec.structs.replace(life, epoch=epoch, entered=epoch), (ended,)
+    def enter(life: Life, event: Event) -> Step[Life]:
         life, effect = _enter(life, entered)
         return life, (ended, effect)
 
+    def enter_ready(life: Life, event: Event) -> Step[Life]:
+        epoch = life.epoch + 1
+        return Life(life.limits, epoch, epoch, life.step, life.exit), (ended,)
 
-class Again(msgspec.Struct, frozen=True):
+    return enter_ready if entered is S.READY else enter
+
+
+def again(stage: S) -> Action:
     """The same stage, asked for anew."""
 
-    stage: S
-
-    def __call__(self, life: Life, event: Event) -> Step[Life]:
+    def again(life: Life, event: Event) -> Step[Life]:
         life = msgspec.structs.replace(life, epoch=life.epoch + 1)
-        within_s = life.limits.stage_s(self.stage)
-        return life, (RunStage(self.stage, life.epoch, life.entered, within_s),)
+        within_s = life.limits.stage_s(stage)
+        return life, (RunStage(stage, life.epoch, life.entered, within_s),)
+
+    return again
 
 
-class WaitToRetry(msgspec.Struct, frozen=True):
-    stage: S
-
-    def __call__(self, life: Life, event: Event) -> Step[Life]:
+def wait_to_retry(stage: S) -> Action:
+    def wait_to_retry(life: Life, event: Event) -> Step[Life]:
         life = msgspec.structs.replace(life, epoch=life.epoch + 1)
-        return life, (RetryStage(self.stage, life.epoch, life.limits.retry_wait_s),)
+        return life, (RetryStage(stage, life.epoch, life.limits.retry_wait_s),)
+
+    return wait_to_retry
 
 
-class Warn(msgspec.Struct, frozen=True):
-    stage: S
+def warn(stage: S) -> Action:
+    late = WarnOfDelay(stage)
 
-    def __call__(self, life: Life, event: Event) -> Step[Life]:
-        return life, (WarnOfDelay(self.stage),)
+    def warn(life: Life, event: Event) -> Step[Life]:
+        return life, (late,)
+
+    return warn
 
 
-class Stop(msgspec.Struct, frozen=True):
+def stop(left: S, outcome: Outcome) -> Action:
     """Leave ``left`` for the first step of the stop."""
+    failed = outcome in (Outcome.REFUSED, Outcome.DEADLINE_PASSED)
+    exit_ = EXIT_OF[left] if failed else Exit.CLEAN
+    ended = () if left is S.READY else (EndStage(left, outcome),)
+    first = STOP_STEPS[0]
 
-    left: S
-    outcome: Outcome
+    def stop(life: Life, event: Event) -> Step[Life]:
+        epoch = life.epoch + 1
+        run = RunStopStep(first, epoch, life.limits.stop_step_s[0])
+        return Life(life.limits, epoch, epoch, first, exit_), (*ended, run)
 
-    def __call__(self, life: Life, event: Event) -> Step[Life]:
-        failed = self.outcome in (Outcome.REFUSED, Outcome.DEADLINE_PASSED)
-        exit_ = EXIT_OF[self.left] if failed else Exit.CLEAN
-        first, epoch = STOP_STEPS[0], life.epoch + 1
-        life = msgspec.structs.replace(life, epoch=epoch, entered=epoch, step=first, exit=exit_)
-        run = RunStopStep(first, life.epoch, life.limits.stop_step_s[0])
-        ended = () if self.left is S.READY else (EndStage(self.left, self.outcome),)
-        return life, (*ended, run)
+    return stop
 
 
 def _worse(life: Life, outcome: Outcome) -> Exit:
@@ -367,20 +380,20 @@ TABLE = (
     *ignored(S, (DeadlinePassed,), "the stage or step that it belongs to has ended", when=is_of_an_earlier_stage),
     #     source        event           destination    action
     Row(  S.INIT,       StartRequested, S.INIT,        when=is_unborn,     then=start),
-    *(Row(s,            StageDone,      after(s),      then=Enter(s, Outcome.DONE))                for s in STAGES),
+    *(Row(s,            StageDone,      after(s),      then=enter(s, Outcome.DONE))                for s in STAGES),
     # Before any socket: try until the deadline, then end the start.
-    *(Row(s,            StageFailed,    s,             then=WaitToRetry(s))                        for s in EARLY),
-    *(Row(s,            StageRefused,   S.STOPPING,    then=Stop(s, Outcome.REFUSED))              for s in EARLY),
-    *(Row(s,            DeadlinePassed, S.STOPPING,    then=Stop(s, Outcome.DEADLINE_PASSED))      for s in EARLY),
+    *(Row(s,            StageFailed,    s,             then=wait_to_retry(s))                        for s in EARLY),
+    *(Row(s,            StageRefused,   S.STOPPING,    then=stop(s, Outcome.REFUSED))              for s in EARLY),
+    *(Row(s,            DeadlinePassed, S.STOPPING,    then=stop(s, Outcome.DEADLINE_PASSED))      for s in EARLY),
     # Sockets are retried by their own machines: the start goes on, with entries shut.
-    *(Row(S.WS,         e,              S.SAFETY,      then=Enter(S.WS, Outcome.FAILED))           for e in (StageFailed, StageRefused)),
-    Row(  S.WS,         DeadlinePassed, S.SAFETY,      then=Enter(S.WS, Outcome.DEADLINE_PASSED)),
+    *(Row(S.WS,         e,              S.SAFETY,      then=enter(S.WS, Outcome.FAILED))           for e in (StageFailed, StageRefused)),
+    Row(  S.WS,         DeadlinePassed, S.SAFETY,      then=enter(S.WS, Outcome.DEADLINE_PASSED)),
     # From here on there may be a position: never walk away.
-    *(Row(s,            e,              s,             then=WaitToRetry(s))                        for s in LATE for e in (StageFailed, StageRefused)),
-    *(Row(s,            DeadlinePassed, s,             then=Warn(s))                               for s in LATE),
-    *(Row(s,            RetryDue,       s,             then=Again(s))                              for s in (*EARLY, *LATE)),
+    *(Row(s,            e,              s,             then=wait_to_retry(s))                        for s in LATE for e in (StageFailed, StageRefused)),
+    *(Row(s,            DeadlinePassed, s,             then=warn(s))                               for s in LATE),
+    *(Row(s,            RetryDue,       s,             then=again(s))                              for s in (*EARLY, *LATE)),
     # The end.
-    *(Row(s,            StopRequested,  S.STOPPING,    then=Stop(s, Outcome.STOPPED))              for s in (*STAGES, S.READY)),
+    *(Row(s,            StopRequested,  S.STOPPING,    then=stop(s, Outcome.STOPPED))              for s in (*STAGES, S.READY)),
     *(Row(S.STOPPING,   e,              S.STOPPING,    when=has_next_step, then=next_step)         for e in (StopStepEnded, DeadlinePassed)),
     *(Row(S.STOPPING,   e,              S.STOPPED,     then=last_step)                             for e in (StopStepEnded, DeadlinePassed)),
     # What may happen and does not matter.

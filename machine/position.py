@@ -210,10 +210,11 @@ TABLE = (
     Row(S.FLAT,       ForeignSeen,         S.WATCHED,     then=watch),
     Row(S.ENTERING,   ForeignSeen,         S.WATCHED,     then=cancel_entry),
     Row(S.WATCHED,    AbsenceSeen,         S.FLAT),
+    Row(S.WATCHED,    EndConfirmed,        S.FLAT,        because="its owner closed it; nothing of it is booked as ours"),
     # What may happen and does not matter.
     *ignored((S.OPEN, S.CLOSING),          (PositionSeen,), "known already"),
     *ignored((S.FLAT, S.ENTERING),         (AbsenceSeen,), "nothing is expected to be there"),
-    *ignored((S.FLAT, S.ENTERING, S.WATCHED), (EndConfirmed,), "the end was booked before, or is not ours"),
+    *ignored((S.FLAT, S.ENTERING),         (EndConfirmed,), "the end was booked before"),
     *ignored((S.VANISHED,),                (AbsenceSeen,), "its cause is being asked for"),
     *ignored((S.WATCHED,),                 (ForeignSeen, PositionSeen, PositionGrown), "watched, and no more"),
     *ignored(OURS,                         (ForeignSeen,), "ownership does not change while the leg is open"),

@@ -55,7 +55,8 @@ def _book_fill(
     leg.version_ms = max(leg.version_ms, at_ms)
     if report.deal is opening_deal(key.side):
         was_flat = not leg.contracts
-        leg.account = leg.account.opened(contracts, price, fee)
+        account = Account(key.side, leg.account.contract_size) if was_flat else leg.account
+        leg.account = account.opened(contracts, price, fee)
         context.book.totals.fees += fee
         if was_flat:
             leg.uncovered_ms = 0
@@ -171,7 +172,18 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
     for drift in drifts(held, reading):
         _mend(context, drift)
+    _find_again(context, reading)
     stops.check_cover(context, reading)
+
+
+def _find_again(context: Context, reading: world.AccountReading) -> None:
+    """A leg whose absence is being asked about, and which is shown: it never left."""
+    for report in reading.positions:
+        if report.contracts and context.bot.slot(report.leg).position.state is position.S.VANISHED:
+            context.tell(of_leg(Part.POSITION, report.leg), position.PositionSeen())
+            leg = context.book.leg(report.leg)
+            if leg.close_reason:
+                stops.want_close(context, leg, leg.close_reason)
 
 
 def _mend(context: Context, drift: Drift) -> None:
@@ -182,6 +194,9 @@ def _mend(context: Context, drift: Drift) -> None:
     context.announce("warning", drift.kind.value, leg=drift.leg, ours=drift.ours, theirs=theirs)
     address = of_leg(Part.POSITION, drift.leg)
     if drift.theirs is None:
+        if context.bot.slot(drift.leg).position.state is position.S.WATCHED:
+            leg = context.book.leg(drift.leg)
+            leg.account = leg.account.restated(Decimal(0), Decimal(0))
         context.tell(address, position.AbsenceSeen())
         return
     leg = context.book.leg(drift.leg)
@@ -217,6 +232,8 @@ def take_leg(context: Context, event: world.LegRead) -> None:
 
 def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
     """A leg is flat, and the venue says why: book what it brought."""
+    if context.bot.slot(event.leg).position.state is not position.S.VANISHED:
+        return  # a fill told the end first, or the position was shown again
     leg = context.book.leg(event.leg)
     if leg.contracts:
         context.book.totals.realised_pnl += event.realised_pnl
