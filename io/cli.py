@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import cyclopts
+import msgspec
 import trio
 from cyclopts import Parameter
 from rich.console import Console
@@ -105,6 +106,12 @@ def run(
         str | None, Parameter("--seed", allow_leading_hyphen=True, help="of the synthetic market (sim)")
     ] = None,
     summary: Annotated[str | None, Parameter("--summary", help="write the run's record here, JSON")] = None,
+    mode: Annotated[
+        str | None, Parameter("--mode", help="trade, guard (no entries) or watch (sends nothing)")
+    ] = None,
+    flatten: Annotated[
+        bool, Parameter("--flatten", help="close every position of the bot when it stops")
+    ] = False,
     log_format: Annotated[str | None, Parameter("--log-format", help="text or json")] = None,
     log_file: Annotated[str | None, Parameter("--log-file", help="log lines go here")] = None,
     confirm_live: Annotated[bool, Parameter("--confirm-live", help="trade real money (venue live)")] = False,
@@ -112,9 +119,12 @@ def run(
 ) -> int:
     """Start the bot, and keep it running until it is stopped (Ctrl-C) or --for is over."""
     markets = tuple(Path(name) for name in market)
-    settings = _settings(config, venue=venue, log_format=log_format, symbols=symbol, markets=markets)
+    settings = _settings(
+        config, venue=venue, mode=mode, log_format=log_format, symbols=symbol, markets=markets
+    )
     given = {"--from": from_, "--speed": speed, "--for": for_, "--seed": seed, "--summary": summary}
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
+    options = msgspec.structs.replace(options, flatten=flatten)
     return _run(settings, options, Path(log_file) if log_file else None).value
 
 
@@ -240,12 +250,14 @@ def _settings(
     config: str | None,
     *,
     venue: str | None = None,
+    mode: str | None = None,
     log_format: str | None = None,
     symbols: Sequence[str] = (),
     markets: Sequence[Path] = (),
 ) -> Settings:
     options: dict[str, Any] = {
         "venue.kind": venue,
+        "account.mode": mode,
         "log.format": log_format,
         "symbols": list(symbols) or None,
     }

@@ -19,10 +19,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import msgspec
 import trio
 
 from anchorwatch.io import embedded
 from anchorwatch.io.account import AccountCalls
+from anchorwatch.io.alerts import Alerts
 from anchorwatch.io.channels import Intake, channels_of
 from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.io.keeper import Keeper
@@ -43,15 +45,20 @@ from anchorwatch.machine import ids, lifecycle, world
 from anchorwatch.machine.bot import LIFECYCLE, Address, Part
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
-from anchorwatch.machine.facts import GenerationFact
+from anchorwatch.machine.facts import Facts, GenerationFact
 from anchorwatch.machine.kernel import Event, Move
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.units import Conduct
 
 TICK_S = 1.0
 """How often ages and silences are looked at, in venue time."""
 
 LAG_ALARM_S = 2.0
 """An event that waits this long for the loop is an alarm: the unprotected time that is allowed is 5 s."""
+
+STORM_CRASHES = 3
+STORM_MS = 600_000
+"""Three crashes in ten minutes: what crashes is in the trading, so the next life only protects."""
 
 MARKET_OVER = "the market file is over"
 
@@ -69,6 +76,7 @@ class Engine:
         credentials: Credentials | None,
         journal: Journal,
         tls: ssl.SSLContext | None = None,
+        flatten: bool = False,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
@@ -83,12 +91,31 @@ class Engine:
         self._generation = GenerationFact(generation, seams.wall_ms())
         private = settings.connections.private_limits()
         public = settings.connections.public_limits()
+        facts = journal.read()
+        tuned = parameters(settings)
+        if tuned.conduct is Conduct.TRADE and storms(facts, seams.wall_ms()):
+            telemetry.alarm(
+                "STORM",
+                reason=f"{STORM_CRASHES} crashes within {STORM_MS // 60_000} min: this life only guards",
+            )
+            tuned = msgspec.structs.replace(tuned, conduct=Conduct.GUARD)
         bot = bots.unborn(
             settings.lifecycle_limits(),
             {name: private if name.is_private else public for name in Name},
             settings.account.position_mode,
+            tuned.conduct,
+            flattens=flatten,
         )
-        self.desk = Desk(parameters(settings), bot, generation, journal.read())
+        self.desk = Desk(tuned, bot, generation, facts)
+        alerts = settings.alerts
+        self.alerts = Alerts(
+            alerts.webhook_url,
+            alerts.heartbeat_url,
+            alerts.heartbeat_s,
+            note=lambda words: telemetry.warn("ALERTS", reason=words),
+            tls=tls if tls is not None else ssl.create_default_context(),
+        )
+        telemetry.on_alarm = self.alerts.raise_alarm
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
 
@@ -200,6 +227,7 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tick, name="clock ticks")
                 nursery.start_soon(self._watch_the_loop, name="watchdog")
+                nursery.start_soon(self.alerts.run, name="alerts")
 
     async def _tick(self) -> None:
         while True:
@@ -223,6 +251,14 @@ class Engine:
         summary.unprotected_total_s = totals.uncovered_ms_total / 1000
         summary.unprotected_max_s = totals.uncovered_ms_max / 1000
         summary.drifts = totals.drifts
+
+
+def storms(facts: Facts, now_ms: int) -> bool:
+    """Whether the last lives ended in crashes, one soon after the other."""
+    last = facts.generations[-STORM_CRASHES:]
+    return len(last) == STORM_CRASHES and all(
+        life.clean_stop_at_ms is None and now_ms - life.started_at_ms <= STORM_MS for life in last
+    )
 
 
 async def run_bot(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
@@ -283,6 +319,7 @@ async def _live(
             credentials=credentials,
             journal=journal,
             tls=tls,
+            flatten=options.flatten,
         )
         exit_ = Exit.STOPPED_AT_ONCE
         async with trio.open_nursery() as nursery:

@@ -14,7 +14,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     """``from_ms``, ``speed`` and ``markets`` speak of the embedded venue and are empty on any other.
 
     No market file means the synthetic market of ``seed``. ``speed`` is virtual seconds per real second at
-    most; None is real time. ``for_s`` is venue time; None runs until it is stopped.
+    most; None is real time. ``for_s`` is venue time; None runs until it is stopped. ``flatten`` closes
+    every position of the bot in the stop.
     """
 
     markets: tuple[Path, ...] = ()
@@ -23,3 +24,4 @@ class RunOptions(msgspec.Struct, frozen=True):
     for_s: float | None = None
     seed: int = SEED_DEFAULT
     summary: Path | None = None
+    flatten: bool = False

@@ -23,7 +23,7 @@ from anchorwatch.io.settings import Settings
 from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.lifecycle import Outcome
-from anchorwatch.machine.units import Instrument, MarginMode, PositionMode
+from anchorwatch.machine.units import Conduct, Instrument, MarginMode, PositionMode
 
 CLOCK_SKEW_MAX_MS = 10_000
 """OKX v5 refuses what is signed 30 s off. A host that is a third of that wrong is asked to mend its clock."""
@@ -79,8 +79,9 @@ async def client(settings: Settings, rest: OkxRest, deliver: Callable[[Event], N
         await _check_clock(rest)
         await _check_account(settings, rest)
         rules = await _rules(settings, rest)
-        for name in settings.symbols:
-            await _set_leverage(settings, rest, name)
+        if settings.account.mode is Conduct.TRADE:
+            for name in settings.symbols:
+                await _set_leverage(settings, rest, name)
         equity = await _equity(settings, rest)
     except StageFault as fault:
         return fault.end
@@ -108,7 +109,8 @@ async def _check_clock(rest: OkxRest) -> None:
 
 async def _check_account(settings: Settings, rest: OkxRest) -> None:
     account = _rows_of(await rest.account_config(), "the account's settings")[0]
-    if "trade" not in account.permissions:
+    watches = settings.account.mode is Conduct.WATCH
+    if not watches and "trade" not in account.permissions:
         raise StageFault(_refused(f"the API key may not trade: its permissions are {account.perm or 'none'}"))
     if account.acct_lv not in DERIVATIVES_LEVELS:
         raise StageFault(
@@ -117,6 +119,13 @@ async def _check_account(settings: Settings, rest: OkxRest) -> None:
     wanted = MODE_NAMES[settings.account.position_mode]
     if account.pos_mode == wanted:
         return
+    if watches:
+        raise StageFault(
+            _refused(
+                f"account.position_mode is {settings.account.position_mode.value}, the account's is "
+                f"{account.pos_mode}, and a bot that watches changes nothing: change the setting"
+            )
+        )
     outcome = await rest.set_position_mode(wanted)
     if isinstance(outcome, Refused):
         raise StageFault(

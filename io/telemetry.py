@@ -122,6 +122,8 @@ class Telemetry:
         self._now_ms = now_ms
         self._last_ms = now_ms()
         self._lines = Lines(target)
+        # Where else an alarm goes: the engine hands over its webhook.
+        self.on_alarm: Callable[[dict[str, Any]], object] = _nowhere
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(self._lines),  # type: ignore[arg-type]
             processors=[
@@ -183,6 +185,8 @@ class Telemetry:
 
     def alarm(self, event: str, /, **fields: Any) -> None:
         """Something that a person has to know now."""
+        words = {key: self.redaction.text(str(value)) for key, value in fields.items()}
+        self.on_alarm({"alarm": event, "at_ms": self._now_ms(), **words})
         self._log.error(event, **_safe(fields), level="alarm")
 
     def wants_view(self) -> bool:
@@ -203,6 +207,10 @@ class Telemetry:
             event["at_ms"] = self._now_ms()
         self._last_ms = event["at_ms"]
         return event
+
+
+def _nowhere(_: dict[str, Any]) -> None:
+    """An alarm that goes to the log only."""
 
 
 def _safe(fields: dict[str, Any]) -> dict[str, Any]:

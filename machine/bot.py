@@ -31,7 +31,7 @@ from anchorwatch.machine import (
     reconciliation,
 )
 from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Identity, Move, Snapshot
-from anchorwatch.machine.units import LegKey, PositionMode
+from anchorwatch.machine.units import Conduct, LegKey, PositionMode
 
 
 class Part(Enum):
@@ -95,6 +95,8 @@ class Bot(Data, frozen=True):
     links: tuple[Snapshot[connection.Link], ...]
     legs: tuple[tuple[LegKey, Slot], ...]
     mode: PositionMode
+    conduct: Conduct = Conduct.TRADE
+    flattens: bool = False  # the stop closes every position of ours before it ends
     sequence: Identity = 0  # the last one given to an order or a stop
     missing: tuple[tuple[str, str], ...] = ()  # facts not held: (instrument, or "" for the bot; name), sorted
 
@@ -159,7 +161,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def unborn(
-    life: lifecycle.Limits, links: dict[connection.Name, connection.Limits], mode: PositionMode
+    life: lifecycle.Limits,
+    links: dict[connection.Name, connection.Limits],
+    mode: PositionMode,
+    conduct: Conduct = Conduct.TRADE,
+    *,
+    flattens: bool = False,
 ) -> Bot:
     """The bot before its start: nothing connected, nothing known, every fact missing that is named later."""
     return Bot(
@@ -169,6 +176,8 @@ def unborn(
         links=tuple(connection.idle(name, links[name]) for name in connection.Name),
         legs=(),
         mode=mode,
+        conduct=conduct,
+        flattens=flattens,
     )
 
 
@@ -212,6 +221,8 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     reasons = []
     if bot.lifecycle.state is not lifecycle.S.READY:
         reasons.append(f"lifecycle is {bot.lifecycle.state.value}")
+    if bot.conduct is not Conduct.TRADE:
+        reasons.append(f"the mode is {bot.conduct.value}")
     if bot.permission.state is not permission.S.OPEN:
         reasons.append(f"permission is {bot.permission.state.value}")
     reasons += [
@@ -251,6 +262,11 @@ def _is_busy(slot: Slot) -> bool:
     return slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
 
 
+def _holds_ours(bot: Bot) -> bool:
+    """Whether a position of ours is open, being closed, or gone without a known cause."""
+    return any(slot.position.state in position.OURS for _, slot in bot.legs)
+
+
 def _in_flight(bot: Bot) -> bool:
     return any(
         snapshot.state not in order.FREE for _, slot in bot.legs for snapshot in (slot.entry, slot.close)
@@ -273,6 +289,7 @@ def _protect(run: _Run, address: Address, effect: Effect) -> list[Told]:
 
 def _close(run: _Run, address: Address, effect: Effect) -> list[Told]:
     assert address.leg is not None
+    run.put_out(address, effect)
     if run.bot.slot(address.leg).close.state not in order.FREE:
         return []  # its end will be told, and read
     return [(_of(address, Part.CLOSE), order.OrderWanted(run.next_sequence(), order.Role.CLOSE))]
@@ -313,15 +330,24 @@ def _run_stage(run: _Run, address: Address, effect: lifecycle.RunStage) -> list[
 def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -> list[Told]:
     run.put_out(address, effect)
     if effect.step is lifecycle.StopStep.TRADING_CONTROL:
-        return [
+        cancels: list[Told] = [
             (Address(Part.ENTRY, leg=leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
             for leg, slot in run.bot.legs
         ]
+        return cancels + (_flatten(run.bot) if run.bot.flattens else [])
     closes = {
         lifecycle.StopStep.PUBLIC_WS: (connection.Name.PUBLIC, connection.Name.BUSINESS),
         lifecycle.StopStep.PRIVATE_WS: (connection.Name.PRIVATE, connection.Name.PRIVATE_BUSINESS),
     }.get(effect.step, ())
     return [(Address(Part.CONNECTION, link=name), connection.CloseRequested()) for name in closes]
+
+
+def _flatten(bot: Bot) -> list[Told]:
+    """Close what is ours, and keep the next life from opening it again until a person has looked."""
+    closes: list[Told] = [
+        (Address(Part.POSITION, leg=leg), position.CloseWanted("flattened on stop")) for leg, _ in bot.legs
+    ]
+    return [*closes, (PERMISSION, permission.HaltRequested("flattened on stop"))]
 
 
 ROUTES: dict[type[Effect], Route] = {
@@ -385,6 +411,7 @@ class _Run:
             life.state is lifecycle.S.STOPPING
             and life.data.step is lifecycle.StopStep.TRADING_CONTROL
             and not _in_flight(self.bot)
+            and not (self.bot.flattens and _holds_ours(self.bot))
         ):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(life.data.epoch, lifecycle.Outcome.DONE))
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine.units import Fraction, MarginMode, PositionMode, Side, Usd
+from anchorwatch.machine.units import Conduct, Fraction, MarginMode, PositionMode, Side, Usd
 
 
 class Protecting(msgspec.Struct, frozen=True):
@@ -57,6 +57,7 @@ class Parameters(msgspec.Struct, frozen=True):
     instruments: tuple[tuple[str, Trading], ...]
     mode: PositionMode = PositionMode.HEDGE
     margin: MarginMode = MarginMode.CROSS
+    conduct: Conduct = Conduct.TRADE
     is_exclusive: bool = True
     max_positions: int = 5
     pace: Pace = Pace()
@@ -66,6 +67,11 @@ class Parameters(msgspec.Struct, frozen=True):
             if name == instrument:
                 return trading
         return Trading()
+
+    @property
+    def adopts(self) -> bool:
+        """Whether positions that others opened are taken over and protected."""
+        return self.is_exclusive and self.conduct is not Conduct.WATCH
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -114,6 +114,8 @@ class ExtendProtection(Effect, frozen=True):
 class StartClose(Effect, frozen=True):
     """For the bot: make a closing order."""
 
+    reason: Reason = ""
+
 
 class CancelEntry(Effect, frozen=True):
     """For the bot: the entry order is not wanted any more."""
@@ -149,7 +151,7 @@ def extend(leg: Leg, event: Event) -> Step[Leg]:
     return leg, (ExtendProtection(),)
 
 
-def close(leg: Leg, event: Event) -> Step[Leg]:
+def close_again(leg: Leg, event: ReadEnded) -> Step[Leg]:
     return leg, (StartClose(),)
 
 
@@ -157,8 +159,8 @@ def cancel_entry(leg: Leg, event: Event) -> Step[Leg]:
     return leg, (CancelEntry(),)
 
 
-def cancel_entry_and_close(leg: Leg, event: Event) -> Step[Leg]:
-    return leg, (CancelEntry(), StartClose())
+def cancel_entry_and_close(leg: Leg, event: CloseWanted) -> Step[Leg]:
+    return leg, (CancelEntry(), StartClose(event.reason))
 
 
 def read(leg: Leg, event: Event) -> Step[Leg]:
@@ -196,7 +198,7 @@ TABLE = (
     Row(S.OPEN,       CloseWanted,         S.CLOSING,     then=cancel_entry_and_close),
     # One closing order at a time; reading tells whether it was enough.
     Row(S.CLOSING,    CloseEnded,          S.CLOSING,     then=read),
-    Row(S.CLOSING,    ReadEnded,           S.CLOSING,     then=close),
+    Row(S.CLOSING,    ReadEnded,           S.CLOSING,     then=close_again),
     # Absence is a question; a cause is the answer.
     Row(S.OPEN,       AbsenceSeen,         S.VANISHED,    then=ask_for_cause),
     Row(S.CLOSING,    AbsenceSeen,         S.VANISHED,    then=ask_for_cause),

@@ -61,6 +61,14 @@ class PositionMode(Enum):
     HEDGE = "hedge"
 
 
+class Conduct(Enum):
+    """What the bot may do at all. The value is its name in the settings."""
+
+    TRADE = "trade"
+    GUARD = "guard"  # everything but entries: positions are protected, closed and reconciled
+    WATCH = "watch"  # nothing is sent: drifts and uncovered time of any bot on the account are reported
+
+
 class LegKey(msgspec.Struct, frozen=True):
     """What one position is known by. The instrument alone would let a long overwrite a short.
 

@@ -17,7 +17,7 @@ import msgspec
 from anchorwatch.io.okx.environments import Environment, Region
 from anchorwatch.io.settings.secret import Keys
 from anchorwatch.machine import connection, lifecycle
-from anchorwatch.machine.units import MarginMode, PositionMode
+from anchorwatch.machine.units import Conduct, MarginMode, PositionMode
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -115,6 +115,13 @@ class Venue(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
+    mode: Annotated[
+        Conduct,
+        Rule(
+            "trade; guard: everything but entries; watch: nothing is sent (a read-only key suffices), drifts and "
+            "uncovered positions of any bot on the account are reported"
+        ),
+    ] = Conduct.TRADE
     exclusive: Annotated[
         bool | None,
         Rule(
@@ -384,6 +391,19 @@ class JournalSettings(msgspec.Struct, frozen=True):
         return Path(self.path).expanduser() if self.path else None
 
 
+class AlertSettings(msgspec.Struct, frozen=True):
+    webhook_url: Annotated[str, Rule("alarms are posted here as JSON: name, words, time", default="none")] = (
+        ""
+    )
+    heartbeat_url: Annotated[
+        str,
+        Rule("asked for at a pace while the bot lives: a dead bot cannot send its own alarm", default="none"),
+    ] = ""
+    heartbeat_s: Annotated[
+        int, Rule("time between two heartbeats", unit="s", at_least="5", at_most="3600")
+    ] = 60
+
+
 class Log(msgspec.Struct, frozen=True):
     format: Annotated[LogFormat, Rule("lines for people, or JSON lines")] = LogFormat.TEXT
     level: Annotated[LogLevel, Rule("the least that is logged; alarms always are")] = LogLevel.INFO
@@ -411,6 +431,7 @@ class Settings(msgspec.Struct, frozen=True):
     stop: Stop = Stop()
     reconcile: Reconcile = Reconcile()
     journal: JournalSettings = JournalSettings()
+    alerts: AlertSettings = AlertSettings()
     log: Log = Log()
     symbols: tuple[str, ...] = SYMBOLS_DEFAULT
     candles: tuple[tuple[str, int], ...] = HISTORY_DEFAULT
@@ -456,6 +477,7 @@ GROUPS: dict[str, type[msgspec.Struct]] = {
     "stop": Stop,
     "reconcile": Reconcile,
     "journal": JournalSettings,
+    "alerts": AlertSettings,
     "log": Log,
 }
 """The sections of the file, in the order in which they are shown."""

@@ -15,6 +15,7 @@ def parameters(settings: Settings) -> Parameters:
         instruments=tuple((name, _trading(settings.of(name))) for name in settings.symbols),
         mode=settings.account.position_mode,
         margin=settings.account.margin_mode,
+        conduct=settings.account.mode,
         is_exclusive=settings.account.exclusive is True,
         max_positions=settings.sizing.max_positions,
         pace=Pace(

@@ -63,6 +63,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     position.ReadPosition: positions.read_position,
     position.ConfirmAbsence: positions.explain,
     position.StartConfirmationTimer: positions.ask_again_later,
+    position.StartClose: positions.note_reason,
     position.EndLeg: positions.end_leg,
     position.WatchLeg: positions.watch_leg,
     protection.PlaceStop: stops.place,

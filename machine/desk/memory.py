@@ -15,7 +15,7 @@ from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.trailing_stop import further_peak, tighter
-from anchorwatch.machine.units import Deal, Price
+from anchorwatch.machine.units import Conduct, Deal, Price
 
 
 class Memory:
@@ -39,6 +39,8 @@ class Memory:
         if not self._is_pending:
             return
         self._is_pending = False
+        if context.parameters.conduct is Conduct.WATCH:
+            return  # what is watched is nobody's here, whoever opened it
         shown = {report.leg: report for report in reading.positions if report.contracts}
         for facts in self._facts.legs:
             if facts.opened is None or facts.leg.instrument not in context.book.instruments:

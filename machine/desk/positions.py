@@ -15,7 +15,7 @@ from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, Record, StartTimer
-from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
+from anchorwatch.machine.units import Conduct, LegKey, Price, Side, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport
 
 PUSH_SETTLES_MS = 1_000
@@ -99,7 +99,9 @@ def _leg_of(context: Context, report: OrderReport) -> LegKey | None:
 
 
 def _is_ours(context: Context, report: OrderReport) -> bool:
-    return context.parameters.is_exclusive or ids.parse(report.client_id) is not None
+    if context.parameters.conduct is Conduct.WATCH:
+        return False
+    return context.parameters.adopts or ids.parse(report.client_id) is not None
 
 
 def _cause(close_reason: str, report: OrderReport) -> str:
@@ -207,7 +209,7 @@ def _mend(context: Context, drift: Drift) -> None:
         context.report_ms = context.now_ms
         context.book.uncover(leg, context.now_ms)
         stops.adopt_resting(context, leg)
-        is_ours = context.parameters.is_exclusive
+        is_ours = context.parameters.adopts
         _open(context, drift.leg, drift.theirs.created_ms, is_ours=is_ours, is_found=True)
         if is_ours:
             context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
@@ -260,6 +262,13 @@ def ask_again_later(context: Context, address: Address, effect: position.StartCo
     context.ask(
         StartTimer(f"confirm {address.leg}", pace.confirmation_retry_s, address, position.ConfirmationDue())
     )
+
+
+def note_reason(context: Context, address: Address, effect: position.StartClose) -> None:
+    """The first reason to close is the cause that the end is booked under."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    leg.close_reason = leg.close_reason or effect.reason
 
 
 def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None:

@@ -109,7 +109,9 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
     for key, slot in context.bot.legs:
         leg = context.book.leg(key)
         state = slot.protection.state
-        if slot.position.state not in (position.S.OPEN, position.S.CLOSING):
+        if slot.position.state is position.S.WATCHED:
+            _time_the_uncovered(context, leg)
+        elif slot.position.state not in (position.S.OPEN, position.S.CLOSING):
             _sweep_orphans(context, leg)
         elif _current(leg) is not None:
             context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
@@ -122,10 +124,26 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             )
 
 
+def _time_the_uncovered(context: Context, leg: LegBook) -> None:
+    """A position that is not ours is not touched, but for how long it has no stop is told."""
+    covers = any(
+        report.trigger is not None
+        and report.deal is closing_deal(leg.leg.side)
+        and (report.contracts is None or report.contracts >= leg.contracts)
+        for report in leg.stops.values()
+    )
+    if covers or not leg.contracts:
+        context.book.cover(leg, context.now_ms)
+    else:
+        if leg.uncovered_since_ms is None:
+            context.announce("alarm", "UNCOVERED", leg=leg.leg, contracts=leg.contracts)
+        context.book.uncover(leg, context.now_ms)
+
+
 def adopt_resting(context: Context, leg: LegBook) -> bool:
     """Take over a live stop of ours that covers the leg; says whether there was one."""
     for report in leg.stops.values():
-        if report.trigger is None or not (_is_ours(report) or context.parameters.is_exclusive):
+        if report.trigger is None or not (_is_ours(report) or context.parameters.adopts):
             continue
         if report.contracts is not None and report.contracts < leg.contracts:
             continue
@@ -206,6 +224,8 @@ def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
     level = levels.trailing_level(key.side, leg.account.average_price, leg.peak, protecting, instrument)
     if level is not None:
         leg.wanted = levels.tighter(key.side, leg.wanted, levels.clamped(key.side, level, mark, instrument))
+    # What was wanted may have been passed by mark while it waited for its turn.
+    level = levels.clamped(key.side, leg.wanted, mark, instrument)
     may_move = (
         leg.resting is not None
         and context.bot.slot(key).protection.state is protection.S.COVERED
@@ -214,9 +234,9 @@ def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
     if (
         may_move
         and leg.resting is not None
-        and levels.is_real_improvement(key.side, leg.wanted, leg.resting, mark, protecting, instrument)
+        and levels.is_real_improvement(key.side, level, leg.resting, mark, protecting, instrument)
     ):
-        leg.moved_ms = context.now_ms
+        leg.moved_ms, leg.moving_to = context.now_ms, level
         context.tell(of_leg(Part.PROTECTION, key), protection.MoveWanted())
 
 
@@ -230,8 +250,6 @@ def close_the_old(context: Context) -> None:
 
 def want_close(context: Context, leg: LegBook, reason: str) -> None:
     """A request to the one closer."""
-    if not leg.close_reason:
-        leg.close_reason = reason
     context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))
 
 
@@ -273,11 +291,10 @@ def move(context: Context, address: Address, effect: protection.MoveStop) -> Non
     assert address.leg is not None
     leg = context.book.leg(address.leg)
     current = _current(leg)
-    assert leg.wanted is not None
-    leg.moving_to = leg.wanted
-    _remember(context, leg, leg.wanted)
+    assert leg.moving_to is not None
+    _remember(context, leg, leg.moving_to)
     venue_id = current.venue_id if current is not None else ""
-    context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, leg.wanted))
+    context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, leg.moving_to))
 
 
 def took_move(context: Context, key: LegKey) -> None:

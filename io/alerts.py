@@ -1,0 +1,96 @@
+"""Alarms to a person elsewhere: one webhook, retried, and a heartbeat, because a dead bot sends no alarm.
+
+Both are outbound only and know nothing of the account: a JSON object with the alarm's
+name, its words and the time. A webhook that does not answer costs nothing but its own
+alarms: the queue is bounded and the oldest waiting alarm goes first.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import httpx
+import trio
+
+WAITING_MAX = 100
+"""Alarms that wait for the webhook: more than a person reads, and none of them is lost from the log."""
+
+TRIES = 4
+RETRY_FIRST_S = 2.0  # doubled with each try: 2, 4, 8 s
+TIMEOUT_S = 5.0
+
+
+class Alerts:
+    """Sends what `raise_alarm` is given, for as long as `run` runs."""
+
+    def __init__(
+        self,
+        webhook_url: str,
+        heartbeat_url: str,
+        heartbeat_s: float,
+        *,
+        note: Callable[[str], object],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._webhook_url = webhook_url
+        self._heartbeat_url = heartbeat_url
+        self._heartbeat_s = heartbeat_s
+        self._note = note
+        self._tls = tls
+        self._waiting: deque[Mapping[str, object]] = deque(maxlen=WAITING_MAX)
+        self._bell = trio.Event()
+        self.sent = 0
+        self.beats = 0
+
+    def raise_alarm(self, alarm: Mapping[str, object]) -> None:
+        """Queue one alarm. Never waits."""
+        if self._webhook_url:
+            self._waiting.append(alarm)
+            self._bell.set()
+
+    async def run(self) -> None:
+        """Send alarms and heartbeats until cancelled."""
+        if not self._webhook_url and not self._heartbeat_url:
+            return
+        verify: ssl.SSLContext | bool = self._tls if self._tls is not None else False
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=verify) as client:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._deliver, client)
+                nursery.start_soon(self._beat, client)
+
+    async def _deliver(self, client: httpx.AsyncClient) -> None:
+        while True:
+            while not self._waiting:
+                self._bell = trio.Event()
+                await self._bell.wait()
+            alarm = self._waiting.popleft()
+            if await self._post(client, alarm):
+                self.sent += 1
+            else:
+                self._note(f"the webhook did not take an alarm in {TRIES} tries")
+
+    async def _post(self, client: httpx.AsyncClient, alarm: Mapping[str, object]) -> bool:
+        wait_s = RETRY_FIRST_S
+        for attempt in range(TRIES):
+            if attempt:
+                await trio.sleep(wait_s)
+                wait_s *= 2
+            try:
+                answer = await client.post(self._webhook_url, json=dict(alarm))
+            except httpx.HTTPError:
+                continue
+            if answer.is_success:
+                return True
+        return False
+
+    async def _beat(self, client: httpx.AsyncClient) -> None:
+        """Whoever watches the URL alarms when the beats stop."""
+        while self._heartbeat_url:
+            try:
+                await client.get(self._heartbeat_url)
+                self.beats += 1
+            except httpx.HTTPError as error:
+                self._note(f"heartbeat: {type(error).__name__}")
+            await trio.sleep(self._heartbeat_s)
