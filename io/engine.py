@@ -118,6 +118,7 @@ class Engine:
         telemetry.on_alarm = self.alerts.raise_alarm
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
+        self._connected_ms: dict[str, int] = {}
 
     def request_stop(self, reason: str) -> None:
         """Ask for the orderly stop (R10)."""
@@ -145,7 +146,7 @@ class Engine:
             )
             self._journal.record([stopped])
         self._sum_up()
-        self._telemetry.show(view_of(self.desk, self._now_ms(), tuple(self._telemetry.recent)))
+        self._show(self._now_ms())
         return keeper.exit
 
     def _set_up(
@@ -208,9 +209,15 @@ class Engine:
             else:
                 self._performer.perform(effect)
         if self._telemetry.wants_view():
-            self._telemetry.show(view_of(self.desk, now_ms, tuple(self._telemetry.recent)))
+            self._show(now_ms)
+
+    def _show(self, now_ms: int) -> None:
+        recent = tuple(self._telemetry.recent)
+        self._telemetry.show(view_of(self.desk, now_ms, recent, self._connected_ms))
 
     def _log(self, now_ms: int, move: Move) -> None:
+        if move.machine == Part.CONNECTION.value:
+            self._connected_ms[move.id] = now_ms
         if move.machine != Part.RECONCILIATION.value:
             self._telemetry.transition(now_ms, move)
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from anchorwatch.io.live_view import ConnectionRow, PositionRow, View
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.book import LegBook
@@ -9,10 +11,11 @@ from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.kernel import Move
 
 
-def view_of(desk: Desk, now_ms: int, recent: tuple[tuple[int, Move], ...]) -> View:
-    """What the live view shows at this moment of venue time."""
+def view_of(
+    desk: Desk, now_ms: int, recent: tuple[tuple[int, Move], ...], since_ms: Mapping[str, int]
+) -> View:
+    """What the live view shows at this moment of venue time. ``since_ms``: when each connection last moved."""
     bot, context = desk.bot, desk.context
-    since = {move.id: at_ms for at_ms, move in recent if move.machine == "connection"}
     obstacles = [
         obstacle for name in context.parameters.names for obstacle in bots.standing_obstacles(bot, name)
     ]
@@ -25,7 +28,7 @@ def view_of(desk: Desk, now_ms: int, recent: tuple[tuple[int, Move], ...]) -> Vi
             ConnectionRow(
                 name=link.data.name.value,
                 state=link.state.value,
-                since_ms=since.get(link.data.name.value, now_ms),
+                since_ms=since_ms.get(link.data.name.value, now_ms),
                 failures=link.data.failures,
             )
             for link in bot.links

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 Action = Callable[[], None]
 
+# Every subscription of every connection due at once, hundreds of each, is still below this.
+ACTIONS_AT_ONCE_MAX = 1_000_000
+
 
 class Timers:
     """A heap of actions. An action that is no longer wanted checks that itself and does nothing."""
@@ -29,6 +32,9 @@ class Timers:
 
     def run_due(self, now_ms: int) -> None:
         """Run what is due, including what that sets for the same instant; an action may not set itself for now."""
-        while self._heap and self._heap[0][0] <= now_ms:
+        for _ in range(ACTIONS_AT_ONCE_MAX):
+            if not self._heap or self._heap[0][0] > now_ms:
+                return
             _, _, action = heapq.heappop(self._heap)
             action()
+        raise AssertionError("an action sets itself for the present again and again")
