@@ -165,7 +165,7 @@ OBJECTS = st.dictionaries(st.sampled_from(NAMES), LIKELY | JSON, max_size=9)
 PATHS = sorted({*PUBLIC_ROUTES, *READ_ROUTES, *WRITE_ROUTES, *TRADE_READS, *TRADE_WRITES})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), OBJECTS | st.lists(OBJECTS, max_size=3)), max_size=6))
 def test_no_signed_request_breaks_the_exchange(requests: list[tuple[str, Any]]) -> None:
     rig = Rig()
@@ -198,7 +198,7 @@ FRAMES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES | JSON, max_size=8), st.sampled_from(["public", "private", "business"]))
 def test_no_frame_breaks_a_session(frames: list[Any], path: str) -> None:
     rig = Rig()

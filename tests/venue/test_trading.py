@@ -138,6 +138,13 @@ def test_a_reduce_only_order_larger_than_the_position_is_refused_whole_or_trimme
     assert trimming.venue.positions() == ()
 
 
+def test_a_stop_cannot_be_attached_to_an_order_that_closes() -> None:
+    rig = Rig()
+    rig.order("buy", "1")
+    stop = [{"slTriggerPx": "61000", "slOrdPx": "-1"}]
+    assert rig.order("sell", "1", reduceOnly=True, attachAlgoOrds=stop)["sCode"] == "51100"
+
+
 def test_a_resting_reduce_only_order_dies_with_its_position() -> None:
     rig = Rig()
     rig.order("buy", "1")
@@ -158,6 +165,21 @@ def test_hedge_mode_keeps_long_and_short_apart_and_cannot_close_what_is_not_ther
     assert rig.order("buy", "1", posSide="short")["sCode"] == "0"
     assert rig.order("buy", "1", posSide="short")["sCode"] == "51169"
     assert rig.order("buy", "1")["sCode"] == "51000", "hedge mode needs posSide"
+
+
+def test_fills_say_what_they_did_to_which_side() -> None:
+    rig = Rig(HEDGED)
+    for side, pos_side in (("buy", "long"), ("sell", "short"), ("sell", "long"), ("buy", "short")):
+        rig.order(side, "1", posSide=pos_side)
+    assert [fill.sub_type for fill in rig.venue.accounts["main"].fills] == ["3", "4", "5", "6"]
+
+
+def test_closing_a_part_of_an_isolated_position_frees_that_part_of_its_margin() -> None:
+    rig = Rig()
+    rig.order("buy", "4", tdMode="isolated")
+    margin = rig.venue.positions()[0].margin
+    rig.order("sell", "3", tdMode="isolated")
+    assert rig.venue.positions()[0].margin == margin / 4
 
 
 def test_cross_and_isolated_of_one_instrument_are_separate_positions() -> None:
