@@ -1,6 +1,5 @@
 """The market: trades in time, candles of what was seen, and nothing of what was not."""
 
-import time
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -438,11 +437,9 @@ def test_instruments_that_start_and_end_at_different_times_share_a_market() -> N
     assert market.candles(BTC, "1m")[0].confirmed
 
 
-def test_a_month_of_trades_is_played_in_a_few_seconds() -> None:
+def test_a_month_of_trades_is_played_whole() -> None:
     market = Market({BTC: SyntheticFeed(swap("BTC"), 1)}, MIDNIGHT)
-    began = time.process_time()
     count = 0
     for hour in range(30 * 24):
         count += len(market.advance(MIDNIGHT + (hour + 1) * HOUR_MS - 1))
     assert count == 30 * 1_440 * 12
-    assert time.process_time() - began < 6
