@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# ccxt and python-okx bring a hundred megabytes and versions of their own: they live apart.
+CLIENTS := .venv-clients
 
-.PHONY: run test check bench diagrams clean
+.PHONY: run test check clients bench kill-test diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -17,16 +19,27 @@ check: $(STAMP)  ## lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+clients: $(STAMP) $(CLIENTS)/.installed  ## ccxt and python-okx trade on the embedded exchange
+	$(BIN)/python -m pytest -q -m clients $(ARGS)
+
 bench: $(STAMP)  ## measured ratios, printed
 	$(BIN)/python -m tests.bench $(ARGS)
+
+kill-test: $(STAMP)  ## the real bot killed at many moments, and judged when it is back
+	$(BIN)/python -m tests.kill $(ARGS)
 
 diagrams: $(STAMP)  ## redraw the committed diagrams from the tables
 	$(BIN)/anchorwatch diagram --format svg --format mermaid --format json --format matrix --out diagrams/generated
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
+
+$(CLIENTS)/.installed: pyproject.toml
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[clients]'
+	touch $@

@@ -14,7 +14,7 @@ import trio
 
 from anchorwatch.io.okx import translate
 from anchorwatch.io.okx.errors import DUPLICATE_ID_CODES, NOT_FOUND_CODES, NOT_SENT
-from anchorwatch.io.okx.outcomes import Answered, Failed, Refused, Unknown
+from anchorwatch.io.okx.outcomes import Answered, Failed, Read, Refused, Unknown
 from anchorwatch.io.okx.rate_limits import Lane
 from anchorwatch.io.okx.requests import (
     CANCEL_ALGOS_MAX,
@@ -28,19 +28,30 @@ from anchorwatch.io.okx.requests import (
 )
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.okx.wire_fields import WireError
+from anchorwatch.io.okx.wire_orders import AlgoOrder
 from anchorwatch.machine import order, position, protection, requests, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
-from anchorwatch.machine.units import LegKey, MarginMode, PositionMode
+from anchorwatch.machine.units import LegKey, MarginMode, PositionMode, Side
 
 WHOLE = Decimal(1)
 STOP_LISTS = ("conditional,oco",)
 """The lists in which the stops of this bot can be; the audit reads all of them."""
 
+STOP_ANSWER_S = 1.5
+"""How long the answer about a stop is waited for: one that is lost must leave time for a reading and a second try
+before the deadline of an uncovered position, which sells it."""
+
 ABSENCE_MARGIN_MS = 2_000
 """After an order's deadline the venue may still be writing it to its lists."""
+
+PEAK_MINUTES_MS = 86_400_000
+"""Up to a day the peak is read from minutes, fifteen pages of them; beyond, hours are close enough."""
+PEAK_REACH_MS = 30 * 86_400_000
+PEAK_TRIES = 5
+PEAK_RETRY_S = 3.0
 
 BEYOND_CODES = ("51277", "51278", "51279", "51280", "51300", "51302")
 """The trigger is on the wrong side of the price: the market has passed it."""
@@ -155,7 +166,8 @@ class AccountCalls:
                 sl_trigger_px=request.trigger,
                 sl_ord_px=MARKET_PX,
                 sl_trigger_px_type="mark",
-            )
+            ),
+            deadline_s=STOP_ANSWER_S,
         )
         match outcome:
             case Answered():
@@ -192,10 +204,16 @@ class AccountCalls:
                 [AlgoCancel(inst_id=request.instrument, algo_id=venue_id) for venue_id in chunk]
             )
 
+    async def cancel_orphan(self, request: requests.CancelOrphan) -> None:
+        """What could not be cancelled is shown by the next reading."""
+        await self._rest.cancel_order(OrderCancel(inst_id=request.instrument, ord_id=request.venue_id))
+
     async def read_stops(self, request: requests.ReadStops) -> Event:
-        outcome = await self._rest.algos_pending(
-            ord_types=STOP_LISTS, inst_id=request.leg.instrument, lane="protection"
-        )
+        outcome: Read[AlgoOrder] = Failed("no answer in time")
+        with trio.move_on_after(STOP_ANSWER_S):
+            outcome = await self._rest.algos_pending(
+                ord_types=STOP_LISTS, inst_id=request.leg.instrument, lane="protection"
+            )
         if isinstance(outcome, Answered):
             reports = (translate.stop_report(row) for row in outcome.rows)
             stops = tuple(report for report in reports if report is not None)
@@ -224,6 +242,25 @@ class AccountCalls:
                     cause = CLOSED_CAUSES[row.type]
                     return world.AbsenceExplained(leg, cause, row.pnl or Decimal(0), row.u_time_ms or 0)
         return Told(Address(Part.POSITION, leg=leg), position.ConfirmationFailed())
+
+    async def read_peak(self, request: requests.ReadPeak) -> Event:
+        """The best of the mark candles that opened after the entry; asked a few times, because it can wait."""
+        now_ms = self._rest.venue_now_ms()
+        bar = "1m" if now_ms - request.since_ms <= PEAK_MINUTES_MS else "1H"
+        start_ms = max(request.since_ms, now_ms - PEAK_REACH_MS)
+        best: Decimal | None = None
+        for attempt in range(PEAK_TRIES):
+            await trio.sleep(attempt * PEAK_RETRY_S)
+            outcome = await self._rest.mark_candles(
+                request.leg.instrument, bar, start_ms=start_ms, end_ms=now_ms, confirmed_only=False
+            )
+            if isinstance(outcome, Answered):
+                rows = outcome.rows
+                if rows:
+                    is_long = request.leg.side is Side.LONG
+                    best = max(row.high for row in rows) if is_long else min(row.low for row in rows)
+                break
+        return world.PeakRead(request.leg, request.since_ms, request.is_found, best)
 
     def _pos_side(self, leg: LegKey) -> str:
         """Hedge mode names the leg; net mode must not."""

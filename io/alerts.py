@@ -7,6 +7,7 @@ alarms: the queue is bounded and the oldest waiting alarm goes first.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ WAITING_MAX = 100
 TRIES = 4
 RETRY_FIRST_S = 2.0  # doubled with each try: 2, 4, 8 s
 TIMEOUT_S = 5.0
+
+LAST_WORDS_S = 1.0
+"""How long an end waits for the webhook: what ended the bot is the alarm that matters most."""
 
 
 class Alerts:
@@ -54,11 +58,25 @@ class Alerts:
         """Send alarms and heartbeats until cancelled."""
         if not self._webhook_url and not self._heartbeat_url:
             return
-        verify: ssl.SSLContext | bool = self._tls if self._tls is not None else False
-        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=verify) as client:
+        async with self._client() as client:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._deliver, client)
                 nursery.start_soon(self._beat, client)
+
+    async def say_last_words(self) -> None:
+        """After `run` was cancelled: send what still waits, once each, and not for long."""
+        if not self._waiting:
+            return
+        with trio.move_on_after(LAST_WORDS_S):
+            async with self._client() as client:
+                while self._waiting:
+                    with contextlib.suppress(httpx.HTTPError):
+                        await client.post(self._webhook_url, json=dict(self._waiting[0]))
+                    self._waiting.popleft()
+
+    def _client(self) -> httpx.AsyncClient:
+        verify: ssl.SSLContext | bool = self._tls if self._tls is not None else False
+        return httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=verify)
 
     async def _deliver(self, client: httpx.AsyncClient) -> None:
         while True:
@@ -66,7 +84,12 @@ class Alerts:
                 self._bell = trio.Event()
                 await self._bell.wait()
             alarm = self._waiting.popleft()
-            if await self._post(client, alarm):
+            try:
+                was_taken = await self._post(client, alarm)
+            except trio.Cancelled:
+                self._waiting.appendleft(alarm)
+                raise
+            if was_taken:
                 self.sent += 1
             else:
                 self._note(f"the webhook did not take an alarm in {TRIES} tries")

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import Annotated, Any, Literal, NoReturn, TextIO
 
 import cyclopts
 import msgspec
@@ -177,23 +177,71 @@ def venue(
     ] = 8765,
     market: Markets = (),
     synthetic: Annotated[str | None, Parameter("--synthetic", help="seed of a synthetic market")] = None,
+    speed: Annotated[
+        str | None,
+        Parameter(
+            "--speed",
+            allow_leading_hyphen=True,
+            help="recorded minutes in each minute; the clock stays the host's",
+        ),
+    ] = None,
+    faults: Annotated[
+        str | None, Parameter("--faults", help="what to do wrong and when, a TOML or JSON file")
+    ] = None,
+    state: Annotated[
+        str | None, Parameter("--state", help="go on from this file where it exists, and keep it saved")
+    ] = None,
+    config: Annotated[
+        str | None, Parameter("--config", help="accounts with their keys, and switches, a TOML or JSON file")
+    ] = None,
+    pos_mode: Annotated[
+        str | None, Parameter("--pos-mode", help="net or long_short, for all accounts")
+    ] = None,
+    tls_port: Annotated[
+        int | None,
+        Parameter("--tls-port", help="listen for https and wss too, with a certificate made for it"),
+    ] = None,
+    tls_cert: Annotated[str | None, Parameter("--tls-cert", help="where that certificate lies")] = None,
 ) -> int:
     """Run the embedded exchange alone, for any client of the OKX v5 protocol."""
-    from anchorwatch.io.standalone import PortInUse, VenueOptions, run_venue
+    from anchorwatch.io import standalone
 
-    if not 0 <= port <= PORT_MAX:
-        raise SettingsError([Problem("--port", f"{port}; allowed: 0 to {PORT_MAX}")])
+    problems = [
+        Problem(name, f"{value}; allowed: 0 to {PORT_MAX}")
+        for name, value in (("--port", port), ("--tls-port", tls_port))
+        if value is not None and not 0 <= value <= PORT_MAX
+    ]
     if market and synthetic is not None:
-        raise SettingsError([Problem("--synthetic", "a --market is given; allowed: one of the two")])
+        problems.append(Problem("--synthetic", "a --market is given; allowed: one of the two"))
+    if pos_mode is not None and pos_mode not in standalone.POS_MODES:
+        problems.append(Problem("--pos-mode", f"{pos_mode!r}; allowed: {', '.join(standalone.POS_MODES)}"))
+    if speed is not None and not (
+        speed.isascii() and speed.isdigit() and 1 <= int(speed[:9]) <= standalone.SPEED_MAX
+    ):
+        problems.append(
+            Problem("--speed", f"{speed!r}; allowed: a whole number from 1 to {standalone.SPEED_MAX}")
+        )
+    if problems:
+        raise SettingsError(problems)
     try:
-        seed = _seed(synthetic) if synthetic is not None else SEED_DEFAULT
-        options = VenueOptions(port, tuple(Path(name) for name in market), seed)
-        trio.run(run_venue, options, _print_now)
-    except (BadMarketFile, PortInUse, ValueError) as error:
+        options = standalone.VenueOptions(
+            port=port,
+            markets=tuple(Path(name) for name in market),
+            seed=_seed(synthetic) if synthetic is not None else SEED_DEFAULT,
+            speed=int(speed) if speed is not None else 1,
+            faults=Path(faults) if faults else None,
+            state=Path(state) if state else None,
+            config=Path(config) if config else None,
+            pos_mode=pos_mode,
+            tls_port=tls_port,
+            tls_cert=Path(tls_cert) if tls_cert else None,
+        )
+        trio.run(standalone.run_venue, options, _print_now)
+    except (*standalone.MISTAKES, ValueError) as error:
         return _refuse([_one_line(error)])
     except BaseExceptionGroup as group:
         leaves = list(_leaves(group))
-        if not all(isinstance(leaf, BadMarketFile | PortInUse) for leaf in leaves):
+        if not all(isinstance(leaf, standalone.MISTAKES) for leaf in leaves):
             raise
         return _refuse([_one_line(leaf) for leaf in leaves if isinstance(leaf, Exception)])
     return 0
@@ -202,6 +250,16 @@ def venue(
 def _print_now(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+@app.command
+def demo(story: Annotated[Literal["restart"], Parameter(help="restart: the bot is killed and comes back")]) -> int:  # fmt: skip
+    """Show what the bot does, on this computer alone: no account, no key, no money. Under a minute."""
+    from anchorwatch.io.demo.restart import restart_demo
+    from anchorwatch.io.demo.showing import Show, console
+
+    assert story == "restart", "the one story there is"
+    return trio.run(restart_demo, Show(console()), real_seams().wall_ms)
 
 
 @app.command

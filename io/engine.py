@@ -26,6 +26,8 @@ from anchorwatch.io import embedded
 from anchorwatch.io.account import AccountCalls
 from anchorwatch.io.alerts import Alerts
 from anchorwatch.io.channels import Intake, channels_of
+from anchorwatch.io.drift_report import DriftReport
+from anchorwatch.io.in_flight import InFlight
 from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.io.keeper import Keeper
 from anchorwatch.io.links import Links
@@ -87,6 +89,8 @@ class Engine:
         self._tls = tls
         self.mailbox = Mailbox()
         self.intake = Intake(self.mailbox)
+        # First of all: a stop may be asked for before the loop takes its first event, and it comes after this.
+        self.mailbox.put_first(Told(LIFECYCLE, lifecycle.StartRequested()))
         generation = seams.token(ids.GENERATION_LENGTH)
         self._generation = GenerationFact(generation, seams.wall_ms())
         private = settings.connections.private_limits()
@@ -136,9 +140,9 @@ class Engine:
             async with trio.open_nursery() as performers:
                 keeper = self._set_up(rest, rest_stack, background, performers)
                 performers.start_soon(self._in_background, background, name="background")
-                self.mailbox.put(Told(LIFECYCLE, lifecycle.StartRequested()))
                 await self._loop(keeper)
                 performers.cancel_scope.cancel()
+        await self.alerts.say_last_words()
         assert keeper.exit is not None
         if keeper.exit is Exit.CLEAN:
             stopped = GenerationFact(
@@ -157,6 +161,7 @@ class Engine:
         performers: trio.Nursery,
     ) -> Keeper:
         timers = Timers(performers, self.mailbox.put)
+        in_flight = InFlight(performers, self.mailbox.put)
         links = Links(
             performers,
             endpoints=self._endpoints,
@@ -172,6 +177,7 @@ class Engine:
             background=background,
             settings=self._settings,
             mailbox=self.mailbox,
+            in_flight=in_flight,
             timers=timers,
             links=links,
             rest=rest,
@@ -181,7 +187,7 @@ class Engine:
         )
         account = self._settings.account
         self._performer = Performer(
-            nursery=performers,
+            in_flight=in_flight,
             mailbox=self.mailbox,
             timers=timers,
             links=links,
@@ -191,6 +197,10 @@ class Engine:
             telemetry=self._telemetry,
             desk=self.desk,
             keeper=keeper,
+            drift_report=DriftReport(
+                self._settings.reconcile.report_file,
+                note=lambda words: self._telemetry.warn("DRIFT_REPORT", reason=words),
+            ),
         )
         return keeper
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import trio
 
 from anchorwatch.io import stages
+from anchorwatch.io.in_flight import InFlight
 from anchorwatch.io.links import Links
 from anchorwatch.io.mailbox import Mailbox
 from anchorwatch.io.okx.rest import OkxRest
@@ -41,6 +42,7 @@ class Keeper:
         background: trio.CancelScope,
         settings: Settings,
         mailbox: Mailbox,
+        in_flight: InFlight,
         timers: Timers,
         links: Links,
         rest: OkxRest,
@@ -52,6 +54,7 @@ class Keeper:
         self._background = background
         self._settings = settings
         self._mailbox = mailbox
+        self._in_flight = in_flight
         self._timers = timers
         self._links = links
         self._rest = rest
@@ -105,6 +108,8 @@ class Keeper:
             end = await work()
             match end.outcome:
                 case Outcome.DONE:
+                    if end.reason:
+                        self._telemetry.warn("STAGE_NOTE", stage=effect.stage.value, note=end.reason)
                     event: Event = lifecycle.StageDone(effect.epoch)
                 case Outcome.REFUSED:
                     self._telemetry.alarm("STAGE_REFUSED", stage=effect.stage.value, reason=end.reason)
@@ -135,7 +140,7 @@ class Keeper:
         outcome, reason = Outcome.DONE, ""
         with scope:
             try:
-                reason = await self._do(effect.step)
+                reason = await self._do(effect)
                 outcome = Outcome.FAILED if reason else Outcome.DONE
             except Exception as error:
                 # The edge of a task: whatever a step raises is recorded, and the next step runs.
@@ -147,9 +152,9 @@ class Keeper:
         event = lifecycle.StopStepEnded(effect.epoch, outcome, reason)
         self._mailbox.put(Told(LIFECYCLE, event))
 
-    async def _do(self, step: StopStep) -> str:
+    async def _do(self, effect: lifecycle.RunStopStep) -> str:
         """Carry out one step; the answer names what went wrong, and is empty when nothing did."""
-        match step:
+        match effect.step:
             case StopStep.SAFETY:
                 self._background.cancel()
             case StopStep.POSITION_MONITOR:
@@ -159,8 +164,10 @@ class Keeper:
             case StopStep.PRIVATE_WS:
                 await self._links.wait_closed((Name.PRIVATE, Name.PRIVATE_BUSINESS))
             case StopStep.REST_CLIENT:
+                given_up = await self._in_flight.settle(within_s=effect.within_s / 2)
                 await self._rest_stack.aclose()
                 self._rest_is_open = False
+                return f"given up without an answer: {', '.join(given_up)}" if given_up else ""
             case StopStep.NOTHING_LEFT:
                 # What the last answers started meanwhile waits for nobody any more.
                 self._timers.cancel_except(LIFECYCLE_TIMERS)
@@ -168,7 +175,7 @@ class Keeper:
                     await trio.lowlevel.checkpoint()
                 return self._left()
             case _:
-                raise AssertionError(f"{step} is the bot's own")
+                raise AssertionError(f"{effect.step} is the bot's own")
         return ""
 
     def _left(self) -> str:

@@ -5,11 +5,11 @@ Everything that takes time runs as a task whose end is exactly one event in the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-import trio
+from collections.abc import Callable
 
 from anchorwatch.io.account import AccountCalls
+from anchorwatch.io.drift_report import DriftReport
+from anchorwatch.io.in_flight import InFlight
 from anchorwatch.io.journal import Journal, JournalError
 from anchorwatch.io.keeper import Keeper
 from anchorwatch.io.links import Links
@@ -30,7 +30,7 @@ class Performer:
     def __init__(
         self,
         *,
-        nursery: trio.Nursery,
+        in_flight: InFlight,
         mailbox: Mailbox,
         timers: Timers,
         links: Links,
@@ -40,8 +40,9 @@ class Performer:
         telemetry: Telemetry,
         desk: Desk,
         keeper: Keeper,
+        drift_report: DriftReport,
     ) -> None:
-        self._nursery = nursery
+        self._in_flight = in_flight
         self._mailbox = mailbox
         self._timers = timers
         self._links = links
@@ -51,6 +52,7 @@ class Performer:
         self._telemetry = telemetry
         self._desk = desk
         self._keeper = keeper
+        self._drift_report = drift_report
 
     def perform(self, effect: Effect) -> None:
         match effect:
@@ -65,25 +67,29 @@ class Performer:
             case requests.Announce(level, name, fields):
                 self._announce(level, name, dict(fields))
             case requests.PlaceOrder(ticket):
-                self._run(self._calls.place_order, ticket, self._last_look(ticket))
+                self._in_flight.write(self._calls.place_order, ticket, self._last_look(ticket))
             case requests.CancelOrder(ticket):
-                self._run(self._calls.cancel_order, ticket)
+                self._in_flight.write(self._calls.cancel_order, ticket)
             case requests.QueryOrder(ticket):
-                self._run(self._calls.query_order, ticket)
+                self._in_flight.read(self._calls.query_order, ticket)
             case requests.PlaceStop():
-                self._run(self._calls.place_stop, effect)
+                self._in_flight.write(self._calls.place_stop, effect)
             case requests.MoveStop():
-                self._run(self._calls.move_stop, effect)
+                self._in_flight.write(self._calls.move_stop, effect)
+            case requests.CancelOrphan():
+                self._in_flight.write(self._calls.cancel_orphan, effect)
             case requests.CancelStops():
-                self._nursery.start_soon(self._calls.cancel_stops, effect, name="sweep")
+                self._in_flight.write(self._calls.cancel_stops, effect)
             case requests.ReadStops():
-                self._run(self._calls.read_stops, effect)
+                self._in_flight.read(self._calls.read_stops, effect)
             case requests.ReadLeg():
-                self._run(self._calls.read_leg, effect)
+                self._in_flight.read(self._calls.read_leg, effect)
             case requests.ExplainAbsence():
-                self._run(self._calls.explain_absence, effect)
+                self._in_flight.read(self._calls.explain_absence, effect)
+            case requests.ReadPeak():
+                self._in_flight.read(self._calls.read_peak, effect)
             case requests.AuditStops(epoch):
-                self._run(self._audit, epoch)
+                self._in_flight.read(self._audit, epoch)
             case _:
                 raise AssertionError(f"nothing performs {type(effect).__name__}")
 
@@ -102,7 +108,7 @@ class Performer:
             case connection.AbandonEpoch():
                 self._links.abandon(effect)
             case reconciliation.ReadAccount(seq):
-                self._run(self._read_account, seq)
+                self._in_flight.read(self._read_account, seq)
             case lifecycle.RunStage():
                 self._keeper.run(effect)
             case lifecycle.EndStage():
@@ -115,12 +121,6 @@ class Performer:
                 self._keeper.finish(exit)
             case _:
                 raise AssertionError(f"nothing performs {type(effect).__name__}")
-
-    def _run(self, task: Callable[..., Awaitable[Event]], *args: object) -> None:
-        async def to_its_end() -> None:
-            self._mailbox.put(await task(*args))
-
-        self._nursery.start_soon(to_its_end, name=task.__name__)
 
     def _record(self, effect: requests.Record) -> None:
         """Durable first. Nothing is awaited, so what depends on the facts cannot overtake them."""
@@ -136,6 +136,7 @@ class Performer:
     def _announce(self, level: str, name: str, fields: dict[str, str]) -> None:
         say = {"info": self._telemetry.say, "warning": self._telemetry.warn, "alarm": self._telemetry.alarm}
         say[level](name, **fields)
+        self._drift_report.take(self._rest.venue_now_ms(), name, fields)
 
     def _last_look(self, ticket: requests.OrderTicket) -> Callable[[], bool]:
         """Asked when the first byte is about to be written: is this order still wanted?"""

@@ -18,6 +18,7 @@ from anchorwatch.io.okx.environments import Environment
 from anchorwatch.io.okx.errors import Remedy
 from anchorwatch.io.okx.outcomes import Answered, Failed, Refused, Unknown
 from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.okx.wire_account import Position
 from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.settings import Settings
 from anchorwatch.machine import world
@@ -30,6 +31,9 @@ CLOCK_SKEW_MAX_MS = 10_000
 
 DERIVATIVES_LEVELS = ("2", "3")
 """OKX v5 account levels that trade swaps with one cross margin: futures and multi-currency."""
+
+LEVERAGE_IN_USE_CODES = ("59101", "59107", "59108", "59112")
+"""OKX v5 does not change a leverage under pending orders, or where the margin of what is open would not suffice."""
 
 MODE_NAMES = {PositionMode.NET: "net_mode", PositionMode.HEDGE: "long_short_mode"}
 
@@ -44,7 +48,7 @@ R = TypeVar("R")
 
 
 class End(msgspec.Struct, frozen=True):
-    """How a stage ended."""
+    """How a stage ended; with the reason, or with what a person should know of it all the same."""
 
     outcome: Outcome
     reason: str = ""
@@ -79,9 +83,9 @@ async def client(settings: Settings, rest: OkxRest, deliver: Callable[[Event], N
         await _check_clock(rest)
         await _check_account(settings, rest)
         rules = await _rules(settings, rest)
+        notes = []
         if settings.account.mode is Conduct.TRADE:
-            for name in settings.symbols:
-                await _set_leverage(settings, rest, name)
+            notes = [await _set_leverage(settings, rest, name) for name in settings.symbols]
         equity = await _equity(settings, rest)
     except StageFault as fault:
         return fault.end
@@ -95,7 +99,7 @@ async def client(settings: Settings, rest: OkxRest, deliver: Callable[[Event], N
             at_ms=rest.venue_now_ms(),
         )
     )
-    return DONE
+    return End(Outcome.DONE, "; ".join(note for note in notes if note))
 
 
 async def _check_clock(rest: OkxRest) -> None:
@@ -160,8 +164,11 @@ async def _rules(settings: Settings, rest: OkxRest) -> tuple[Instrument, ...]:
     return tuple(rules)
 
 
-async def _set_leverage(settings: Settings, rest: OkxRest, name: str) -> None:
-    """Set only on a difference: the call is refused while orders are pending, and re-margins what is open."""
+async def _set_leverage(settings: Settings, rest: OkxRest, name: str) -> str:
+    """Set only on a difference: the call re-margins what is open. Says what was left as it is, if anything.
+
+    No decision is made from the leverage, so a position that waits for its stop does not wait for it.
+    """
     margin, wanted = settings.account.margin_mode, Decimal(settings.of(name).leverage)
     rows = _rows_of(await rest.leverage(name, mgn_mode=margin.value), f"the leverage of {name}")
     per_side = margin is MarginMode.ISOLATED and settings.account.position_mode is PositionMode.HEDGE
@@ -169,11 +176,30 @@ async def _set_leverage(settings: Settings, rest: OkxRest, name: str) -> None:
         held = [row.lever for row in rows if pos_side in ("", row.pos_side)]
         if held and all(lever == wanted for lever in held):
             continue
+        if settings.account.exclusive is not True and await _is_in_use(rest, name):
+            return f"the leverage of {name} is not set to {wanted}: what is open there may be somebody else's"
         outcome = await rest.set_leverage(name, wanted, mgn_mode=margin.value, pos_side=pos_side)
+        if isinstance(outcome, Refused) and outcome.code in LEVERAGE_IN_USE_CODES:
+            return f"the leverage of {name} is not set to {wanted}: {outcome.code} {outcome.message}"
         if not isinstance(outcome, Answered):
             code = outcome.code if isinstance(outcome, Refused) else ""
             words = outcome.message if isinstance(outcome, Refused) else outcome.reason
             raise StageFault(_failed(f"setting the leverage of {name} to {wanted}: {code} {words}".strip()))
+    return ""
+
+
+async def _is_in_use(rest: OkxRest, name: str) -> bool:
+    """Whether anything is open or pending on this instrument, whoever made it."""
+    positions = _rows_of(await rest.positions(inst_id=name), f"the positions of {name}")
+    orders = _rows_of(await rest.orders_pending(inst_id=name), f"the orders of {name}")
+    return bool(orders) or any(report.contracts for row in positions for report in _reports(row))
+
+
+def _reports(row: Position) -> tuple[world.PositionReport, ...]:
+    try:
+        return tuple(translate.position_reports(row))
+    except WireError as error:
+        raise StageFault(_failed(str(error))) from None
 
 
 async def _equity(settings: Settings, rest: OkxRest) -> world.EquityReported:

@@ -41,6 +41,7 @@ class LegBook:
     pushed_at_ms: int = 0
     uncovered_since_ms: int | None = None
     uncovered_ms: int = 0
+    uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
     stops: dict[str, StopReport] = field(default_factory=dict)  # live stops of ours, by the venue's id
 
@@ -118,7 +119,7 @@ class Book:
         if leg.uncovered_since_ms is None:
             return
         spell = max(0, now_ms - leg.uncovered_since_ms)
-        leg.uncovered_since_ms = None
+        leg.uncovered_since_ms, leg.uncovered_is_told = None, False
         leg.uncovered_ms += spell
         self.totals.uncovered_ms_total += spell
         self.totals.uncovered_ms_max = max(self.totals.uncovered_ms_max, spell)

@@ -237,7 +237,10 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
 
 
 def is_covered(bot: Bot) -> bool:
-    """Whether the exchange would close every open position of ours by itself: asked before READY."""
+    """Whether the exchange would close every open position of ours by itself.
+
+    Asked before READY (S14: what was found is covered or flat by then) and before the stop lets go.
+    """
     return all(
         slot.position.state not in (position.S.OPEN, position.S.CLOSING)
         or slot.protection.state in protection.COVERS
@@ -399,6 +402,7 @@ class _Run:
     def draw_consequences(self, before: Bot) -> None:
         """What follows from several machines together."""
         self._doubt_after_relogin(before)
+        self._flatten_late_fills()
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
             life.state is lifecycle.S.SYNC
@@ -411,9 +415,21 @@ class _Run:
             life.state is lifecycle.S.STOPPING
             and life.data.step is lifecycle.StopStep.TRADING_CONTROL
             and not _in_flight(self.bot)
+            and is_covered(self.bot)
             and not (self.bot.flattens and _holds_ours(self.bot))
         ):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(life.data.epoch, lifecycle.Outcome.DONE))
+
+    def _flatten_late_fills(self) -> None:
+        """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""
+        life = self.bot.lifecycle
+        is_deciding = (
+            life.state is lifecycle.S.STOPPING and life.data.step is lifecycle.StopStep.TRADING_CONTROL
+        )
+        if self.bot.flattens and is_deciding:
+            for leg, slot in self.bot.legs:
+                if slot.position.state is position.S.OPEN:
+                    self.tell(Address(Part.POSITION, leg=leg), position.CloseWanted("flattened on stop"))
 
     def _doubt_after_relogin(self, before: Bot) -> None:
         """Pushes sent while a private stream was away are lost for ever: read everything again."""

@@ -59,3 +59,7 @@ class Account(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, contracts=Contracts(contracts), average_price=Price(average_price)
         )
+
+    def settled(self, realised: Decimal) -> Account:
+        """Flat, with what the venue's record of the whole position says that it realised, before fees."""
+        return msgspec.structs.replace(self, contracts=ZERO, average_price=ZERO, realised=realised)

@@ -77,6 +77,13 @@ class CancelStops(Effect, frozen=True):
     venue_ids: tuple[str, ...]
 
 
+class CancelOrphan(Effect, frozen=True):
+    """An order of an earlier life that rests still, by the venue's id."""
+
+    instrument: str
+    venue_id: str
+
+
 class ReadStops(Effect, frozen=True):
     leg: LegKey
     seq: int
@@ -90,6 +97,14 @@ class ReadLeg(Effect, frozen=True):
 class ExplainAbsence(Effect, frozen=True):
     leg: LegKey
     since_ms: int
+
+
+class ReadPeak(Effect, frozen=True):
+    """The best mark price since then: what a trailing stop missed while nobody looked."""
+
+    leg: LegKey
+    since_ms: int
+    is_found: bool  # it was not opened by us
 
 
 class AuditStops(Effect, frozen=True):

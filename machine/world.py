@@ -217,6 +217,15 @@ class LegRead(Event, frozen=True):
     positions: tuple[PositionReport, ...] | None
 
 
+class PeakRead(Event, frozen=True):
+    """The best mark price of a leg since ``since_ms``, which is its entry; None when the venue shows none."""
+
+    leg: LegKey
+    since_ms: int
+    is_found: bool
+    best: Decimal | None
+
+
 class AbsenceExplained(Event, frozen=True):
     """Why a leg is flat, from the venue's own histories, and what that brought."""
 

@@ -164,6 +164,7 @@ class Life:
         self._errors = errors
         self._news = trio.Event()
         self._trap: Callable[[Line], bool] | None = None
+        self._trap_after_s = 0.0
         self.trapped: Line | None = None
 
     @property
@@ -181,9 +182,9 @@ class Life:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def kill_at(self, moment: Callable[[Line], bool]) -> None:
-        """Kill the moment that a line for which ``moment`` is true has been read."""
-        self._trap = moment
+    def kill_at(self, moment: Callable[[Line], bool], *, after_s: float = 0.0) -> None:
+        """Kill when a line for which ``moment`` is true has been read, or so much later."""
+        self._trap, self._trap_after_s = moment, after_s
 
     async def ended(self) -> int:
         """Wait for the end, and for the last line; the exit code, negative for a signal."""
@@ -207,13 +208,17 @@ class Life:
                         return line
                 seen = len(self.lines)
                 if self.is_over:
-                    raise ChildFailed(f"the bot ended: {_end_of(self._errors) or self._last_words()}")
+                    raise ChildFailed(f"the bot ended: {self.complaint()}")
                 await self._next()
         raise ChildFailed(f"the bot did not come so far within {within_s:g} s: {self._last_words()}")
 
     def said(self, *names: str) -> list[Line]:
         """The lines of these names, in their order."""
         return [line for line in self.lines if line.get("event") in names]
+
+    def complaint(self) -> str:
+        """What it wrote to standard error; or else its last line."""
+        return _end_of(self._errors) or self._last_words()
 
     def _last_words(self) -> str:
         return msgspec.json.encode(self.lines[-1]).decode() if self.lines else "it said nothing"
@@ -224,6 +229,11 @@ class Life:
 
     async def read(self) -> None:
         """Take the log in until its end; `life` runs it."""
+        async with trio.open_nursery() as nursery:
+            await self._read(nursery)
+            nursery.cancel_scope.cancel()
+
+    async def _read(self, nursery: trio.Nursery) -> None:
         assert self._process.stdout is not None
         rest = b""
         async for chunk in self._process.stdout:
@@ -231,18 +241,25 @@ class Life:
             if len(rest) > LINE_MAX_BYTES:
                 raise ChildFailed("the bot's output is not a log")
             for line in _decoded(whole):
-                self._take(line)
+                self._take(line, nursery)
             self._news.set()
         self.is_over = True
         self._news.set()
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: Line, nursery: trio.Nursery) -> None:
         if self.trapped is None and self._trap is not None and self._trap(line):
             self.trapped = line
-            self.kill()
+            if self._trap_after_s:
+                nursery.start_soon(self._kill_later, self._trap_after_s)
+            else:
+                self.kill()
         self.lines.append(line)
         if len(self.lines) > LINES_KEPT:
             raise ChildFailed(f"more than {LINES_KEPT} lines in one life")
+
+    async def _kill_later(self, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self.kill()
 
 
 def _decoded(lines: Sequence[bytes]) -> Iterator[Line]:

@@ -373,6 +373,14 @@ class Reconcile(msgspec.Struct, frozen=True):
     poll_while_private_down_s: Annotated[
         int, Rule("REST polling while a private stream is away", unit="s", at_least="1", at_most="60")
     ] = 3
+    drift_report: Annotated[
+        str,
+        Rule("what a start or a comparison found is appended to this file, as JSON lines", default="none"),
+    ] = ""
+
+    @property
+    def report_file(self) -> Path | None:
+        return Path(self.drift_report).expanduser() if self.drift_report else None
 
 
 class JournalSettings(msgspec.Struct, frozen=True):

@@ -82,7 +82,6 @@ def balance_row(account: Account, margin: Margin) -> Row:
                 "isoUpl": plain(worth.iso_upl),
                 "spotInUseAmt": "",
                 "clSpotInUseAmt": "",
-                "maxSpotInUse": "",
                 "maxSpotInUseAmt": "",
                 "coinUsdPrice": "1",
                 "colBorrAutoConversion": "0",

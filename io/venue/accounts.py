@@ -22,7 +22,7 @@ DEFAULT_LEVER = Decimal(3)
 RECORDS_MAX = 100_000
 
 
-class ApiKey(msgspec.Struct, frozen=True):
+class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One key. ``permissions`` as OKX writes them; ``ips`` empty means bound to none; the secret stays out of reprs.
 
     A key belongs to the demo or to the production environment; ``serves_both`` accepts either header, which spares
@@ -44,7 +44,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 DEFAULT_KEY = ApiKey("sim-key", "sim-secret", "sim-pass")
 
 
-class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an account begins: its cash in USDT, its account level (2 futures), position mode and keys."""
 
     name: str = "main"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from anchorwatch.io.venue.parameters import Parameters
@@ -16,6 +17,12 @@ TAGS_MAX = 20
 class Expired(NamedTuple):
     account: str
     tag: str
+
+
+class Countdown(NamedTuple):
+    account: str
+    tag: str
+    due_ms: int
 
 
 class CancelAllAfter:
@@ -38,6 +45,13 @@ class CancelAllAfter:
             raise Refusal("51071")
         self._due_ms[(account, tag)] = now_ms + seconds * 1000
         return now_ms + seconds * 1000
+
+    def running(self) -> list[Countdown]:
+        return [Countdown(account, tag, due_ms) for (account, tag), due_ms in self._due_ms.items()]
+
+    def resume(self, countdowns: Iterable[Countdown]) -> None:
+        """Go on with saved countdowns; one that ran out meanwhile fires at once."""
+        self._due_ms = {(one.account, one.tag): one.due_ms for one in countdowns}
 
     def next_ms(self) -> int | None:
         return min(self._due_ms.values(), default=None)

@@ -26,6 +26,7 @@ from anchorwatch.io.venue.clearing import Clearing
 from anchorwatch.io.venue.faults import FaultPlan, Faults, InstrumentChange
 from anchorwatch.io.venue.ids import Ids
 from anchorwatch.io.venue.instruments import Instrument
+from anchorwatch.io.venue.lagging import Pasts
 from anchorwatch.io.venue.liquidation import Liquidation
 from anchorwatch.io.venue.margin import Margin
 from anchorwatch.io.venue.market import Market
@@ -78,6 +79,8 @@ class Venue:
         self.ids = Ids(seed)
         self.rate_limits = RateLimits()
         self.log: deque[Happening] = deque(maxlen=LOG_MAX)
+        # Grows with everything that happens to an account, an instrument or the plan.
+        self.happenings = 0
         self.wall_ms = now_ms
         # Called when something became due earlier than `next_ms` last said; the mounting listens.
         self.wake: Callable[[], None] = lambda: None
@@ -132,10 +135,13 @@ class Venue:
         )
         self.trading = Trading(self)
         self.gateway = Gateway(self)
+        self.pasts = Pasts()
         self._aftermath: deque[tuple[Account, Order, Position, bool]] = deque()
-        self._funding_due = {
+        self.funding_due = {
             inst_id: market.funding(inst_id, self._at_ms).funding_time_ms for inst_id in self._instruments
         }
+        # Scheduled changes up to this moment are in force already: an earlier life made them.
+        self.changed_until_ms = 0
         for change in self.faults.faults.changes:
             self.timers.at(change.at_ms, _changing(self, change))
 
@@ -151,7 +157,7 @@ class Venue:
             self.market.next_ms(),
             self.timers.next_ms(),
             self.cancel_all_after.next_ms(),
-            min(self._funding_due.values(), default=None),
+            min(self.funding_due.values(), default=None),
         )
         return min((due for due in dues if due is not None), default=None)
 
@@ -180,7 +186,7 @@ class Venue:
                 self.settle()
                 self.algos_room.watch(tick.inst_id)
                 self.settle()
-        for inst_id, due_ms in self._funding_due.items():
+        for inst_id, due_ms in self.funding_due.items():
             if due_ms <= now_ms:
                 self._settle_funding(inst_id, due_ms)
         for expired in self.cancel_all_after.take_expired(now_ms):
@@ -195,7 +201,7 @@ class Venue:
         """Work off what fills entail: attached stops, stops tied to a closed position, reduce-only orders."""
         for _ in range(AFTERMATH_MAX):
             if not self._aftermath:
-                return
+                break
             account, order, position, closed_out = self._aftermath.popleft()
             if order.attached:
                 self._fail_attached(order)
@@ -203,7 +209,9 @@ class Venue:
             if closed_out:
                 self.algos_room.position_closed(account, position)
             self.matching.trim_reducing(account, position)
-        raise AssertionError("fills entail one another without end")
+        assert not self._aftermath, "fills entail one another without end"
+        if self.faults.is_armed and self.faults.has("rest_lag"):
+            self.pasts.remember(self.accounts.values(), self._at_ms, self.happenings)
 
     def _note_fill(self, account: Account, order: Order, position: Position, closed_out: bool) -> None:
         self._aftermath.append((account, order, position, closed_out))
@@ -226,7 +234,7 @@ class Venue:
             for position in list(account.open_positions()):
                 if position.inst_id == inst_id:
                     self.clearing.funding(account, position, rate)
-        self._funding_due[inst_id] = self.market.funding(inst_id, due_ms).next_funding_time_ms
+        self.funding_due[inst_id] = self.market.funding(inst_id, due_ms).funding_time_ms
         self.note("funding", f"{inst_id} at rate {rate}")
 
     def _cancel_all(self, account: Account, tag: str) -> None:
@@ -264,6 +272,9 @@ class Venue:
         }
         if change.state is not None:
             changes["state"] = change.state
+        if "min_sz" in changes and "lot_sz" not in changes:
+            # OKX v5: when the minimum of a swap changes, its lot changes with it.
+            changes["lot_sz"] = changes["min_sz"]
         changed = msgspec.structs.replace(self.instrument(change.inst_id), **changes)
         self._instruments[change.inst_id] = changed
         self.publisher.instrument_changed(changed)
@@ -272,6 +283,7 @@ class Venue:
     # Looking in, for tests and tools.
 
     def note(self, what: str, detail: str) -> None:
+        self.happenings += 1
         self.log.append(Happening(self._at_ms, what, detail))
 
     def positions(self, account: str = "main") -> tuple[Position, ...]:
@@ -324,4 +336,8 @@ class Venue:
 
 
 def _changing(venue: Venue, change: InstrumentChange) -> Callable[[], None]:
-    return lambda: venue.change_instrument(change)
+    def change_unless_done() -> None:
+        if change.at_ms > venue.changed_until_ms:
+            venue.change_instrument(change)
+
+    return change_unless_done

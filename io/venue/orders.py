@@ -86,6 +86,8 @@ class Order:
     attached: list[AttachedStop] = field(default_factory=list)
     # The contracts of this order that would open a position, for which margin is held while it rests.
     opening: Decimal = ZERO
+    # Acknowledged amendments that are not in force yet.
+    amendments: int = 0
 
     @property
     def remaining(self) -> Decimal:

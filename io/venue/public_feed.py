@@ -30,6 +30,9 @@ BOOK_DEPTH = 400
 # What GET /market/trades returns at most.
 RECENT_TRADES_MAX = 500
 MINUTE_MS = 60_000
+# Where sequence numbers begin, and where they begin again after a reset.
+FIRST_SEQ = 100
+RESET_SEQ = 10
 
 
 class Depth(NamedTuple):
@@ -48,7 +51,7 @@ class PublicFeed:
         self._by_instrument: dict[str, list[tuple[Session, Subscription]]] = {}
         self._encoded: dict[tuple[str, str], bytes] = {}
         self._encoded_ms = -1
-        self._seq = 100
+        self._seq = FIRST_SEQ
         self._recent: dict[str, deque[Row]] = {}
 
     def begin(self, session: Session, subscription: Subscription) -> None:
@@ -217,8 +220,13 @@ class PublicFeed:
             if now_ms - subscription.pushed_ms >= subscription.regular_ms:
                 self._send_books(session, subscription, "update", [], [], known.seq)
             return
-        if self._venue.faults.is_armed and self._venue.faults.draw("books_gap", subscription.inst_id, now_ms):
-            return
+        if self._venue.faults.is_armed:
+            if self._venue.faults.draw("books_gap", subscription.inst_id, now_ms):
+                return
+            if self._venue.faults.draw("books_reset", subscription.inst_id, now_ms):
+                # As after the exchange's own maintenance: the link is whole, the number is smaller than before.
+                self._seq = RESET_SEQ
+                subscription.depth = depth._replace(seq=RESET_SEQ)
         self._send_books(session, subscription, "update", changed_bids, changed_asks, known.seq)
 
     def _send_books(

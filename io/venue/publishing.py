@@ -225,19 +225,26 @@ class Publisher:
     def _push(self, session: Session, subscription: Subscription, frame: Row) -> None:
         text = msgspec.json.encode({"arg": subscription.shown_arg, **frame}).decode()
         plan, channel, now_ms = self._venue.faults, subscription.channel, self._venue.now_ms()
+        lag_ms = self._venue.switches.push_delay_ms
         if not plan.is_armed:
-            session.send(text)
+            self._send(session, text, lag_ms)
             return
         if plan.draw("drop_push", channel, now_ms):
             self._venue.note("fault", f"push dropped: {channel}")
             return
         delay = plan.draw("delay_push", channel, now_ms)
         if delay is not None:
-            self._venue.timers.at(now_ms + max(delay.delay_ms, 1), lambda: session.send(text))
+            self._send(session, text, lag_ms + max(delay.delay_ms, 1))
             return
         if plan.draw("reorder_push", channel, now_ms):
             session.hold(text)
             return
-        session.send(text)
+        self._send(session, text, lag_ms)
         if plan.draw("duplicate_push", channel, now_ms):
+            self._send(session, text, lag_ms)
+
+    def _send(self, session: Session, text: str, lag_ms: int) -> None:
+        if lag_ms:
+            self._venue.timers.at(self._venue.now_ms() + lag_ms, lambda: session.send(text))
+        else:
             session.send(text)

@@ -15,6 +15,7 @@ import msgspec
 from anchorwatch.io.venue.answers import Answer, of_refusal
 from anchorwatch.io.venue.authentication import Caller
 from anchorwatch.io.venue.faults import Fault, FaultKind
+from anchorwatch.io.venue.lagging import LAG_MAX_MS
 from anchorwatch.io.venue.parameters import Parameters
 from anchorwatch.io.venue.refusals import HTTP_STATUS, Refusal
 from anchorwatch.io.venue.rest_account import READ_ROUTES, WRITE_ROUTES
@@ -148,7 +149,7 @@ class Gateway:
             caller = self._caller(request, "read_only")
             limited = {"trade/order": "trade/get-order", "trade/order-algo": "trade/get-order-algo"}
             self._spend(limited.get(endpoint, endpoint), request, caller, asked, 1)
-            return Answer(route(self._venue, caller, asked))
+            return Answer(route(self._venue, self._lagging(caller, endpoint), asked))
         if request.method != "POST":
             raise Refusal("50115")
         if endpoint not in TRADE_WRITES and endpoint not in WRITE_ROUTES:
@@ -156,7 +157,18 @@ class Gateway:
             raise Refusal("50115" if known else "50005")
         return self._written(endpoint, request)
 
+    def _lagging(self, caller: Caller, endpoint: str) -> Caller:
+        """The caller with its account as it was a moment ago, where the fault `rest_lag` says so."""
+        now_ms = self._venue.now_ms()
+        rule = self._venue.faults.draw("rest_lag", endpoint, now_ms)
+        if rule is None:
+            return caller
+        return caller._replace(
+            account=self._venue.pasts.account_at(caller.account, now_ms - min(rule.delay_ms, LAG_MAX_MS))
+        )
+
     def _written(self, endpoint: str, request: HttpRequest) -> Answer:
+        self._venue.note("write", endpoint)
         caller = self._caller(request, "trade")
         body = self._body(request)
         first = body[0] if isinstance(body, list) else body

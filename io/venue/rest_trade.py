@@ -214,7 +214,8 @@ def write(venue: Venue, caller: Caller, endpoint: str, body: Body) -> Answer:
         "trade/amend-batch-orders": trading.amend,
     }
     if endpoint in batches:
-        return of_items([batches[endpoint](account, item) for item in _many(body, BATCH_MAX)])
+        items = _many(body, BATCH_MAX)
+        return of_items([trading.of_batch(batches[endpoint], account, item, len(items)) for item in items])
     if endpoint == "trade/order-algo":
         return of_items([trading.place_algo(account, _one(body))], is_timed=False)
     if endpoint == "trade/amend-algos":

@@ -25,6 +25,8 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from anchorwatch.io.venue.channels import PATHS
+from anchorwatch.io.venue.control import PREFIX as CONTROL_PREFIX
+from anchorwatch.io.venue.control import answer_control
 from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.rest import BODY_MAX_BYTES, HttpAnswer, HttpRequest
 from anchorwatch.io.venue.sessions import FRAME_MAX_BYTES, Session
@@ -88,8 +90,9 @@ async def _until_disconnected(receive: Callable[[], Awaitable[Message]]) -> None
 class _Mounting:
     """The application: what it shares is the venue, the streams it serves and the bell of the time task."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, *, control: bool) -> None:
         self._venue = venue
+        self._has_control = control
         self._bell = Bell()
         self._streams: dict[Peer, Stream] = {}
         self.app = Starlette(
@@ -115,6 +118,10 @@ class _Mounting:
             body=body,
             ip=request.client.host if request.client is not None else "",
         )
+        if self._has_control and target.startswith(CONTROL_PREFIX):
+            answer = answer_control(self._venue, asked)
+            self._bell.ring()
+            return _Answer(answer)
         late_ms = self._venue.gateway.late_ms(asked)
         if late_ms:
             await trio.sleep(late_ms / 1000)
@@ -276,10 +283,14 @@ async def serve_venue(
     venue: Venue,
     listeners: Sequence[Listener],
     *,
+    control: bool = False,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve HTTP and WebSocket on all listeners until cancelled, and close everything that was opened."""
-    mounting = _Mounting(venue)
+    """Serve HTTP and WebSocket on all listeners until cancelled, and close everything that was opened.
+
+    With ``control`` the exchange can also be told what to do wrong, under ``/anchorwatch/`` (see `control`).
+    """
+    mounting = _Mounting(venue, control=control)
     serve_one = partial(mounting.serve_stream, config=_config(), context=WorkerContext(None))
     try:
         async with trio.open_nursery() as nursery:

@@ -113,6 +113,11 @@ class Session:
         """The API key of the login, "" before it."""
         return self._key
 
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What this connection is subscribed to, in the order of asking."""
+        return tuple(self._subscriptions.values())
+
     def has(self, subscription: Subscription) -> bool:
         return self._subscriptions.get(subscription.encoded_arg) is subscription
 

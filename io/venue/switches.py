@@ -6,12 +6,12 @@ Sources disagree or are silent about every one of them; the sentence says what t
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 
-class Switches(msgspec.Struct, frozen=True, kw_only=True):
+class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this exchange behaves where OKX v5 is not explicit."""
 
     # Attached stops come into being only after a complete fill; "each_fill" protects partial fills too.
@@ -51,5 +51,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     ws_orders_need_code: bool = False
     # Isolated margin is offered; False answers 51010.
     isolated_offered: bool = True
-    # Take-profit or stop beyond the market is refused at placement.
+    # Private pushes leave at once, so that they overtake the answer to the request which caused them; a few
+    # milliseconds (20 is enough on loopback) let the answer go first.
+    push_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+    # The code of cancelling an algo order that does not exist.
     unknown_algo_cancel_code: Literal["51400", "51603"] = "51400"

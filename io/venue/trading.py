@@ -21,6 +21,11 @@ from anchorwatch.io.venue.refusals import Refusal
 if TYPE_CHECKING:
     from anchorwatch.io.venue.exchange import Venue
 
+ItemWork = Callable[[Account, Mapping[str, object]], Row]
+
+# OKX: amendments of one order under way at the same time.
+AMENDMENTS_MAX = 3
+
 POS_MODES = ("net_mode", "long_short_mode")
 MARGIN_MODES = ("cross", "isolated")
 
@@ -52,6 +57,23 @@ class Trading:
         if rule is not None and order.is_pending:
             venue.matching.cancel(order, rule.code_or_default)
 
+    def of_batch(self, work: ItemWork, account: Account, raw: Mapping[str, object], items: int) -> Row:
+        """One item of a request with that many; a fault may refuse it alone, which leaves the batch partly done."""
+        rule = None
+        if items > 1:
+            inst_id = _shown(Parameters(raw), "instId")
+            rule = self._venue.faults.draw("batch_item_fails", inst_id, self._venue.now_ms())
+        if rule is None:
+            return work(account, raw)
+        refusal = Refusal(rule.code_or_default)
+
+        def refuse() -> Row:
+            raise refusal
+
+        asked = Parameters(raw)
+        shown: Row = {name: _shown(asked, name) for name in ("clOrdId", "tag")}
+        return self._item({"ordId": "", **shown}, refuse, note=f"batch item {account.name} {_brief(raw)}")
+
     def cancel(self, account: Account, raw: Mapping[str, object]) -> Row:
         asked = Parameters(raw)
 
@@ -76,6 +98,8 @@ class Trading:
             if contracts is None and px is None:
                 raise Refusal("50014", "newSz")
             done: Row = {"ordId": order.order_id, "clOrdId": order.client_id, "reqId": req_id}
+            if order.amendments >= AMENDMENTS_MAX:
+                raise Refusal("51513")
             if self._venue.faults.draw("amend_fail_late", order.inst_id, self._venue.now_ms()):
                 self._fail_amendment(account, order, req_id, cancels=asked.claim("cxlOnFail"))
                 return done
@@ -91,8 +115,14 @@ class Trading:
                 if asked.claim("cxlOnFail"):
                     self._fail_amendment(account, order, req_id, cancels=True)
                 raise
-            self._venue.matching.amend(order, contracts=contracts, px=px, req_id=req_id)
-            self._venue.settle()
+            late = self._venue.faults.draw("late_amendment", order.inst_id, self._venue.now_ms())
+            if late is None:
+                self._venue.matching.amend(order, contracts=contracts, px=px, req_id=req_id)
+                self._venue.settle()
+            else:
+                order.amendments += 1
+                due_ms = self._venue.now_ms() + max(late.delay_ms, 1)
+                self._venue.timers.at(due_ms, lambda: self._amend_late(account, order, contracts, px, req_id))
             return done
 
         shown: Row = {
@@ -101,6 +131,17 @@ class Trading:
             "reqId": _shown(asked, "reqId"),
         }
         return self._item(shown, work, note=f"amend {account.name} {_brief(raw)}")
+
+    def _amend_late(
+        self, account: Account, order: Order, contracts: Decimal | None, px: Decimal | None, req_id: str
+    ) -> None:
+        """An amendment that was acknowledged a while ago; the order may be done by now."""
+        order.amendments -= 1
+        if order.is_pending:
+            self._venue.matching.amend(order, contracts=contracts, px=px, req_id=req_id)
+            self._venue.settle()
+        else:
+            self._fail_amendment(account, order, req_id, cancels=False)
 
     def _check_growth(self, account: Account, order: Order, contracts: Decimal, px: Decimal | None) -> None:
         grown = contracts - order.contracts

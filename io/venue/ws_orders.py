@@ -53,7 +53,12 @@ def answer_operation(
         )
         expiry = Parameters(request).text("expTime")
         work = _work_of(venue, op)
-        answer = of_items([work(caller.account, {**item, "expTime": expiry}) for item in items])
+        answer = of_items(
+            [
+                venue.trading.of_batch(work, caller.account, {**item, "expTime": expiry}, len(items))
+                for item in items
+            ]
+        )
     except Refusal as refusal:
         answer = of_refusal(refusal)._replace(is_timed=True)
     return answer.encoded(arrived_ms, venue.now_ms(), {"id": request_id, "op": op}).decode()

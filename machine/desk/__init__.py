@@ -127,6 +127,7 @@ class Desk:
         if isinstance(event, Told):
             if isinstance(event.event, lifecycle.StartRequested):
                 self._memory.announce(context)
+                self._memory.resume_cool_downs(context)
             self._take_told(event)
         elif isinstance(event, HELD) and self._must_hold():
             self._hold(event)
@@ -226,6 +227,8 @@ class Desk:
                 stops.take_read(context, event)
             case world.LegRead():
                 positions.take_leg(context, event)
+            case world.PeakRead():
+                stops.take_peak(context, event)
             case world.AbsenceExplained():
                 positions.take_explanation(context, event)
             case _:
@@ -235,6 +238,7 @@ class Desk:
         stops.take_reading(self._context, reading)
         self._memory.recall(self._context, reading)
         positions.compare(self._context, reading)
+        orders.cancel_orphans(self._context, reading)
 
     def _take_mark(self, instrument: str, price: Decimal) -> None:
         book = self._context.book

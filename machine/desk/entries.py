@@ -19,6 +19,9 @@ CANDLES_KEPT = 1_440
 
 SIGNAL_TIMEFRAME = "1m"
 
+WARM = "indicators warm"
+"""The fact that enough candles have been seen."""
+
 EQUITY_STALE_MS = 60_000
 """Sizing uses a fresh account state or refuses: the venue pushes it every few seconds."""
 
@@ -28,16 +31,23 @@ class Signals:
 
     def __init__(self, trading: Trading) -> None:
         self.candles: list[Candle] = []
+        self._early: list[Candle] = []  # pushed before the history: taken after it, or it would come too late
+        self._is_loaded = False
         self.strategy: Strategy = EmaCross(trading)
 
     def load(self, candles: tuple[Candle, ...]) -> None:
-        """History replaces what was there: a strategy sees every candle once, in order."""
-        for candle in candles:
+        """The history, and what was pushed before it came: a strategy sees every candle once, in order."""
+        self._is_loaded = True
+        early, self._early = self._early, []
+        for candle in (*candles, *early):
             if not self.candles or candle.open_ms > self.candles[-1].open_ms:
                 self._keep(candle)
                 self.strategy.warm(candle)
 
     def take(self, instrument: str, candle: Candle, open_side: Side | None) -> Intent | None:
+        if not self._is_loaded:
+            self._early = [*self._early, candle][-CANDLES_KEPT:]
+            return None
         if self.candles and candle.open_ms <= self.candles[-1].open_ms:
             return None  # a repeated push
         self._keep(candle)
@@ -58,8 +68,13 @@ def take_history(context: Context, signals: Signals, event: HistoryLoaded) -> No
         return
     signals.load(event.candles)
     context.tell(_bot(), FactGained(event.instrument, "candles loaded"))
-    if signals.is_warm:
-        context.tell(_bot(), FactGained(event.instrument, "indicators warm"))
+    _say_when_warm(context, signals, event.instrument)
+
+
+def _say_when_warm(context: Context, signals: Signals, instrument: str) -> None:
+    """A history that was too short is completed by what is pushed."""
+    if signals.is_warm and (instrument, WARM) in context.bot.missing:
+        context.tell(_bot(), FactGained(instrument, WARM))
 
 
 def take_candle(context: Context, signals: Signals, event: CandleClosed) -> None:
@@ -67,6 +82,7 @@ def take_candle(context: Context, signals: Signals, event: CandleClosed) -> None
         return
     open_leg = next((leg for leg in context.book.open_legs() if leg.leg.instrument == event.instrument), None)
     intent = signals.take(event.instrument, event.candle, open_leg.leg.side if open_leg else None)
+    _say_when_warm(context, signals, event.instrument)
     if intent is None:
         return
     if intent.wish is Wish.EXIT:

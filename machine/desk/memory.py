@@ -8,14 +8,17 @@ asked how it ended; an intent without an end is an order in doubt.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from anchorwatch.machine import ids, order, position, world
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import orders, stops
+from anchorwatch.machine.desk import orders, positions, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
-from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.reconcile import DriftKind
+from anchorwatch.machine.requests import OrderTicket, ReadPeak
 from anchorwatch.machine.trailing_stop import further_peak, tighter
-from anchorwatch.machine.units import Conduct, Deal, Price
+from anchorwatch.machine.units import Conduct, Deal, LegKey, Price
 
 
 class Memory:
@@ -33,6 +36,11 @@ class Memory:
             context.announce("info", "CLEAN_START", remembered=len(self._facts.legs))
         else:
             context.announce("warning", "AFTER_CRASH", remembered=len(self._facts.legs))
+
+    def resume_cool_downs(self, context: Context) -> None:
+        """A restart is no reason to enter again what was closed a moment ago."""
+        for closed in self._facts.closed:
+            context.book.last_close_ms[closed.leg.instrument] = closed.at_ms
 
     def recall(self, context: Context, reading: world.AccountReading) -> None:
         """Put what is remembered beside the first reading. Later readings find nothing left to recall."""
@@ -82,9 +90,8 @@ class Memory:
         )
         if opened.contracts != report.contracts:
             context.book.totals.drifts += 1
-            context.announce(
-                "warning", "DRIFT_SIZE", leg=facts.leg, ours=opened.contracts, theirs=report.contracts
-            )
+            _tell(context, DriftKind.SIZE, facts.leg, opened.contracts, report.contracts)
+        context.ask(ReadPeak(facts.leg, leg.entered_ms, is_found=False))
         remembered = leg.wanted
         if not stops.adopt_resting(context, leg):
             context.book.uncover(leg, context.now_ms)
@@ -101,7 +108,7 @@ class Memory:
         leg.peak = Price(facts.opened.entry_px)
         leg.version_ms = reading.started_ms
         context.book.totals.drifts += 1
-        context.announce("warning", "DRIFT_REMOVE", leg=facts.leg, ours=facts.opened.contracts, theirs=0)
+        _tell(context, DriftKind.REMOVE, facts.leg, facts.opened.contracts, Decimal(0))
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionMissed())
 
     def _doubt(self, context: Context, intent: IntentFact) -> None:
@@ -132,3 +139,8 @@ class Memory:
         assert parsed is None or parsed.made_for is made_for, "an intent is recorded under its own role"
         context.announce("warning", "IN_DOUBT", leg=intent.leg, role=role.value, order=intent.client_id)
         context.tell(address, OrderRemembered(role))
+
+
+def _tell(context: Context, kind: DriftKind, leg: LegKey, ours: Decimal, theirs: Decimal) -> None:
+    policy = positions.policy_of(context, kind)
+    context.announce("warning", kind.value, leg=leg, ours=ours, theirs=theirs, policy=policy)

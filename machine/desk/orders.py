@@ -12,6 +12,7 @@ from anchorwatch.machine.facts import IntentFact, OrderEndedFact
 from anchorwatch.machine.requests import (
     AttachedStop,
     CancelOrder,
+    CancelOrphan,
     CancelTimer,
     OrderTicket,
     PlaceOrder,
@@ -20,8 +21,8 @@ from anchorwatch.machine.requests import (
     StartTimer,
 )
 from anchorwatch.machine.trailing_stop import initial_level
-from anchorwatch.machine.units import Contracts, LegKey, closing_deal, opening_deal
-from anchorwatch.machine.world import OrderReport, OrderState
+from anchorwatch.machine.units import Conduct, Contracts, LegKey, closing_deal, opening_deal
+from anchorwatch.machine.world import AccountReading, OrderReport, OrderState
 
 EVENT_OF = {
     OrderState.LIVE: order.OrderSeenLive,
@@ -71,6 +72,28 @@ def take_query(context: Context, event: world.OrderAsked) -> None:
         context.tell(address, order.AbsenceProven(event.seq))
     else:
         context.tell(address, order.QueryInconclusive(event.seq, "not shown by any list yet"))
+
+
+def cancel_orphans(context: Context, reading: AccountReading) -> None:
+    """A resting order with our prefix that no ticket knows is an earlier life's, and nobody waits for it."""
+    for report in reading.orders:
+        is_ours = ids.parse(report.client_id) is not None
+        if not is_ours or report.client_id in context.book.tickets:
+            continue
+        if report.instrument not in context.book.instruments:
+            continue
+        context.book.totals.drifts += 1
+        cancels = context.parameters.conduct is not Conduct.WATCH
+        policy = "cancelled" if cancels else "told"
+        context.announce(
+            "warning",
+            "DRIFT_ORDER_ORPHAN",
+            instrument=report.instrument,
+            order=report.client_id,
+            policy=policy,
+        )
+        if cancels:
+            context.ask(CancelOrphan(report.instrument, report.venue_id))
 
 
 # Effects of the order machine.

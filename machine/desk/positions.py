@@ -14,7 +14,7 @@ from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
-from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, Record, StartTimer
+from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, ReadPeak, Record, StartTimer
 from anchorwatch.machine.units import Conduct, LegKey, Price, Side, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport
 
@@ -193,7 +193,14 @@ def _mend(context: Context, drift: Drift) -> None:
         return  # our own entry has just filled: its report, or the query about it, will say so
     context.book.totals.drifts += 1
     theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
-    context.announce("warning", drift.kind.value, leg=drift.leg, ours=drift.ours, theirs=theirs)
+    context.announce(
+        "warning",
+        drift.kind.value,
+        leg=drift.leg,
+        ours=drift.ours,
+        theirs=theirs,
+        policy=policy_of(context, drift.kind),
+    )
     address = of_leg(Part.POSITION, drift.leg)
     if drift.theirs is None:
         if context.bot.slot(drift.leg).position.state is position.S.WATCHED:
@@ -213,8 +220,20 @@ def _mend(context: Context, drift: Drift) -> None:
         _open(context, drift.leg, drift.theirs.created_ms, is_ours=is_ours, is_found=True)
         if is_ours:
             context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
+            context.ask(ReadPeak(drift.leg, leg.entered_ms, is_found=True))
     elif theirs > drift.ours:
         context.tell(address, position.PositionGrown())
+
+
+def policy_of(context: Context, kind: DriftKind) -> str:
+    """What is done about such a drift, in words."""
+    match kind:
+        case DriftKind.ADD:
+            return "adopted and protected" if context.parameters.adopts else "watched, and never touched"
+        case DriftKind.REMOVE:
+            return "leaves the book when its cause is known"
+        case _:
+            return "the exchange's figures are taken"
 
 
 def take_leg(context: Context, event: world.LegRead) -> None:
@@ -238,8 +257,9 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
         return  # a fill told the end first, or the position was shown again
     leg = context.book.leg(event.leg)
     if leg.contracts:
-        context.book.totals.realised_pnl += event.realised_pnl
-        leg.account = leg.account.restated(Decimal(0), Decimal(0))
+        # The venue's record is of the whole position: what partial closes brought is in it, and booked already.
+        context.book.totals.realised_pnl += event.realised_pnl - leg.account.realised
+        leg.account = leg.account.settled(event.realised_pnl)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
     context.tell(of_leg(Part.POSITION, event.leg), position.EndConfirmed(event.cause))
 

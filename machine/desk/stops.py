@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from anchorwatch.machine import ids, position, protection, world
+from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import Address, Part
@@ -19,7 +19,7 @@ from anchorwatch.machine.requests import (
     Record,
     StartTimer,
 )
-from anchorwatch.machine.units import LegKey, Price, Side, closing_deal
+from anchorwatch.machine.units import Conduct, LegKey, Price, Side, closing_deal
 from anchorwatch.machine.world import StopReport, StopState
 
 
@@ -106,9 +106,11 @@ def take_reading(context: Context, reading: world.AccountReading) -> None:
 
 def check_cover(context: Context, reading: world.AccountReading) -> None:
     """The stop audit: every leg of ours has its stop live, and no stop of ours is left without its leg."""
-    for key, slot in context.bot.legs:
-        leg = context.book.leg(key)
+    for key, leg in list(context.book.legs.items()):
+        slot = context.bot.slot(key)
         state = slot.protection.state
+        if slot.entry.state in order.OUT and not leg.contracts:
+            continue  # it may have filled: what looks like an orphan may be its belt
         if slot.position.state is position.S.WATCHED:
             _time_the_uncovered(context, leg)
         elif slot.position.state not in (position.S.OPEN, position.S.CLOSING):
@@ -117,7 +119,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
         elif state in protection.COVERS and leg.moved_ms < reading.started_ms:
             context.book.uncover(leg, context.now_ms)
-            context.announce("warning", "DRIFT_STOP_MISSING", leg=key)
+            context.announce("warning", "DRIFT_STOP_MISSING", leg=key, policy="placed again")
             context.tell(
                 of_leg(Part.PROTECTION, key),
                 protection.StopGone(slot.protection.data.seq, "not in the reading"),
@@ -135,25 +137,37 @@ def _time_the_uncovered(context: Context, leg: LegBook) -> None:
     if covers or not leg.contracts:
         context.book.cover(leg, context.now_ms)
     else:
-        if leg.uncovered_since_ms is None:
+        if not leg.uncovered_is_told:
+            leg.uncovered_is_told = True
             context.announce("alarm", "UNCOVERED", leg=leg.leg, contracts=leg.contracts)
         context.book.uncover(leg, context.now_ms)
 
 
 def adopt_resting(context: Context, leg: LegBook) -> bool:
-    """Take over a live stop of ours that covers the leg; says whether there was one."""
-    for report in leg.stops.values():
-        if report.trigger is None or not (_is_ours(report) or context.parameters.adopts):
+    """Take over a live stop that covers the leg; says whether there was one.
+
+    Of several the tightest is kept, because the others of ours are swept; of equals the one that is remembered.
+    """
+    best, level = None, None
+    for report in sorted(leg.stops.values(), key=lambda report: report.client_id != leg.stop_client_id):
+        if report.trigger is None or not _may_cover(context, leg, report):
             continue
-        if report.contracts is not None and report.contracts < leg.contracts:
-            continue
-        if report.deal is not closing_deal(leg.leg.side):
-            continue
-        leg.stop_client_id = report.client_id
-        leg.resting = leg.wanted = Price(report.trigger)
-        context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(context.next_sequence()))
-        return True
-    return False
+        if level is None or levels.is_tighter(leg.leg.side, report.trigger, level):
+            best, level = report, Price(report.trigger)
+    if best is None:
+        return False
+    leg.stop_client_id = best.client_id
+    leg.resting = leg.wanted = level
+    context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(context.next_sequence()))
+    return True
+
+
+def _may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
+    return (
+        (_is_ours(report) or context.parameters.adopts)
+        and (report.contracts is None or report.contracts >= leg.contracts)
+        and report.deal is closing_deal(leg.leg.side)
+    )
 
 
 def leg_of(context: Context, report: StopReport) -> LegKey:
@@ -181,8 +195,11 @@ def _covers(context: Context, key: LegKey) -> bool:
 def _sweep_orphans(context: Context, leg: LegBook) -> None:
     orphans = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
     if orphans and not leg.contracts:
-        context.announce("warning", "DRIFT_STOP_ORPHAN", leg=leg.leg, stops=len(orphans))
-        context.ask(CancelStops(leg.leg.instrument, orphans))
+        sweeps = context.parameters.conduct is not Conduct.WATCH
+        policy = "cancelled" if sweeps else "told"
+        context.announce("warning", "DRIFT_STOP_ORPHAN", leg=leg.leg, stops=len(orphans), policy=policy)
+        if sweeps:
+            context.ask(CancelStops(leg.leg.instrument, orphans))
 
 
 # The market moves.
@@ -192,6 +209,24 @@ def trail(context: Context, instrument: str, mark: Decimal) -> None:
     """The peak follows mark, and a better level is wanted when it is worth a request."""
     for leg in _held(context, instrument):
         _trail(context, leg, mark)
+
+
+def take_peak(context: Context, event: world.PeakRead) -> None:
+    """The peak of the time when nobody looked; the next mark draws the consequences.
+
+    A found position is not sold for having been found: a peak whose level mark has passed already is not taken.
+    """
+    leg = context.book.leg(event.leg)
+    mark = context.book.marks.get(event.leg.instrument)
+    if event.best is None or leg.peak is None or leg.entered_ms != event.since_ms or not leg.contracts:
+        return
+    side, instrument = event.leg.side, context.book.instruments[event.leg.instrument]
+    protecting = context.parameters.of(event.leg.instrument).protecting
+    peak = levels.further_peak(side, leg.peak, event.best)
+    level = levels.trailing_level(side, leg.account.average_price, peak, protecting, instrument)
+    is_passed = level is not None and (mark is None or levels.clamped(side, level, mark, instrument) != level)
+    if not (event.is_found and is_passed):
+        leg.peak = peak
 
 
 def take_profits(context: Context, instrument: str, mark: Decimal) -> None:

@@ -1,19 +1,42 @@
 """What wants a position: ``MarketView → Intent | None``, pure.
 
-A strategy sees closed candles and the position that is open; it answers with what it
-would do. It never sees an order, and it cannot loosen a stop.
+A strategy sees closed candles, what is computed from them, and the position that is
+open; it answers with what it would do. It never sees an order, and it cannot loosen a stop.
+
+A strategy of one's own is a class with these three members; it needs no base class::
+
+    class BuyOversold:
+        candles_needed = 160
+
+        def warm(self, candle):
+            pass  # keeps nothing: the view has the indicators
+
+        def decide(self, view):
+            frame = view.frames.get("1m")
+            if frame is None:
+                return None
+            if view.open_side is Side.LONG and frame.now.rsi > 55:
+                return Intent(Wish.EXIT, Side.LONG, "RSI is back in the middle")
+            if view.open_side is None and frame.now.rsi < 25 and view.regime is Regime.RANGING:
+                return Intent(Wish.ENTER, Side.LONG, f"RSI {frame.now.rsi:.0f} in a ranging market")
+            return None
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from anchorwatch.machine.market import Frame, Market
+from anchorwatch.machine.pivots import Pivots
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.units import Side
-from anchorwatch.machine.world import Candle
+from anchorwatch.machine.volume_profile import VolumeProfile
+from anchorwatch.machine.world import Candle, QuoteMoved
 
 
 class Wish(Enum):
@@ -31,12 +54,66 @@ class Intent(msgspec.Struct, frozen=True):
     why: str
 
 
+class Holding(msgspec.Struct, frozen=True):
+    """The open position. ``regime`` is the one in which it was entered, None where that is not known."""
+
+    side: Side
+    entry_px: Decimal
+    entered_ms: int
+    regime: Regime | None = None
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """The funding that comes next: ``rate`` of the notional, paid by longs to shorts where positive."""
+
+    rate: Decimal
+    settles_ms: int
+
+
 class MarketView(msgspec.Struct, frozen=True):
-    """What a strategy may know when a candle has closed. ``candles`` are oldest first and end with that one."""
+    """What a strategy may know when a candle has closed. ``candles`` are oldest first and end with that one.
+
+    ``frames`` are the timeframes whose indicators are defined, by name. None stands for what is not
+    known; that is never the same as harmless. ``now_ms`` is the closing time of the newest candle.
+    """
 
     instrument: str
     candles: Sequence[Candle]
     open_side: Side | None
+    now_ms: int = 0
+    frames: Mapping[str, Frame] = {}
+    regime: Regime | None = None
+    pivots: Pivots | None = None
+    profile: VolumeProfile | None = None
+    quote: QuoteMoved | None = None
+    funding: Funding | None = None
+    holding: Holding | None = None
+
+
+class Fired(msgspec.Struct, frozen=True):
+    """One signal that fired. ``strength`` is from 0 to 1."""
+
+    signal: str
+    side: Side
+    strength: float
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One filter that refused, and why in words."""
+
+    filter: str
+    why: str
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided and everything that it rests on. Without intent, ``because`` says what was lacking."""
+
+    intent: Intent | None
+    because: str
+    fired: tuple[Fired, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    regime: Regime | None = None
+    strength: float = 0.0
 
 
 class Strategy(Protocol):
@@ -51,3 +128,50 @@ class Strategy(Protocol):
 
     def decide(self, view: MarketView) -> Intent | None:
         """Take the newest candle of ``view`` and answer."""
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A strategy that says what its answer rests on. ``decide`` is then not asked."""
+
+    def consider(self, view: MarketView) -> Decision:
+        """Take the newest candle of ``view`` and answer."""
+
+
+def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:
+    """What decides for a strategy, to be asked for once. One that does not explain itself gives its reason alone."""
+    if isinstance(strategy, Explaining):
+        return strategy.consider
+
+    def decide(view: MarketView) -> Decision:
+        intent = strategy.decide(view)
+        return Decision(intent, intent.why if intent is not None else "", regime=view.regime)
+
+    return decide
+
+
+def view_of(
+    market: Market,
+    quote: QuoteMoved | None = None,
+    funding: Funding | None = None,
+    holding: Holding | None = None,
+) -> MarketView:
+    """What a strategy may know now. The market must have a signal candle."""
+    newest = market.buffer().newest
+    assert newest is not None, "a view without a candle"
+    now_ms = newest.open_ms + market.buffer().span_ms
+    pivots = market.pivots
+    return MarketView(
+        instrument=market.instrument,
+        candles=market.buffer(),
+        open_side=holding.side if holding is not None else None,
+        now_ms=now_ms,
+        frames=market.frames(),
+        regime=market.regime.regime if market.regime is not None else None,
+        # The levels of another day are none: its daily candle has not come.
+        pivots=pivots if pivots is not None and pivots.hold_at(newest.open_ms) else None,
+        profile=market.profile,
+        quote=quote,
+        funding=funding,
+        holding=holding,
+    )

@@ -69,9 +69,7 @@ class DeskRig:
     ) -> None:
         trading = Trading(protecting=protecting or Protecting(), cooldown_s=cooldown_s, sides=sides)
         self.pace = pace or Pace()
-        parameters = Parameters(
-            ((BTC, trading),), mode=mode, is_exclusive=is_exclusive, pace=self.pace
-        )
+        parameters = Parameters(((BTC, trading),), mode=mode, is_exclusive=is_exclusive, pace=self.pace)
         limits = {name: connection.Limits() for name in Name}
         self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), limits, mode), "rig00001")
         self.now_ms = START_MS
@@ -89,6 +87,11 @@ class DeskRig:
     @property
     def bot(self) -> Bot:
         return self.desk.bot
+
+    def stage(self) -> lifecycle.S:
+        state = self.bot.lifecycle.state
+        assert isinstance(state, lifecycle.S)
+        return state
 
     def slot(self, leg: LegKey = LONG) -> Slot:
         return self.bot.slot(leg)
@@ -236,7 +239,10 @@ class DeskRig:
     def cross(self, side: Side) -> None:
         """A candle whose close carries the fast average over the slow one, in this direction."""
         self.say(world.EquityReported(Decimal(10_000), Decimal(10_000), self.now_ms))
-        self.say(world.CandleClosed(BTC, "1m", self._candle(60_000 + 400 * side.sign)))
+        self.say(world.CandleClosed(BTC, "1m", self.next_candle(side)))
+
+    def next_candle(self, side: Side) -> world.Candle:
+        return self._candle(60_000 + 400 * side.sign)
 
     def enter(self) -> OrderTicket:
         """The averages cross as `wants` says; the ticket of the entry that is sent."""
@@ -363,9 +369,7 @@ class DeskRig:
         opened = self.now_ms if created_ms is None else created_ms
         return PositionReport(leg, Decimal(contracts), Decimal(price), opened, self.now_ms)
 
-    def reading(
-        self, *positions: PositionReport, stops: tuple[StopReport, ...] = ()
-    ) -> world.AccountReading:
+    def reading(self, *positions: PositionReport, stops: tuple[StopReport, ...] = ()) -> world.AccountReading:
         return world.AccountReading(positions, (), stops, self.now_ms)
 
     def read_now(self, reading: world.AccountReading | None = None) -> world.AccountReading:

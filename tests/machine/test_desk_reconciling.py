@@ -62,16 +62,13 @@ def test_a_resting_stop_of_ours_is_adopted_instead_of_a_second_one() -> None:
     assert (rig.leg().resting, rig.leg().wanted) == (px("59900"), px("59900"))
 
 
-@pytest.mark.parametrize("flaw", ["too small", "other leg", "no trigger"])
-def test_a_stop_that_does_not_cover_the_leg_is_not_adopted(flaw: str) -> None:
+@pytest.mark.parametrize(
+    "flaw", [{"contracts": px("0.1")}, {"side": Side.SHORT, "deal": Deal.BUY}, {"trigger": None}]
+)
+def test_a_stop_that_does_not_cover_the_leg_is_not_adopted(flaw: dict[str, object]) -> None:
     rig = DeskRig().booted()
     resting = rig.stop("awrig00000s0000007", trigger=px("59900"))
-    change = {
-        "too small": {"contracts": px("0.1")},
-        "other leg": {"side": Side.SHORT, "deal": Deal.BUY},
-        "no trigger": {"trigger": None},
-    }[flaw]
-    rig.reconcile(rig.reading(rig.position("0.3"), stops=(msgspec.structs.replace(resting, **change),)))
+    rig.reconcile(rig.reading(rig.position("0.3"), stops=(msgspec.structs.replace(resting, **flaw),)))
     assert rig.only(requests.PlaceStop).trigger == px("59640.0")
 
 
@@ -253,22 +250,22 @@ def test_an_adopted_position_is_covered_before_ready() -> None:
     rig.boot(rig.reading(rig.position("0.3")))
     assert settled(rig)
     assert not rig.bot.missing
-    assert rig.bot.lifecycle.state is lifecycle.S.SYNC
+    assert rig.stage() is lifecycle.S.SYNC
     stop = rig.only(requests.PlaceStop)
     rig.tell(of(Part.PROTECTION), protection.StopAccepted(stop.seq))
-    assert rig.bot.lifecycle.state is lifecycle.S.SYNC  # accepted is not live
+    assert rig.stage() is lifecycle.S.SYNC  # accepted is not live
     rig.say(world.StopsRead(LONG, stop.seq, (rig.stop(stop),)))
-    assert rig.bot.lifecycle.state is lifecycle.S.READY
+    assert rig.stage() is lifecycle.S.READY
 
 
 def test_an_adopted_position_that_closes_lets_the_start_go_on() -> None:
     rig = DeskRig()
     rig.boot(rig.reading(rig.position("0.3")))
-    assert rig.bot.lifecycle.state is lifecycle.S.SYNC
+    assert rig.stage() is lifecycle.S.SYNC
     rig.pass_s(1)
     rig.say(world.OrderPushed(rig.traded(LONG, Deal.SELL, "0.3", 60_000)))
     assert rig.slot().position.state is position.S.FLAT
-    assert rig.bot.lifecycle.state is lifecycle.S.READY
+    assert rig.stage() is lifecycle.S.READY
 
 
 def test_pushes_before_the_first_reconciliation_are_held_and_then_taken_in_their_order() -> None:

@@ -81,9 +81,11 @@ def walk(
     definition: Definition[Any],
     start: Snapshot[Any],
     identities: Callable[[Snapshot[Any]], Iterable[int]],
+    naming_the_next: tuple[type[Event], ...] = (),
 ) -> Walk:
     """Breadth first from ``start``, offering every event in every snapshot, each canonical snapshot once.
 
+    Events of ``naming_the_next`` bring a new identity: the one after the newest of ``identities``.
     An event that the table calls impossible is no edge; any other refusal fails the walk.
     """
     reached = [start]
@@ -92,7 +94,9 @@ def walk(
     for before in reached:
         assert len(reached) < SNAPSHOTS_MAX, "the walk is not finite"
         for kind in definition.events:
-            for event in events_naming(kind, identities(before)):
+            known_here = tuple(identities(before))
+            offered = (max(known_here, default=0) + 1,) if kind in naming_the_next else known_here
+            for event in events_naming(kind, offered):
                 row = row_for(definition, before, event)
                 try:
                     after, effects = definition.step(before, event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import trio
@@ -233,3 +235,92 @@ async def test_stopping_the_exchange_leaves_no_connection_and_no_task(autojump_c
     # The server is gone although this client never finished its request.
     assert await stuck.receive_some(10) == b""
     await stuck.aclose()
+
+
+async def test_one_order_of_a_batch_fails_and_its_sibling_stands(autojump_clock: MockClock) -> None:
+    rig = faulty(Fault(kind="batch_item_fails", after=1))
+    async with served(rig) as wire:
+        batch = [{**LIMIT, "clOrdId": f"b{number}"} for number in range(3)]
+        answer = await wire.post("trade/batch-orders", batch)
+        assert answer["code"] == "2"
+        assert [item["sCode"] for item in answer["data"]] == ["0", "51008", "0"]
+        assert [item["clOrdId"] for item in answer["data"]] == ["b0", "b1", "b2"]
+        assert len(rig.venue.orders()) == 2
+
+
+async def test_a_lagging_exchange_pushes_an_order_that_its_rest_answers_do_not_know_yet(
+    autojump_clock: MockClock,
+) -> None:
+    rig = faulty(Fault(kind="rest_lag", where="trade/order", delay_ms=2_000, times=0))
+    rig.venue.settle()
+    async with served(rig) as wire, wire.socket("private", login=True) as socket:
+        await socket.subscribe(channel="orders", instType="SWAP")
+        await wire.post("trade/order", {**LIMIT, "clOrdId": "a"})
+        assert (await socket.until(channel="orders"))["data"][0]["state"] == "live"
+        target = f"trade/order?instId={BTC}&clOrdId=a"
+        assert (await wire.get(target))["code"] == "51603"
+        assert len((await wire.get("trade/orders-pending"))["data"]) == 1, "this one does not lag"
+        await trio.sleep(2.1)
+        assert (await wire.get(target))["data"][0]["state"] == "live"
+
+
+def test_amendments_under_way_are_at_most_three_and_come_into_force_late() -> None:
+    rig = Rig(faults=Faults(rules=(Fault(kind="late_amendment", delay_ms=500, times=0),)))
+    rig.order("buy", "1", "59000", clOrdId="a")
+    account = rig.venue.accounts["main"]
+
+    def amend(px: str) -> object:
+        return rig.venue.trading.amend(account, {"instId": BTC, "clOrdId": "a", "newPx": px})["sCode"]
+
+    assert [amend(px) for px in ("58000", "58100", "58200", "58300")] == ["0", "0", "0", "51513"]
+    assert rig.venue.orders()[0].px == 59_000
+    rig.pass_ms(501)
+    assert rig.venue.orders()[0].px == 58_200
+    assert amend("58300") == "0"
+
+
+async def test_a_late_amendment_of_a_filled_order_fails_on_the_orders_channel(
+    autojump_clock: MockClock,
+) -> None:
+    rig = faulty(Fault(kind="late_amendment", delay_ms=3_000))
+    async with served(rig) as wire, wire.socket("private", login=True) as socket:
+        await socket.subscribe(channel="orders", instType="SWAP")
+        await wire.post("trade/order", {**LIMIT, "clOrdId": "a"})
+        amendment = {"instId": BTC, "clOrdId": "a", "newPx": "58000", "reqId": "r1"}
+        assert (await wire.post("trade/amend-order", amendment))["code"] == "0"
+        rig.price_now("58900")
+        rows = [(await socket.until(channel="orders"))["data"][0] for _ in range(3)]
+        assert [(row["state"], row["reqId"], row["amendResult"]) for row in rows] == [
+            ("live", "", ""),
+            ("filled", "", ""),
+            ("filled", "r1", "-1"),
+        ]
+
+
+async def test_book_sequence_numbers_begin_again_and_the_chain_stays_whole(autojump_clock: MockClock) -> None:
+    rig = faulty(Fault(kind="books_reset", after=2))
+    async with served(rig) as wire, wire.socket("public") as socket:
+        await socket.subscribe(channel="books", instId=BTC)
+        chain = []
+        for number in range(6):
+            chain.append((await socket.until(channel="books"))["data"][0])
+            rig.price_now(str(60_010 + number))
+    links = list(pairwise(chain))
+    assert all(later["prevSeqId"] == earlier["seqId"] for earlier, later in links)
+    assert [later["seqId"] < later["prevSeqId"] for _, later in links] == [False, False, True, False, False]
+
+
+async def test_a_contract_is_suspended_and_its_lot_changed_on_schedule(autojump_clock: MockClock) -> None:
+    changes = (
+        InstrumentChange(at_ms=START_MS + 5_000, inst_id=BTC, state="suspend"),
+        InstrumentChange(at_ms=START_MS + 8_000, inst_id=BTC, state="post_only"),
+        InstrumentChange(at_ms=START_MS + 10_000, inst_id=BTC, state="live", min_sz="0.1"),
+    )
+    rig = faulty(changes=changes)
+    async with served(rig) as wire, wire.socket("public") as socket:
+        await socket.subscribe(channel="instruments", instType="SWAP")
+        codes = []
+        for _ in changes:
+            row = (await socket.until(channel="instruments"))["data"][0]
+            codes.append((row["state"], rig.order("buy", "1")["sCode"], rig.order("buy", "0.15")["sCode"]))
+    assert codes == [("suspend", "51022", "51022"), ("post_only", "54012", "54012"), ("live", "0", "51121")]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anchorwatch.io.venue.feeds import DAY_MS, MINUTE_MS, Minutes, shifted
+from anchorwatch.io.venue.feeds import DAY_MS, MINUTE_MS, FasterFeed, Minutes, shifted
 from anchorwatch.io.venue.instruments import INSTRUMENTS, Instrument
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.noise import mix, mix_many
@@ -108,3 +108,32 @@ def test_a_looped_recording_starts_again_every_whole_day_and_never_ends() -> Non
     assert not market.is_over
     with pytest.raises(ValueError, match="needs no shift"):
         shifted(feed, now_ms)
+
+
+def test_a_faster_market_has_the_same_prices_in_less_time() -> None:
+    slow = wandering("BTC", MIDNIGHT, 3 * 1_440)
+    now_ms = MIDNIGHT + DAY_MS + 7 * MINUTE_MS
+    fast = FasterFeed(slow, 30, now_ms)
+    assert fast.first_ms == now_ms - (1_447 // 30) * MINUTE_MS
+    assert fast.end_ms == now_ms + (3 * 1_440 - 1_447) // 30 * MINUTE_MS
+    there = rows(slow.minutes(now_ms, 60))
+    for number, (open_, high, low, close, lots) in enumerate(rows(fast.minutes(now_ms, 2))):
+        thirty = there[30 * number : 30 * number + 30]
+        assert (open_, close) == (thirty[0][0], thirty[-1][3])
+        assert (high, low) == (max(row[1] for row in thirty), min(row[2] for row in thirty))
+        assert lots == sum(row[4] for row in thirty)
+    every = rows(fast.minutes(fast.first_ms, (fast.end_ms - fast.first_ms) // MINUTE_MS))
+    assert sum(row[4] for row in every) > 0
+    assert all(later[0] for later in every)
+    with pytest.raises(ValueError, match="outside the feed"):
+        fast.minutes(fast.end_ms, 1)
+    with pytest.raises(ValueError, match="outside the feed"):
+        fast.minutes(fast.first_ms - MINUTE_MS, 1)
+    assert Market({BTC: fast}, now_ms).last(BTC) > 0
+
+
+def test_any_stretch_over_midnight_of_a_faster_market_is_whole() -> None:
+    fast = FasterFeed(SyntheticFeed(swap("BTC"), 3), 10, MIDNIGHT)
+    across = rows(fast.minutes(MIDNIGHT + DAY_MS - 5 * MINUTE_MS, 10))
+    assert across[:5] == rows(fast.minutes(MIDNIGHT + DAY_MS - 5 * MINUTE_MS, 5))
+    assert across[5:] == rows(fast.minutes(MIDNIGHT + DAY_MS, 5))

@@ -329,3 +329,24 @@ async def test_too_many_subscription_requests_are_refused(autojump_clock: MockCl
         frames = [await socket.answer() for _ in range(481)]
         assert frames[479]["event"] == "unsubscribe"
         assert frames[480]["code"] == "60014"
+
+
+@pytest.mark.parametrize(("delay_ms", "first"), [(0, "push"), (20, "answer")])
+async def test_a_push_overtakes_the_answer_unless_the_switch_lets_the_answer_go_first(
+    autojump_clock: MockClock, delay_ms: int, first: str
+) -> None:
+    rig = Rig(clock=TrioClock(), switches=Switches(push_delay_ms=delay_ms))
+    async with served(rig) as wire, wire.socket("private", login=True) as socket:
+        await socket.subscribe(channel="orders", instType="SWAP")
+        order = {
+            "instIdCode": 10459,
+            "tdMode": "cross",
+            "side": "buy",
+            "ordType": "limit",
+            "px": "59000",
+            "sz": "1",
+        }
+        await socket.until(event="channel-conn-count")
+        await socket.send({"id": "1", "op": "order", "args": [order]})
+        frames = [await socket.answer() for _ in range(2)]
+        assert ["answer" if "op" in frame else "push" for frame in frames].index(first) == 0

@@ -1,0 +1,344 @@
+"""The closed candles of one instrument and timeframe: bounded, contiguous, and honest about what is missing.
+
+Theory of operation
+===================
+
+The buffer holds one run of candles without a hole. What would tear it is kept
+aside, so that a hole is never looked at as if its edges were neighbours:
+
+* a candle that comes too early (those before it were lost) waits *ahead* until REST
+  has brought the missing ones;
+* a candle that is known already is a repetition, or, with other values, a *late
+  correction*: the venue's word replaces ours, and everything computed since is void;
+* a candle without trades is legitimate (OKX v5 repeats the previous close), yet
+  it is also what a broken feed looks like: the first of a run of them is read again.
+
+Every answer to a push says which opening times to read again by REST, if any. What
+REST says is merged and is final. Times are UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorwatch.machine.timeframes import offset_ms, open_of, span_ms
+from anchorwatch.machine.world import Candle
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+
+CAPACITY_MAX = 10_000
+"""A week of minutes. More is a mistake in the settings: no indicator looks back further."""
+
+GRACE_MS = 10_000
+"""How late a closed candle may be: its last push takes about a second, a reconnect some seconds more."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Opening times from ``from_ms`` up to, not including, ``to_ms``."""
+
+    from_ms: int
+    to_ms: int
+
+
+class Arrays(msgspec.Struct, frozen=True):
+    """Columns of the buffer, oldest first. Read-only views that hold until the buffer takes its next candle."""
+
+    open_ms: Times
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+
+# What became of a pushed candle.
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """``read`` is what to ask for by REST; None where nothing is in doubt."""
+
+    read: Span | None = None
+
+
+class Appended(Outcome, frozen=True):
+    """The run grew by these, oldest first: more than one when a hole was closed."""
+
+    candles: tuple[Candle, ...]
+
+
+class AppendedWithoutTrades(Appended, frozen=True):
+    """The same, and the first of a run without volume: to be read again once."""
+
+
+class Repeated(Outcome, frozen=True):
+    """Known, with these values."""
+
+
+class Corrected(Outcome, frozen=True):
+    """Known with other values, which these replace. What was computed from this candle on is void."""
+
+    open_ms: int
+
+
+class Ahead(Outcome, frozen=True):
+    """Those between the run and this candle are missing; it waits until they have come."""
+
+
+class TooOld(Outcome, frozen=True):
+    """Older than anything that is kept: nothing depends on it any more."""
+
+
+class Refused(Outcome, frozen=True):
+    """Not a candle of this timeframe, or not a candle at all. It is not kept."""
+
+    why: str
+
+
+class Stalled(Outcome, frozen=True):
+    """Time has passed, and the candle that must have closed in it has not come."""
+
+    newest_ms: int
+
+
+class Merged(Outcome, frozen=True):
+    """What REST brought. ``read`` is what is still missing: the venue has a hole, or is not that far yet."""
+
+    appended: tuple[Candle, ...]  # behind what was the newest, oldest first
+    changed: bool  # older ones came or were corrected: what was computed must be computed anew
+    refused: tuple[str, ...] = ()
+
+
+class CandleBuffer(Sequence[Candle]):
+    """At most ``capacity`` candles. As a sequence it gives `Candle`; `arrays` gives columns.
+
+    The run is kept in both forms: a strategy looks at a few candles, an indicator at long columns, and
+    making either from the other would cost more than all the rest.
+    """
+
+    def __init__(self, timeframe: str, capacity: int) -> None:
+        if not 1 <= capacity <= CAPACITY_MAX:
+            raise ValueError(f"capacity {capacity}; allowed: 1 to {CAPACITY_MAX}")
+        self.timeframe = timeframe
+        self.capacity = capacity
+        self.span_ms = span_ms(timeframe)
+        self._offset_ms = offset_ms(timeframe)
+        # Twice the capacity, so that the run slides to the end before it is copied back once.
+        self._times: Times = np.zeros(2 * capacity, np.int64)
+        self._values: Floats = np.zeros((5, 2 * capacity), np.float64)
+        self._begin = self._end = 0
+        self._candles: deque[Candle] = deque(maxlen=capacity)
+        self._newest: Candle | None = None
+        self._ahead: dict[int, Candle] = {}  # as many as the capacity at most; the oldest give way
+
+    # Questions.
+
+    @property
+    def newest(self) -> Candle | None:
+        return self._newest
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the columns: the same from the first candle to the last."""
+        return self._times.nbytes + self._values.nbytes
+
+    def missing(self) -> Span | None:
+        """The hole between the run and what waits ahead of it."""
+        if self._newest is None or not self._ahead:
+            return None
+        return Span(self._newest.open_ms + self.span_ms, min(self._ahead))
+
+    def is_fresh(self, now_ms: int) -> bool:
+        """Whether every candle that must have closed by now is here, but for a grace."""
+        if self._newest is None:
+            return False
+        return now_ms < self._newest.open_ms + 2 * self.span_ms + GRACE_MS
+
+    def stall(self, now_ms: int) -> Stalled | None:
+        """What to read again because no candle came although one must have closed."""
+        if self._newest is None or self.is_fresh(now_ms):
+            return None
+        newest_ms = self._newest.open_ms
+        span = Span(newest_ms + self.span_ms, open_of(self.timeframe, now_ms))
+        return Stalled(read=span, newest_ms=newest_ms)
+
+    def arrays(self, last: int | None = None) -> Arrays:
+        """The whole run, or its ``last`` candles."""
+        begin = self._begin if last is None else max(self._begin, self._end - last)
+        part = slice(begin, self._end)
+        times = self._times[part]
+        times.flags.writeable = False
+        columns = [values[part] for values in self._values]
+        for column in columns:
+            column.flags.writeable = False
+        return Arrays(times, *columns)
+
+    def __len__(self) -> int:
+        return len(self._candles)
+
+    @overload
+    def __getitem__(self, index: int) -> Candle: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Candle]: ...
+    def __getitem__(self, index: int | slice) -> Candle | list[Candle]:
+        candles = self._candles
+        if isinstance(index, slice):
+            return [candles[place] for place in range(*index.indices(len(candles)))]
+        return candles[index]
+
+    def __iter__(self) -> Iterator[Candle]:
+        return iter(self._candles)
+
+    # What is pushed.
+
+    def take(self, candle: Candle) -> Outcome:
+        """Take one closed candle of the stream. Unconfirmed ones must not come here."""
+        why = self._fault(candle)
+        if why is not None:
+            return Refused(why=why)
+        newest = self._newest
+        if newest is None:
+            self._append(candle)
+            return Appended(candles=(candle,))
+        expected_ms = newest.open_ms + self.span_ms
+        if candle.open_ms == expected_ms:
+            self._append(candle)
+            joined = (candle, *self._join()) if self._ahead else (candle,)
+            if candle.volume == 0 and newest.volume > 0:
+                again = Span(candle.open_ms, candle.open_ms + self.span_ms)
+                return AppendedWithoutTrades(candles=joined, read=again)
+            return Appended(candles=joined, read=self.missing())
+        if candle.open_ms > expected_ms:
+            self._keep_ahead(candle)
+            return Ahead(read=self.missing())
+        return self._take_known(candle, newest)
+
+    def _take_known(self, candle: Candle, newest: Candle) -> Outcome:
+        place = len(self._candles) - 1 - (newest.open_ms - candle.open_ms) // self.span_ms
+        if place < 0:
+            return TooOld()
+        if self._candles[place] == candle:
+            return Repeated()
+        self._candles[place] = candle
+        self._write(self._begin + place, candle)
+        # Its neighbours may have been corrected too, without a push.
+        return Corrected(open_ms=candle.open_ms, read=Span(candle.open_ms, newest.open_ms + self.span_ms))
+
+    # What REST brings.
+
+    def merge(self, candles: Sequence[Candle]) -> Merged:
+        """Take closed candles that REST gave, in any order. They win over what was pushed."""
+        before = {candle.open_ms: candle for candle in self}
+        newest_before_ms = self._newest.open_ms if self._newest is not None else -1
+        known = {**before, **self._ahead}
+        refused = []
+        for candle in candles:
+            why = self._fault(candle)
+            if why is not None:
+                refused.append(why)
+            else:
+                known[candle.open_ms] = candle
+        runs = _runs([known[open_ms] for open_ms in sorted(known)], self.span_ms)
+        # What lies before a hole behind us is of no use: the run goes on from where it was.
+        runs = [run for run in runs if run[-1].open_ms >= newest_before_ms]
+        self._clear()
+        if runs:
+            for candle in runs[0][-self.capacity :]:
+                self._append(candle)
+            for run in runs[1:]:
+                for candle in run:
+                    self._keep_ahead(candle)
+        appended = tuple(candle for candle in self if candle.open_ms > newest_before_ms)
+        changed = any(
+            candle.open_ms <= newest_before_ms and before.get(candle.open_ms) != candle for candle in self
+        )
+        return Merged(appended=appended, changed=changed, refused=tuple(refused), read=self.missing())
+
+    def begin_after_hole(self) -> Span | None:
+        """Give up what lies before the hole, because the venue itself does not have the missing candles.
+
+        The answer is that hole. The run then begins behind it and must become long enough again.
+        """
+        hole = self.missing()
+        if hole is None:
+            return None
+        ahead = list(self._ahead.values())
+        self._clear()
+        self.merge(ahead)
+        return hole
+
+    # How it is kept.
+
+    def _fault(self, candle: Candle) -> str | None:
+        """Why this cannot be a candle of the timeframe."""
+        if (candle.open_ms + self._offset_ms) % self.span_ms:
+            return f"{candle.open_ms} is not on the grid of {self.timeframe}"
+        low, high = candle.low, candle.high
+        if (
+            0 < low <= candle.open <= high < math.inf
+            and low <= candle.close <= high
+            and 0 <= candle.volume < math.inf
+        ):
+            return None
+        return f"{candle.open_ms} is not a candle: {msgspec.structs.astuple(candle)[1:]}"
+
+    def _append(self, candle: Candle) -> None:
+        if self._end == 2 * self.capacity:
+            kept = slice(self._end - self.capacity, self._end)
+            self._times[: self.capacity] = self._times[kept]
+            self._values[:, : self.capacity] = self._values[:, kept]
+            self._begin, self._end = 0, self.capacity
+        self._write(self._end, candle)
+        self._candles.append(candle)
+        self._end += 1
+        if self._end - self._begin > self.capacity:
+            self._begin += 1
+
+    def _write(self, place: int, candle: Candle) -> None:
+        self._times[place] = candle.open_ms
+        self._values[:, place] = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        if self._newest is None or candle.open_ms >= self._newest.open_ms:
+            self._newest = candle
+
+    def _clear(self) -> None:
+        self._begin = self._end = 0
+        self._candles.clear()
+        self._newest = None
+        self._ahead = {}
+
+    def _keep_ahead(self, candle: Candle) -> None:
+        self._ahead[candle.open_ms] = candle
+        if len(self._ahead) > self.capacity:
+            del self._ahead[min(self._ahead)]
+
+    def _join(self) -> tuple[Candle, ...]:
+        """Those ahead that now follow on the run."""
+        joined = []
+        while self._newest is not None:
+            following = self._ahead.pop(self._newest.open_ms + self.span_ms, None)
+            if following is None:
+                break
+            self._append(following)
+            joined.append(following)
+        return tuple(joined)
+
+
+def _runs(candles: Sequence[Candle], span: int) -> list[list[Candle]]:
+    """Contiguous runs of candles that are in order."""
+    if not candles:
+        return []
+    runs = [[candles[0]]]
+    for earlier, later in pairwise(candles):
+        if later.open_ms - earlier.open_ms == span:
+            runs[-1].append(later)
+        else:
+            runs.append([later])
+    return runs

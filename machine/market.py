@@ -1,0 +1,306 @@
+"""The state of one instrument's market: its candles, and everything computed from them.
+
+Theory of operation
+===================
+
+`Market.take` is given every closed candle, `Market.merge` what REST brings: the history
+at the start and the repair of holes. Both keep the indicators, the regime, the pivots
+and the volume profile in step with the candles; a late correction computes anew what it
+makes void.
+
+**The order of arrival decides nothing.** At a full hour a one-minute candle and three
+larger ones close together, and their pushes race. A larger candle therefore counts
+from the next signal candle on, one that opened when or after it closed. What a strategy
+sees at a candle is the same live, simulated and back-tested, at the price of a minute.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from anchorwatch.machine.candles import Appended, CandleBuffer, Corrected, Merged, Outcome, Span
+from anchorwatch.machine.indicators.panel import Panel, Periods, Readings, candles_warm
+from anchorwatch.machine.pivots import Pivots, pivots_after
+from anchorwatch.machine.regime import RegimeSettings, RegimeState, advanced, verdict
+from anchorwatch.machine.timeframes import span_ms
+from anchorwatch.machine.volume_profile import ROWS, VALUE_AREA_SHARE, VolumeProfile, volume_profile
+from anchorwatch.machine.world import Candle
+
+SIGNAL = "1m"
+DAILY = "1Dutc"
+
+
+class ProfileSettings(msgspec.Struct, frozen=True):
+    timeframe: str = "1H"
+    candles: int = 100
+    rows: int = ROWS
+    share: float = VALUE_AREA_SHARE
+
+
+class MarketSettings(msgspec.Struct, frozen=True):
+    """``kept`` are the timeframes and how many candles of each; those of ``indicated`` have indicators.
+
+    The capacities are what is read at the start. 200 candles make every default indicator warm.
+    """
+
+    kept: tuple[tuple[str, int], ...] = ((SIGNAL, 200), ("5m", 200), ("15m", 200), ("1H", 100), (DAILY, 10))
+    indicated: tuple[str, ...] = (SIGNAL, "5m", "15m")
+    periods: Periods = Periods()
+    regime: RegimeSettings = RegimeSettings()
+    profile: ProfileSettings = ProfileSettings()
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One timeframe at its newest candle that counts. ``before`` are the readings one candle earlier."""
+
+    candle: Candle
+    now: Readings
+    before: Readings
+
+
+class _Followed:
+    """One timeframe: its candles, and what has been computed up to ``counted_ms``, an opening time."""
+
+    def __init__(self, timeframe: str, capacity: int, settings: MarketSettings) -> None:
+        self.buffer = CandleBuffer(timeframe, capacity)
+        self.counted_ms = -1
+        self.frame: Frame | None = None
+        self.readings: Readings | None = None
+        self.is_indicated = timeframe in settings.indicated
+        self._periods = settings.periods
+        self.panel = Panel(settings.periods)
+
+    def begin_anew(self) -> None:
+        self.counted_ms = -1
+        self.frame = self.readings = None
+        self.panel = Panel(self._periods)
+
+    def count(self, candle: Candle) -> None:
+        self.counted_ms = candle.open_ms
+        if not self.is_indicated:
+            return
+        before = self.readings
+        self.readings = self.panel.take(candle.high, candle.low, candle.close)
+        if self.readings is not None and before is not None:
+            self.frame = Frame(candle, self.readings, before)
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether candles that should have been counted next are no longer kept."""
+        return 0 <= self.counted_ms < self.buffer[0].open_ms - self.buffer.span_ms
+
+    def uncounted(self, closed_by_ms: int) -> list[Candle]:
+        """Candles that have closed by then and have not been counted, oldest first."""
+        newest = self.buffer.newest
+        if newest is None or newest.open_ms <= self.counted_ms:
+            return []
+        span = self.buffer.span_ms
+        latest_ms = min(newest.open_ms, closed_by_ms - span)
+        oldest_ms = self.buffer[0].open_ms
+        begin = max(0, (self.counted_ms - oldest_ms) // span + 1)
+        end = (latest_ms - oldest_ms) // span + 1
+        return self.buffer[begin : max(begin, end)]
+
+
+class Market:
+    """One instrument's market. ``restored`` is the regime that the last life had, if it is remembered."""
+
+    def __init__(
+        self, instrument: str, settings: MarketSettings | None = None, restored: RegimeState | None = None
+    ) -> None:
+        self.instrument = instrument
+        self.settings = settings if settings is not None else MarketSettings()
+        _check(self.settings)
+        self._followed = {
+            name: _Followed(name, capacity, self.settings) for name, capacity in self.settings.kept
+        }
+        self._signal = self._followed[SIGNAL]
+        self._others = [followed for name, followed in self._followed.items() if name != SIGNAL]
+        self._restored = restored
+        self.regime: RegimeState | None = None
+        self.pivots: Pivots | None = None
+        self.profile: VolumeProfile | None = None
+        self._regime_candles = candles_to_judge(self.settings)
+        self._ranges: deque[tuple[float, float]] = deque(maxlen=self.settings.regime.lookback)
+
+    # What is told.
+
+    def take(self, timeframe: str, candle: Candle) -> Outcome:
+        """Take a closed candle that was pushed. Raises `KeyError` for a timeframe that is not kept."""
+        followed = self._followed[timeframe]
+        outcome = followed.buffer.take(candle)
+        if followed is self._signal:
+            if isinstance(outcome, Appended):
+                for appended in outcome.candles:
+                    self._count_signal(appended)
+            elif isinstance(outcome, Corrected):
+                self._count_signals_anew()
+        elif isinstance(outcome, Corrected) and outcome.open_ms <= followed.counted_ms:
+            self._count_anew(followed)
+        return outcome
+
+    def merge(self, timeframe: str, candles: tuple[Candle, ...]) -> Merged:
+        """Take closed candles that REST gave: the history, or the repair of a hole."""
+        followed = self._followed[timeframe]
+        merged = followed.buffer.merge(candles)
+        if followed is not self._signal:
+            if merged.changed or (merged.appended and followed.is_torn):
+                self._count_anew(followed)
+            else:
+                self._catch_up(followed)
+        elif merged.changed or (merged.appended and self._signal.is_torn):
+            self._count_signals_anew()
+        else:
+            for appended in merged.appended:
+                self._count_signal(appended)
+        return merged
+
+    def begin_after_hole(self, timeframe: str) -> Span | None:
+        """Give up the candles before a hole that the venue has too; the answer is the hole."""
+        followed = self._followed[timeframe]
+        hole = followed.buffer.begin_after_hole()
+        if hole is not None:
+            if followed is self._signal:
+                self._count_signals_anew()
+            else:
+                self._count_anew(followed)
+        return hole
+
+    # What may be asked.
+
+    def buffer(self, timeframe: str = SIGNAL) -> CandleBuffer:
+        return self._followed[timeframe].buffer
+
+    def frame(self, timeframe: str) -> Frame | None:
+        return self._followed[timeframe].frame
+
+    def frames(self) -> dict[str, Frame]:
+        """Every timeframe whose indicators are defined."""
+        return {
+            name: followed.frame for name, followed in self._followed.items() if followed.frame is not None
+        }
+
+    def indicator_candles(self, timeframe: str) -> int:
+        """How many candles the indicators of a timeframe have taken since they began."""
+        return self._followed[timeframe].panel.count
+
+    def to_read(self, now_ms: int) -> tuple[tuple[str, Span], ...]:
+        """What is missing and must be read by REST: holes first, then what time alone says must have closed."""
+        spans = []
+        for name, followed in self._followed.items():
+            hole = followed.buffer.missing()
+            stall = followed.buffer.stall(now_ms)
+            if hole is not None:
+                spans.append((name, hole))
+            elif stall is not None and stall.read is not None:
+                spans.append((name, stall.read))
+        return tuple(spans)
+
+    # How it is computed.
+
+    def _count_signal(self, candle: Candle) -> None:
+        for followed in self._others:
+            newest = followed.buffer.newest
+            if newest is not None and newest.open_ms > followed.counted_ms:
+                self._count_closed(followed, candle.open_ms)
+        self._signal.count(candle)
+
+    def _count_signals_anew(self) -> None:
+        self._signal.begin_anew()
+        for candle in self._signal.buffer:
+            self._count_signal(candle)
+
+    def _count_anew(self, followed: _Followed) -> None:
+        self._begin_anew(followed)
+        self._catch_up(followed)
+
+    def _begin_anew(self, followed: _Followed) -> None:
+        followed.begin_anew()
+        name = followed.buffer.timeframe
+        if name == self.settings.regime.timeframe:
+            self._ranges.clear()
+        if name == DAILY:
+            self.pivots = None
+        if name == self.settings.profile.timeframe:
+            self.profile = None
+
+    def _catch_up(self, followed: _Followed) -> None:
+        newest = self._signal.buffer.newest
+        if newest is not None:
+            self._count_closed(followed, newest.open_ms)
+
+    def _count_closed(self, followed: _Followed, closed_by_ms: int) -> None:
+        if followed.is_torn:
+            self._begin_anew(followed)
+        candles = followed.uncounted(closed_by_ms)
+        if not candles:
+            return
+        name = followed.buffer.timeframe
+        for candle in candles:
+            followed.count(candle)
+            if name == self.settings.regime.timeframe:
+                self._judge(followed, candle)
+        if name == DAILY:
+            self.pivots = pivots_after(candles[-1])
+        if name == self.settings.profile.timeframe:
+            self._measure(followed)
+
+    def _judge(self, followed: _Followed, candle: Candle) -> None:
+        settings = self.settings.regime
+        self._ranges.append((candle.high, candle.low))
+        if followed.readings is None or followed.panel.count < self._regime_candles:
+            return
+        top = max(high for high, _ in self._ranges)
+        bottom = min(low for _, low in self._ranges)
+        said = verdict(followed.readings.adx, (top - bottom) / candle.close, settings)
+        closed_ms = candle.open_ms + followed.buffer.span_ms
+        if self.regime is None and self._restored is not None:
+            # Restored only where the candles since then are known: hysteresis over a hole would be a guess.
+            newest_ms = followed.buffer[-1].open_ms + followed.buffer.span_ms
+            if closed_ms - followed.buffer.span_ms <= self._restored.judged_ms <= newest_ms:
+                self.regime = self._restored
+            self._restored = None
+        self.regime = advanced(self.regime, said, closed_ms, settings)
+
+    def _measure(self, followed: _Followed) -> None:
+        """The profile of the newest candles that count."""
+        settings = self.settings.profile
+        arrays = followed.buffer.arrays()
+        last = int(arrays.open_ms.searchsorted(followed.counted_ms)) + 1
+        if last < settings.candles:
+            self.profile = None
+            return
+        part = slice(last - settings.candles, last)
+        self.profile = volume_profile(
+            arrays.high[part], arrays.low[part], arrays.volume[part], settings.rows, settings.share
+        )
+
+
+def candles_to_judge(settings: MarketSettings) -> int:
+    """How many candles of its timeframe the regime needs: its look-back, and a warm ADX."""
+    return max(settings.regime.lookback, dict(candles_warm(settings.periods))["ADX"])
+
+
+def _check(settings: MarketSettings) -> None:
+    """Settings that could never become ready are refused at once."""
+    kept = dict(settings.kept)
+    if len(kept) != len(settings.kept):
+        raise ValueError("a timeframe is kept twice")
+    warm = max(count for _, count in candles_warm(settings.periods))
+    wanted = [(name, warm, "its indicators") for name in settings.indicated]
+    wanted += [
+        (SIGNAL, 1, "signals"),
+        (DAILY, 1, "the pivots"),
+        (settings.regime.timeframe, candles_to_judge(settings), "the regime"),
+        (settings.profile.timeframe, settings.profile.candles, "the volume profile"),
+    ]
+    for name, least, purpose in wanted:
+        if kept.get(name, 0) < least:
+            raise ValueError(f"{kept.get(name, 0)} candles of {name} are kept; {purpose} need {least}")
+    if settings.regime.timeframe not in settings.indicated:
+        raise ValueError(f"the regime needs the indicators of {settings.regime.timeframe}")
+    for name in kept:
+        if span_ms(name) < span_ms(SIGNAL):
+            raise ValueError(f"{name} is shorter than the signals' {SIGNAL}")
