@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from anchorwatch.io import stages
 from anchorwatch.io.account import AccountCalls
 from anchorwatch.io.drift_report import DriftReport
 from anchorwatch.io.in_flight import InFlight
@@ -88,6 +89,8 @@ class Performer:
                 self._in_flight.read(self._calls.explain_absence, effect)
             case requests.ReadPeak():
                 self._in_flight.read(self._calls.read_peak, effect)
+            case requests.LoadHistory():
+                self._in_flight.read(self._load_history, effect)
             case requests.AuditStops(epoch):
                 self._in_flight.read(self._audit, epoch)
             case _:
@@ -154,6 +157,12 @@ class Performer:
         if isinstance(reading, str):
             return Told(LIFECYCLE, lifecycle.StageFailed(epoch, reading))
         return world.AuditRead(epoch, reading)
+
+    async def _load_history(self, request: requests.LoadHistory) -> Event:
+        loaded = await stages.history(self._rest, request.instrument, request.timeframe, request.count)
+        if isinstance(loaded, stages.End):
+            return world.HistoryMissed(request.instrument, loaded.reason)
+        return loaded
 
     async def _read_account(self, seq: int) -> Event:
         reading = await self._calls.read_account()

@@ -231,14 +231,22 @@ async def candles(settings: Settings, rest: OkxRest, deliver: Callable[[Event], 
 async def _load(
     rest: OkxRest, deliver: Callable[[Event], None], name: str, timeframe: str, count: int
 ) -> End:
+    loaded = await history(rest, name, timeframe, count)
+    if isinstance(loaded, End):
+        return loaded
+    deliver(loaded)
+    return DONE
+
+
+async def history(rest: OkxRest, name: str, timeframe: str, count: int) -> world.HistoryLoaded | End:
+    """The newest ``count`` closed candles, or why they did not come."""
     bar_ms = bar_length_ms(timeframe)
     end_ms = rest.venue_now_ms()
     outcome = await rest.candles(name, timeframe, start_ms=end_ms - (count + 1) * bar_ms, end_ms=end_ms)
     if not isinstance(outcome, Answered):
         return _of_outcome(outcome, f"candles {timeframe} of {name}")
     rows = tuple(translate.candle(row) for row in outcome.rows)[-count:]
-    deliver(world.HistoryLoaded(name, timeframe, rows))
-    return DONE
+    return world.HistoryLoaded(name, timeframe, rows)
 
 
 def bar_length_ms(timeframe: str) -> int:

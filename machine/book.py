@@ -33,6 +33,7 @@ class LegBook:
     wanted: Price | None = None  # the stop level that is meant; only ever tightened while the leg is open
     resting: Price | None = None  # the level of the stop that was last seen live
     stop_client_id: str = ""
+    stop_venue_id: str = ""  # of an adopted stop, which may have no client id
     moved_ms: int = 0
     moving_to: Price | None = None  # the level of the move under way
     version_ms: int = 0  # the venue time of the newest report about this leg

@@ -107,6 +107,14 @@ class ReadPeak(Effect, frozen=True):
     is_found: bool  # it was not opened by us
 
 
+class LoadHistory(Effect, frozen=True):
+    """Read the closed candles of one instrument and timeframe again, up to ``count``."""
+
+    instrument: str
+    timeframe: str
+    count: int
+
+
 class AuditStops(Effect, frozen=True):
     """Read the account for a stage."""
 

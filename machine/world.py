@@ -180,6 +180,13 @@ class HistoryLoaded(Event, frozen=True):
     candles: tuple[Candle, ...]  # oldest first, contiguous
 
 
+class HistoryMissed(Event, frozen=True):
+    """The venue did not give the history that was asked for."""
+
+    instrument: str
+    reason: str
+
+
 class AuditRead(Event, frozen=True):
     """The reading that a stage asked for; ``epoch`` is the stage's request."""
 

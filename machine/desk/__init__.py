@@ -102,7 +102,7 @@ class Desk:
         for fact in ("instrument rules", "balance"):
             self._context.tell(LIFECYCLE, FactLost("", fact))
         for name in parameters.names:
-            for fact in ("candles loaded", "indicators warm", "mark price"):
+            for fact in (entries.LOADED, entries.WARM, "mark price"):
                 self._context.tell(LIFECYCLE, FactLost(name, fact))
         self._context.take_effects()
 
@@ -206,6 +206,8 @@ class Desk:
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()
+                for name, signals in self._signals.items():
+                    entries.ask_again(context, signals, name)
                 if not self._is_stopping():
                     stops.close_the_old(context)
             case world.VenueReady():
@@ -214,6 +216,8 @@ class Desk:
                 self._take_equity(event.equity, event.available)
             case world.HistoryLoaded(instrument):
                 entries.take_history(context, self._signals[instrument], event)
+            case world.HistoryMissed(instrument):
+                entries.take_missed(context, self._signals[instrument], event)
             case world.AuditRead(epoch, reading):
                 self._compare(reading)
                 context.tell(LIFECYCLE, lifecycle.StageDone(epoch))

@@ -5,19 +5,34 @@ from __future__ import annotations
 from decimal import Decimal
 
 from anchorwatch.machine import order, position
-from anchorwatch.machine.bot import Address, EntryDenied, EntryWanted, FactGained, Part, entry_obstacles
+from anchorwatch.machine.bot import (
+    Address,
+    EntryDenied,
+    EntryWanted,
+    FactGained,
+    FactLost,
+    Part,
+    entry_obstacles,
+)
 from anchorwatch.machine.desk import stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.parameters import Trading
+from anchorwatch.machine.requests import LoadHistory
 from anchorwatch.machine.strategy import Intent, MarketView, Strategy, Wish
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import LegKey, Side
-from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded
+from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded, HistoryMissed
+
+CANDLE_MS = 60_000
+HISTORY_RETRY_MS = 3_000
 
 CANDLES_KEPT = 1_440
 """A day of one-minute candles per instrument: more than any average looks back."""
 
 SIGNAL_TIMEFRAME = "1m"
+
+LOADED = "candles loaded"
+"""The fact that the candles are contiguous up to the newest one."""
 
 WARM = "indicators warm"
 """The fact that enough candles have been seen."""
@@ -33,6 +48,7 @@ class Signals:
         self.candles: list[Candle] = []
         self._early: list[Candle] = []  # pushed before the history: taken after it, or it would come too late
         self._is_loaded = False
+        self.missed_ms: int | None = None  # when the history was last asked for in vain
         self.strategy: Strategy = EmaCross(trading)
 
     def load(self, candles: tuple[Candle, ...]) -> None:
@@ -50,8 +66,16 @@ class Signals:
             return None
         if self.candles and candle.open_ms <= self.candles[-1].open_ms:
             return None  # a repeated push
+        if self.candles and candle.open_ms > self.candles[-1].open_ms + CANDLE_MS:
+            self._is_loaded, self._early = False, [candle]
+            return None
         self._keep(candle)
         return self.strategy.decide(MarketView(instrument, self.candles, open_side))
+
+    @property
+    def has_gap(self) -> bool:
+        """Candles were missed: the connection was away, or the venue skipped one."""
+        return not self._is_loaded and bool(self.candles)
 
     @property
     def is_warm(self) -> bool:
@@ -67,8 +91,26 @@ def take_history(context: Context, signals: Signals, event: HistoryLoaded) -> No
     if event.timeframe != SIGNAL_TIMEFRAME:
         return
     signals.load(event.candles)
-    context.tell(_bot(), FactGained(event.instrument, "candles loaded"))
+    signals.missed_ms = None
+    context.tell(_bot(), FactGained(event.instrument, LOADED))
     _say_when_warm(context, signals, event.instrument)
+
+
+def ask_for_history(context: Context, signals: Signals, instrument: str) -> None:
+    """The gap is filled before the data count as fresh (R8.1); entries wait for the fact."""
+    signals.missed_ms = None
+    context.ask(LoadHistory(instrument, SIGNAL_TIMEFRAME, CANDLES_KEPT // 2))
+
+
+def take_missed(context: Context, signals: Signals, event: HistoryMissed) -> None:
+    signals.missed_ms = context.now_ms
+    context.announce("warning", "HISTORY_MISSED", instrument=event.instrument, reason=event.reason)
+
+
+def ask_again(context: Context, signals: Signals, instrument: str) -> None:
+    """A history that did not come is asked for again, at a pace."""
+    if signals.missed_ms is not None and context.now_ms - signals.missed_ms >= HISTORY_RETRY_MS:
+        ask_for_history(context, signals, instrument)
 
 
 def _say_when_warm(context: Context, signals: Signals, instrument: str) -> None:
@@ -83,6 +125,10 @@ def take_candle(context: Context, signals: Signals, event: CandleClosed) -> None
     open_leg = next((leg for leg in context.book.open_legs() if leg.leg.instrument == event.instrument), None)
     intent = signals.take(event.instrument, event.candle, open_leg.leg.side if open_leg else None)
     _say_when_warm(context, signals, event.instrument)
+    if signals.has_gap and (event.instrument, LOADED) not in context.bot.missing:
+        context.announce("warning", "CANDLES_MISSED", instrument=event.instrument)
+        context.tell(_bot(), FactLost(event.instrument, LOADED))
+        ask_for_history(context, signals, event.instrument)
     if intent is None:
         return
     if intent.wish is Wish.EXIT:

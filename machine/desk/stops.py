@@ -57,7 +57,7 @@ def take_push(context: Context, report: StopReport) -> None:
     address = of_leg(Part.PROTECTION, leg.leg)
     seq = context.bot.slot(leg.leg).protection.data.seq
     context.report_ms = report.updated_ms
-    is_current = report.client_id == leg.stop_client_id
+    is_current = _is_current(leg, report)
     if report.state is StopState.LIVE:
         leg.stops[report.venue_id] = report
         if is_current:
@@ -156,7 +156,7 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
             best, level = report, Price(report.trigger)
     if best is None:
         return False
-    leg.stop_client_id = best.client_id
+    leg.stop_client_id, leg.stop_venue_id = best.client_id, best.venue_id
     leg.resting = leg.wanted = level
     context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(context.next_sequence()))
     return True
@@ -176,9 +176,16 @@ def leg_of(context: Context, report: StopReport) -> LegKey:
     return LegKey(report.instrument, side, context.parameters.margin)
 
 
+def _is_current(leg: LegBook, report: StopReport) -> bool:
+    """By our id; a stop that a person made may have none, and is known by the venue's."""
+    if leg.stop_client_id:
+        return report.client_id == leg.stop_client_id
+    return bool(leg.stop_venue_id) and report.venue_id == leg.stop_venue_id
+
+
 def _current(leg: LegBook) -> StopReport | None:
     for report in leg.stops.values():
-        if report.client_id == leg.stop_client_id:
+        if _is_current(leg, report):
             leg.resting = Price(report.trigger) if report.trigger is not None else None
             return report
     return None
@@ -388,7 +395,7 @@ def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -
     assert address.leg is not None
     leg = context.book.leg(address.leg)
     ours = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
-    leg.resting, leg.stop_client_id = None, ""
+    leg.resting, leg.stop_client_id, leg.stop_venue_id = None, "", ""
     context.ask(CancelTimer(f"naked {address.leg}"))
     if ours:
         context.ask(CancelStops(address.leg.instrument, ours))

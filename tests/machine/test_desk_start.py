@@ -55,10 +55,28 @@ def test_a_candle_that_is_in_the_history_and_in_a_push_is_seen_once() -> None:
 def test_a_history_that_is_too_short_is_completed_by_the_pushes() -> None:
     rig = DeskRig()
     rig.say(rig.venue_ready())
-    rig.say(world.HistoryLoaded(BTC, "1m", rig.history().candles[:83]))
+    candles = rig.history().candles
+    rig.say(world.HistoryLoaded(BTC, "1m", candles[:83]))
     assert (BTC, "indicators warm") in rig.bot.missing
-    rig.say(world.CandleClosed(BTC, "1m", rig.next_candle(Side.LONG)))
+    rig.say(world.CandleClosed(BTC, "1m", candles[83]))
     assert (BTC, "indicators warm") not in rig.bot.missing
+
+
+def test_a_missed_candle_shuts_entries_until_the_history_is_read_again() -> None:
+    rig = DeskRig().booted()
+    missed = rig.next_candle(Side.LONG)
+    after = rig.next_candle(Side.LONG)
+    rig.asked.clear()
+    rig.say(world.CandleClosed(BTC, "1m", after))
+    assert (BTC, "candles loaded") in rig.bot.missing
+    assert rig.only(requests.LoadHistory).instrument == BTC
+    rig.say(world.HistoryMissed(BTC, "no answer"))
+    rig.asked.clear()
+    rig.pass_s(5)
+    rig.say(world.ClockTicked())
+    assert rig.only(requests.LoadHistory).instrument == BTC
+    rig.say(world.HistoryLoaded(BTC, "1m", (missed, after)))
+    assert (BTC, "candles loaded") not in rig.bot.missing
 
 
 def test_candles_of_another_timeframe_move_nothing() -> None:
