@@ -227,9 +227,9 @@ class AccountCalls:
             try:
                 reports = tuple(report for row in outcome.rows for report in translate.position_reports(row))
             except WireError:
-                return world.LegRead(request.leg, None)
-            return world.LegRead(request.leg, reports)
-        return world.LegRead(request.leg, None)
+                return world.LegRead(request.leg, None, request.asked_ms)
+            return world.LegRead(request.leg, reports, request.asked_ms)
+        return world.LegRead(request.leg, None, request.asked_ms)
 
     async def explain_absence(self, request: requests.ExplainAbsence) -> Event:
         """The venue's own record of the closed position, newer than our entry; else the question stays open."""

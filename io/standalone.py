@@ -158,7 +158,7 @@ def directions(venue: Venue, port: int, tls: tuple[int, Path] | None) -> str:
   python-okx:  TradeAPI("sim-key", "sim-secret", "sim-pass", flag="1", domain="{rest}")
                {secure}
   nautilus:    base_url_http="{rest}", base_url_ws="{ws}/public" (and /private, /business)
-  freqtrade:   exchange.ccxt_config: {{"urls": {{"api": {{"rest": "{rest}"}}}}}}
+  freqtrade:   exchange.ccxt_config: {{"urls": {{"api": {{"rest": "{rest}", "ws": "{ws}"}}}}}}
   anchorwatch: [venue] kind = "demo", rest_url = "{rest}", ws_url = "{ws}"
   faults, a second trader, the log: {rest}/anchorwatch/…
 Ctrl-C stops it.

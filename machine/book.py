@@ -22,6 +22,10 @@ ORDERS_REMEMBERED = 5_000
 """Orders whose fills are counted, ours and others': pushes repeat within seconds, this is days of scalping."""
 
 
+ENDED_STOPS_REMEMBERED = 100
+"""Stops of one leg whose end was reported: lists lag by seconds, and this is many moves and re-entries."""
+
+
 @dataclass(slots=True)
 class LegBook:
     """The numbers of one leg."""
@@ -44,7 +48,18 @@ class LegBook:
     uncovered_ms: int = 0
     uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
+    asked_ms: int = 0  # when the reading after a close was asked for: an older answer says nothing
+    ended_stops: dict[str, None] = field(
+        default_factory=dict
+    )  # reported ended; an older list may still show them
     stops: dict[str, StopReport] = field(default_factory=dict)  # live stops of ours, by the venue's id
+
+    def end_stop(self, venue_id: str) -> None:
+        """This stop is over, whatever a list that was read before may say."""
+        self.stops.pop(venue_id, None)
+        self.ended_stops[venue_id] = None
+        if len(self.ended_stops) > ENDED_STOPS_REMEMBERED:
+            del self.ended_stops[next(iter(self.ended_stops))]
 
     @property
     def contracts(self) -> Contracts:

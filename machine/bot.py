@@ -337,7 +337,13 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
             (Address(Part.ENTRY, leg=leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
             for leg, slot in run.bot.legs
         ]
-        return cancels + (_flatten(run.bot) if run.bot.flattens else [])
+        # The stops are left resting, so they are looked at once more: a push may have been overtaken.
+        looks: list[Told] = (
+            [(RECONCILIATION, reconciliation.BookDoubted("the stops are looked at before the stop"))]
+            if _holds_ours(run.bot)
+            else []
+        )
+        return cancels + looks + (_flatten(run.bot) if run.bot.flattens else [])
     closes = {
         lifecycle.StopStep.PUBLIC_WS: (connection.Name.PUBLIC, connection.Name.BUSINESS),
         lifecycle.StopStep.PRIVATE_WS: (connection.Name.PRIVATE, connection.Name.PRIVATE_BUSINESS),
@@ -416,6 +422,7 @@ class _Run:
             and life.data.step is lifecycle.StopStep.TRADING_CONTROL
             and not _in_flight(self.bot)
             and is_covered(self.bot)
+            and (is_settled(self.bot) or not _holds_ours(self.bot))
             and not (self.bot.flattens and _holds_ours(self.bot))
         ):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(life.data.epoch, lifecycle.Outcome.DONE))

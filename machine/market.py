@@ -259,7 +259,7 @@ class Market:
         if self.regime is None and self._restored is not None:
             # Restored only where the candles since then are known: hysteresis over a hole would be a guess.
             newest_ms = followed.buffer[-1].open_ms + followed.buffer.span_ms
-            if closed_ms - followed.buffer.span_ms <= self._restored.judged_ms <= newest_ms:
+            if candle.open_ms <= self._restored.judged_ms <= newest_ms:
                 self.regime = self._restored
             self._restored = None
         self.regime = advanced(self.regime, said, closed_ms, settings)

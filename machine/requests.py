@@ -92,6 +92,7 @@ class ReadStops(Effect, frozen=True):
 class ReadLeg(Effect, frozen=True):
     leg: LegKey
     after_s: float
+    asked_ms: int
 
 
 class ExplainAbsence(Effect, frozen=True):

@@ -222,6 +222,7 @@ class LegRead(Event, frozen=True):
 
     leg: LegKey
     positions: tuple[PositionReport, ...] | None
+    asked_ms: int
 
 
 class PeakRead(Event, frozen=True):

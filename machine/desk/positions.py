@@ -237,18 +237,24 @@ def policy_of(context: Context, kind: DriftKind) -> str:
 
 
 def take_leg(context: Context, event: world.LegRead) -> None:
-    """The reading after a closing order: is it still there?"""
+    """The reading after a closing order: is it still there?
+
+    Only the reading that was asked for last counts, and only while the leg is being closed: an older
+    one speaks of a position that has ended since.
+    """
+    leg = context.book.leg(event.leg)
+    if context.bot.slot(event.leg).position.state is not position.S.CLOSING or event.asked_ms != leg.asked_ms:
+        return
     address = of_leg(Part.POSITION, event.leg)
     shown = [report for report in event.positions or () if report.leg == event.leg and report.contracts]
-    if event.positions is None or shown:
-        if shown:
-            leg = context.book.leg(event.leg)
-            entry = shown[0].entry_price or leg.account.average_price
-            if shown[0].updated_ms >= leg.version_ms:
-                leg.account = leg.account.restated(shown[0].contracts, entry)
-        context.tell(address, position.ReadEnded())
-    else:
+    if event.positions is not None and not shown:
         context.tell(address, position.AbsenceSeen())
+        return
+    if shown and shown[0].updated_ms >= leg.version_ms:
+        entry = shown[0].entry_price or leg.account.average_price
+        leg.account = leg.account.restated(shown[0].contracts, entry)
+        leg.version_ms = leg.restated_ms = shown[0].updated_ms
+    context.tell(address, position.ReadEnded())
 
 
 def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
@@ -269,7 +275,8 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
 
 def read_position(context: Context, address: Address, effect: position.ReadPosition) -> None:
     assert address.leg is not None
-    context.ask(ReadLeg(address.leg, context.parameters.pace.close_verify_s))
+    context.book.leg(address.leg).asked_ms = context.now_ms
+    context.ask(ReadLeg(address.leg, context.parameters.pace.close_verify_s, context.now_ms))
 
 
 def explain(context: Context, address: Address, effect: position.ConfirmAbsence) -> None:

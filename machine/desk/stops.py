@@ -59,6 +59,8 @@ def take_push(context: Context, report: StopReport) -> None:
     context.report_ms = report.updated_ms
     is_current = _is_current(leg, report)
     if report.state is StopState.LIVE:
+        if report.venue_id in leg.ended_stops:
+            return  # pushes overtake each other: it has triggered or gone since
         leg.stops[report.venue_id] = report
         if is_current:
             leg.resting = Price(report.trigger) if report.trigger is not None else None
@@ -66,7 +68,8 @@ def take_push(context: Context, report: StopReport) -> None:
         elif _is_ours(report) and _covers(context, leg.leg):
             context.ask(CancelStops(report.instrument, (report.venue_id,)))
         return
-    was_ours = leg.stops.pop(report.venue_id, None) is not None and _is_ours(report)
+    was_ours = report.venue_id in leg.stops and _is_ours(report)
+    leg.end_stop(report.venue_id)
     if not leg.contracts:
         return
     if report.state is StopState.TRIGGERED and (is_current or was_ours):
@@ -81,7 +84,13 @@ def take_push(context: Context, report: StopReport) -> None:
 def take_read(context: Context, event: world.StopsRead) -> None:
     """Every live stop of one leg, asked for by its protection."""
     leg = context.book.leg(event.leg)
-    leg.stops = {report.venue_id: report for report in event.stops if leg_of(context, report) == event.leg}
+    if event.seq != context.bot.slot(event.leg).protection.data.seq:
+        return  # asked for an earlier stop: its list may show one that has triggered since
+    leg.stops = {
+        report.venue_id: report
+        for report in event.stops
+        if leg_of(context, report) == event.leg and report.venue_id not in leg.ended_stops
+    }
     if not leg.contracts:
         return  # it was read while the leg ended: a stop that still shows is swept, and protects nothing
     address = of_leg(Part.PROTECTION, event.leg)
@@ -100,8 +109,11 @@ def take_reading(context: Context, reading: world.AccountReading) -> None:
             if report.updated_ms >= reading.started_ms
         }
     for report in reading.stops:
-        if report.instrument in context.book.instruments:
-            context.book.leg(leg_of(context, report)).stops[report.venue_id] = report
+        if report.instrument not in context.book.instruments:
+            continue
+        leg = context.book.leg(leg_of(context, report))
+        if report.venue_id not in leg.ended_stops:
+            leg.stops[report.venue_id] = report
 
 
 def check_cover(context: Context, reading: world.AccountReading) -> None:
@@ -396,6 +408,7 @@ def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -
     leg = context.book.leg(address.leg)
     ours = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
     leg.resting, leg.stop_client_id, leg.stop_venue_id = None, "", ""
+    leg.stops = {}  # what is heard of them from now on speaks of a leg that is over
     context.ask(CancelTimer(f"naked {address.leg}"))
     if ours:
         context.ask(CancelStops(address.leg.instrument, ours))

@@ -304,12 +304,32 @@ def test_a_stop_leaves_the_stop_of_an_open_position_alone() -> None:
     touching = (protection.SweepAll, protection.SweepOthers, protection.MoveStop, order.SendOrder)
     assert [one for one in effects if isinstance(one, touching)] == []
     assert bot.slot(LONG).protection.state is protection.S.COVERED
-    assert bot.lifecycle.data.step is lifecycle.StopStep.SAFETY
+
+
+def compared(bot: Bot) -> Bot:
+    """The reading that is under way has come, and shows what the book holds."""
+    bot, _ = after(bot, (RECONCILIATION, reconciliation.AccountCompared(bot.reconciliation.data.seq)))
+    return bot
+
+
+def test_a_stop_looks_at_the_stops_once_more_before_it_lets_go() -> None:
+    bot, effects = stopping(entered(ready()))
+    assert any(isinstance(one, reconciliation.ReadAccount) for one in effects)
+    assert bot.lifecycle.data.step is lifecycle.StopStep.TRADING_CONTROL
+    assert compared(bot).lifecycle.data.step is lifecycle.StopStep.SAFETY
+
+
+def test_a_stop_whose_last_look_shows_no_stop_waits_for_a_new_one() -> None:
+    bot, _ = stopping(entered(ready()))
+    seq = bot.slot(LONG).protection.data.seq
+    bot, _ = after(bot, (at(Part.PROTECTION), protection.StopGone(seq, "not in the reading")))
+    assert compared(bot).lifecycle.data.step is lifecycle.StopStep.TRADING_CONTROL
 
 
 def test_a_stop_waits_for_the_cover_of_an_uncovered_position() -> None:
     bot, _ = after(ready(), (at(Part.POSITION), position.PositionSeen()))
     bot, _ = stopping(bot)
+    bot = compared(bot)
     assert bot.lifecycle.data.step is lifecycle.StopStep.TRADING_CONTROL
     seq = bot.slot(LONG).protection.data.seq
     bot, _ = after(bot, (at(Part.PROTECTION), protection.StopSeenLive(seq)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from anchorwatch.machine import candles as c
 from anchorwatch.machine.candles import CandleBuffer, Span
-from anchorwatch.machine.timeframes import MINUTE_MS, Resampling, open_of
+from anchorwatch.machine.timeframes import MINUTE_MS, SPANS_MS, Resampling, open_of
 from anchorwatch.machine.world import Candle
 from tests.machine.candle_data import FIRST_MS, candle, read, recorded, wandering
 
@@ -279,6 +279,19 @@ def test_larger_candles_come_with_their_last_part_and_never_without_one_of_them(
     missing = random.Random(2).randrange(5)
     kept = [part for index, part in enumerate(parts) if index != missing]
     assert [one for part in kept if (one := torn.take(part))] == [made[9]]
+
+
+def test_a_timeframe_is_as_long_as_its_name_says() -> None:
+    units_ms = {"m": MINUTE_MS, "H": 60 * MINUTE_MS, "D": 1_440 * MINUTE_MS}
+    for name, length_ms in SPANS_MS.items():
+        number, unit = name.removesuffix("utc")[:-1], name.removesuffix("utc")[-1]
+        assert length_ms == int(number) * units_ms[unit]
+    assert [open_of(name, at(7 * 60)) - at(0) for name in ("6H", "12H", "6Hutc", "12Hutc")] == [
+        4 * 60 * MINUTE_MS,
+        4 * 60 * MINUTE_MS,
+        6 * 60 * MINUTE_MS,
+        0,
+    ]
 
 
 def test_a_timeframe_that_cannot_be_made_of_another_is_refused() -> None:

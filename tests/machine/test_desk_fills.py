@@ -360,11 +360,13 @@ def test_a_close_that_did_not_close_everything_is_read_and_tried_again() -> None
     first = rig.only(requests.PlaceOrder).ticket
     rig.say(world.OrderPushed(rig.filled(first, "0.10", 60_700)))
     rig.say(world.OrderPushed(rig.ended(first)))
-    assert rig.only(requests.ReadLeg).leg == LONG
+    asked = rig.only(requests.ReadLeg)
+    assert asked.leg == LONG
     assert rig.taken(requests.PlaceOrder) == []
-    rig.say(world.LegRead(LONG, (rig.position("0.15"),)))
+    rig.say(world.LegRead(LONG, (rig.position("0.15"),), asked.asked_ms))
     second = rig.only(requests.PlaceOrder).ticket
     assert second.contracts == px("0.15")
+    rig.pass_s(0.1)
     rig.say(world.OrderPushed(rig.filled(second, "0.15", 60_700)))
     assert rig.slot().position.state is position.S.FLAT
     assert rig.totals["realised_pnl"] == px(700) * px("0.01") * px("0.25")

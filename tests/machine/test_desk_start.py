@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchorwatch.machine import lifecycle, order, position, protection, requests, world
+from anchorwatch.machine import lifecycle, order, position, protection, reconciliation, requests, world
 from anchorwatch.machine.bot import LIFECYCLE, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.lifecycle import StopStep
@@ -137,8 +137,10 @@ def test_a_cancel_that_was_wanted_before_the_answer_is_sent_with_it() -> None:
 
 def test_a_stop_decides_nothing_new_and_cancels_no_stop() -> None:
     rig = DeskRig().booted()
-    rig.covered()
+    stop = rig.covered()
     stopping(rig)
+    seq = rig.only(reconciliation.ReadAccount).seq
+    rig.say(world.AccountRead(seq, rig.reading(rig.position("0.25"), stops=(rig.stop(stop),))))
     assert step_under_way(rig) is StopStep.SAFETY
     rig.asked.clear()
     rig.pass_s(2)

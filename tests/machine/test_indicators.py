@@ -37,7 +37,15 @@ SOME_PERIODS = (
         ema_fast=2, ema_slow=3, rsi=2, macd_fast=2, macd_slow=3, macd_signal=2, bollinger=2, atr=2, adx=2
     ),
     Periods(
-        ema_fast=12, ema_slow=30, rsi=7, macd_fast=5, macd_slow=35, macd_signal=5, bollinger=30, atr=21, adx=9
+        ema_fast=12,
+        ema_slow=30,
+        rsi=7,
+        macd_fast=5,
+        macd_slow=35,
+        macd_signal=5,
+        bollinger=30,
+        atr=21,
+        adx=24,
     ),
 )
 
@@ -147,6 +155,26 @@ def test_a_warm_indicator_has_forgotten_where_its_series_began(seed: int) -> Non
         for column, scale in parts:
             difference = abs(getattr(whole, column)[begin + at] - getattr(later, column)[at])
             assert difference <= SEED_SHARE * scale, (column, difference)
+
+
+def test_the_warm_lengths_are_those_at_which_a_seed_has_faded() -> None:
+    def candles_until_faded(fade: float) -> int:
+        weight, count = 1.0, 0
+        while weight > SEED_SHARE:
+            weight, count = weight * fade, count + 1
+        return count
+
+    ema = {period: period + candles_until_faded(1 - 2 / (period + 1)) for period in (9, 21, 26)}
+    wilder = 1 + 14 + candles_until_faded(1 - 1 / 14)
+    assert dict(candles_warm(Periods())) == {
+        "EMA": ema[21],
+        "RSI": wilder,
+        "MACD": ema[26] + ema[9],
+        "Bollinger": 20,
+        "ATR": wilder,
+        "ADX": 158,  # the seed of two averages in a row: (1 + x) · exp(−x) at x = 130 / 14
+    }
+    assert (1 + 130 / 14) * math.exp(-130 / 14) < SEED_SHARE < (1 + 129 / 14) * math.exp(-129 / 14)
 
 
 # The definitions, written out.

@@ -14,7 +14,7 @@ from anchorwatch.machine import candles as c
 from anchorwatch.machine.indicators.panel import Periods, columns
 from anchorwatch.machine.market import Frame, Market, MarketSettings, ProfileSettings
 from anchorwatch.machine.pivots import Pivots, pivots_after
-from anchorwatch.machine.regime import Regime, RegimeState
+from anchorwatch.machine.regime import Regime, RegimeSettings, RegimeState, advanced, verdict
 from anchorwatch.machine.strategy import MarketView, view_of
 from anchorwatch.machine.timeframes import DAY_MS, HOUR_MS, MINUTE_MS, Resampling
 from anchorwatch.machine.volume_profile import VolumeProfile, volume_profile
@@ -25,6 +25,7 @@ QUICK = MarketSettings(
     kept=(("1m", 40), ("5m", 60), ("1H", 12), ("1Dutc", 3)),
     indicated=("1m", "5m"),
     periods=Periods(2, 4, 3, 2, 4, 2, 5, 3, 3),
+    regime=RegimeSettings(adx_trending=60.0, adx_ranging=40.0, range_low=0.012, range_high=0.03),
     profile=ProfileSettings(candles=6, rows=20),
 )
 """Warm within five hours, so that stories stay short."""
@@ -145,6 +146,24 @@ def test_a_late_correction_makes_the_indicators_what_they_would_have_been() -> N
     assert frame.before.ema_slow == pytest.approx(rows[-2].ema_slow if rows[-2] else 0, rel=1e-12)
 
 
+def test_a_late_correction_of_a_larger_candle_does_too() -> None:
+    def lived_with(corrections: dict[int, Candle], late: bool) -> Market:
+        market = Market("X", QUICK)
+        for step in STEPS[:251]:
+            for name, one in step:
+                market.take(name, one if late or name != "5m" else corrections.get(one.open_ms, one))
+        if late:
+            for one in corrections.values():
+                assert isinstance(market.take("5m", one), c.Corrected)
+        return market
+
+    fives = [one for step in STEPS[:250] for name, one in step if name == "5m"]
+    for wrong in (fives[-1], fives[20]):
+        right = Candle(wrong.open_ms, wrong.open, wrong.high + 50, wrong.low, wrong.high + 50, wrong.volume)
+        late, at_once = (lived_with({wrong.open_ms: right}, late) for late in (True, False))
+        assert late.frame("5m") == at_once.frame("5m") != lived_with({}, late=False).frame("5m")
+
+
 def test_nothing_is_computed_over_a_hole_until_it_is_repaired() -> None:
     market = Market("X", QUICK)
     for one in MINUTES[:30]:
@@ -222,6 +241,26 @@ def test_pivots_of_another_day_are_not_shown() -> None:
     last = MINUTES[-1]
     market.take("1m", Candle(last.open_ms + MINUTE_MS, last.close, last.close, last.close, last.close, 1.0))
     assert view_of(market).pivots is None
+
+
+def test_the_regime_is_judged_by_the_adx_and_the_range_of_its_own_candles() -> None:
+    settings = QUICK.regime
+    fives = [one for step in STEPS for name, one in step if name == "5m"][:-1]  # the last does not count yet
+    table = np.array([(one.high, one.low, one.close) for one in fives])
+    high, low, close = (np.ascontiguousarray(column) for column in table.T)
+    adx = columns(high, low, close, QUICK.periods).adx
+    state = None
+    for number in range(settings.lookback - 1, len(fives)):
+        window = slice(number - settings.lookback + 1, number + 1)
+        reach = (high[window].max() - low[window].min()) / close[number]
+        said = verdict(float(adx[number]), float(reach), settings)
+        state = advanced(state, said, fives[number].open_ms + 5 * MINUTE_MS, settings)
+    market = Market("X", QUICK)
+    for step in STEPS:
+        for name, one in step:
+            market.take(name, one)
+    assert market.regime == state
+    assert {seen.regime for seen in SEEN} == {None, *Regime}
 
 
 def regime_after(minutes: Sequence[Candle], restored: RegimeState | None) -> RegimeState | None:

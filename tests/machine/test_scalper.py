@@ -138,6 +138,9 @@ def test_an_impulse_leaves_everything_recent_behind_and_closes_at_its_end() -> N
         "impulse breakout", SHORT, 1.0
     )
     assert ask(signals.impulse_breakout, frame(bar(100, 103, 100, 101.5)), [STILL] * 20) is None  # gave back
+    for close, fires in ((103.1, True), (102.9, False)):  # in the outer quarter, and just not
+        fired = ask(signals.impulse_breakout, frame(bar(100, 104, 100, close)), [STILL] * 20)
+        assert (fired is not None) == fires
     higher = bar(100, 105, 100, 100)
     assert ask(signals.impulse_breakout, frame(bar(100, 103, 100, 103)), [higher, *[STILL] * 19]) is None
     long_ago = [higher, *[STILL] * 20]
@@ -216,6 +219,26 @@ def test_every_signal_says_of_a_mirrored_market_the_mirrored_thing(
             assert other == Fired(one.signal, SHORT if one.side is LONG else LONG, one.strength)
 
 
+def four_times(one: Candle) -> Candle:
+    return Candle(one.open_ms, 4 * one.open, 4 * one.high, 4 * one.low, 4 * one.close, one.volume)
+
+
+def four_times_dearer(now: Readings) -> Readings:
+    priced = ("ema_fast", "ema_slow", "macd", "macd_signal", "bollinger_middle", "bollinger_deviation", "atr")
+    return msgspec.structs.replace(now, **{name: 4 * getattr(now, name) for name in priced})
+
+
+@given(st.lists(bars(), min_size=1, max_size=25), readings(), readings())
+def test_no_signal_depends_on_what_a_coin_costs(
+    candles: list[Candle], now: Readings, before: Readings
+) -> None:
+    cheap = Frame(candles[-1], now, before)
+    dear = Frame(four_times(candles[-1]), four_times_dearer(now), four_times_dearer(before))
+    for signal in ALL_SIGNALS:
+        fired = signal(cheap, candles, SignalSettings())
+        assert signal(dear, [four_times(candle) for candle in candles], SignalSettings()) == fired
+
+
 # Filters.
 
 TRENDING_UP = calm(adx=30.0, plus_di=30.0, minus_di=10.0, ema_fast=101.0)
@@ -282,6 +305,27 @@ def test_nothing_continues_right_into_a_level_or_into_most_of_the_volume() -> No
     ]
 
 
+@pytest.mark.parametrize("px", [99.0, 99.9, 100.3, 100.6, 104.6, 104.9, 105.2])
+def test_no_filter_depends_on_what_a_coin_costs(px: float) -> None:
+    def asked(times: float, is_reverting: bool) -> Proposal:
+        now = msgspec.structs.replace(TRENDING_UP, ema_fast=101.0 * times, ema_slow=100.0 * times, atr=times)
+        at_px = frame(Candle(FIRST_MS, px * times, px * times, px * times, px * times, 1.0), now)
+        levels = [level * times for level in (95.0, 105.0, 110.0, 115.0, 90.0, 85.0, 80.0)]
+        profile = VolumeProfile(*(times * one for one in (100.5, 97.0, 99.0, 90.0, 110.0)))
+        return proposal(
+            is_reverting=is_reverting,
+            frames={"1m": at_px, "5m": at_px, "15m": at_px},
+            pivots=Pivots(FIRST_MS, *levels),
+            profile=profile,
+        )
+
+    for is_reverting in (False, True):
+        refused = refused_by(asked(4.0, is_reverting))
+        assert refused_by(asked(1.0, is_reverting)) == refused
+    expected = {100.3: ["volume profile"], 104.6: ["pivots"], 104.9: ["pivots"]}
+    assert refused_by(asked(1.0, is_reverting=False)) == expected.get(px, [])
+
+
 def test_too_quiet_and_too_wild_are_both_refused() -> None:
     for atr in (0.019, 2.6):
         still = msgspec.structs.replace(TRENDING_UP, atr=atr)
@@ -293,8 +337,10 @@ def test_a_wide_or_old_quote_is_refused_and_the_width_depends_on_the_regime() ->
     wide = QuoteMoved("X", Decimal("99.93"), Decimal("100"), NOW_MS)
     assert refused_by(proposal(quote=wide)) == []
     assert refused_by(proposal(quote=wide, regime=Regime.RANGING)) == ["spread"]
-    old = msgspec.structs.replace(QUOTE, at_ms=NOW_MS - 5_001)
-    assert refused_by(proposal(quote=old)) == ["spread"]
+    old = proposal(quote=msgspec.structs.replace(QUOTE, at_ms=NOW_MS - 7_000))
+    assert filters.spread(old, FilterSettings()) == Refusal("spread", "the quote is 7 s old")
+    for age_ms, refused in ((5_000, []), (5_001, ["spread"])):
+        assert refused_by(proposal(quote=msgspec.structs.replace(QUOTE, at_ms=NOW_MS - age_ms))) == refused
 
 
 def test_the_side_that_pays_a_high_funding_soon_is_not_entered() -> None:

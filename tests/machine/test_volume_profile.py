@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anchorwatch.machine.volume_profile import ROWS, by_price, value_area, volume_profile
+from anchorwatch.machine.volume_profile import ROWS, VolumeProfile, by_price, value_area, volume_profile
 from anchorwatch.machine.world import Candle
 from tests.machine.candle_data import recorded, wandering, wildest
 
@@ -74,6 +74,19 @@ def test_the_area_holds_its_share_around_the_point_of_control(volumes: list[floa
     assert first <= control <= last
     assert volumes[control] == max(volumes)
     assert sum(volumes[first : last + 1]) >= 0.70 * sum(volumes) * (1 - 1e-9)
+
+
+def test_the_levels_are_prices_of_the_rows() -> None:
+    # Ten rows of 1 from 100 to 110; all but a tenth of the volume trades between 103 and 105.
+    high, low, volume = (
+        np.array([110.0, 105.0, 104.0]),
+        np.array([100.0, 103.0, 103.0]),
+        np.array([10.0, 40.0, 50.0]),
+    )
+    profile = volume_profile(high, low, volume, rows=10)
+    assert profile == VolumeProfile(103.5, value_low=103.0, value_high=104.0, low=100.0, high=110.0)
+    wider = volume_profile(high, low, volume, rows=10, share=0.90)
+    assert wider == VolumeProfile(103.5, value_low=103.0, value_high=105.0, low=100.0, high=110.0)
 
 
 def test_without_trades_there_is_no_profile() -> None:

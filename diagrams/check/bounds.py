@@ -1,0 +1,39 @@
+"""What one exploration covers: every bound is a field, and what is left out is said in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+from anchorwatch.machine import connection
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """One configuration of the world.
+
+    ``faults`` and ``crashes`` are how many of them one run may hold. Free of charge are what
+    the venue does every day: partial fills, cancels, triggers, late pushes.
+    """
+
+    name: str
+    faults: int = 0
+    crashes: int = 0
+    entries: int = 2  # how often the strategy may want one: two make a leg that follows another
+    size: int = 1  # contracts of an entry: 2 makes partial fills
+    detailed: tuple[connection.Name, ...] = ()  # connections that may fail; the others always deliver
+    attempts_max: int = 1
+    overtaking: bool = False  # what a reading or query shows may be overtaken before its answer arrives
+    late_reads: bool = False  # a reading that an earlier stop asked for still arrives, and is to be ignored
+    slow_journal: bool = False  # the journal's answer takes its time; without it, it comes at once
+    belt: bool = False  # an entry brings an attached stop, which outlives the position
+    moves: bool = False  # the stop is moved
+    journal_fails: bool = False
+    operator: bool = False  # pause, resume
+    halts: bool = False
+    stops: bool = False  # the bot may be asked to stop
+    checks: bool = False  # the periodic check of an account that is settled
+    doubts: bool = False  # a pushed position may differ from the book for so long that it is read
+    strangers: bool = False  # somebody else closes the position, or cancels the stop
+    stages_fail: bool = False
+    facts: bool = False  # a fact may be lost and gained
+    closes: bool = True  # the strategy closes; without it, only stops do
+    states_max: int = 5_000_000  # what fits in memory: beyond it the exploration is cut, and says so

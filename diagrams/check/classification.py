@@ -1,0 +1,289 @@
+"""The desk's part in the world: which events a report becomes, and what the book and the journal make of it.
+
+Written from what the desk promises (fills are cumulative, figures of the venue that were
+taken over count every fill up to them, a reading is fenced by what the book took later),
+because the desk itself counts in prices and is not explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from anchorwatch.diagrams.check import items as i
+from anchorwatch.diagrams.check.leg import (
+    Filled,
+    Leg,
+    Reading,
+    Shown,
+    StopPush,
+    StopsSeen,
+    with_other_meant,
+    without_meaning,
+)
+from anchorwatch.diagrams.check.production import Facets, Tell
+from anchorwatch.machine import order, position, protection, reconciliation
+from anchorwatch.machine.bot import OrderRemembered
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.world import OrderState
+
+Classified = tuple[Leg, tuple[i.Item, ...]]
+
+EVENT_OF = {
+    OrderState.LIVE: order.OrderSeenLive,
+    OrderState.PARTIAL: order.OrderPartlyFilled,
+    OrderState.FILLED: order.OrderFilled,
+    OrderState.CANCELLED: order.OrderCancelled,
+}
+
+
+def classify(leg: Leg, facets: Facets, item: i.Item) -> Classified:
+    """What the desk makes of ``item``: the leg after it, and what comes of it next."""
+    return CLASSIFIERS[type(item)](leg, facets, item)
+
+
+def _order_news(leg: Leg, facets: Facets, news: i.OrderNews) -> Classified:
+    """First its fills, then its fate."""
+    report, role = news.report, news.role
+    added = report.filled - leg.order(role).booked
+    told: tuple[i.Item, ...] = ()
+    if added > 0:
+        leg, told = _take_fills(leg, role, report.filled, added)
+    if role is None:
+        return leg, told
+    event = EVENT_OF[report.state]
+    if report.state is OrderState.PARTIAL and added <= 0:
+        event = order.OrderSeenLive
+    if report.state in (OrderState.FILLED, OrderState.CANCELLED):
+        # All of it is booked and its fate is told: what is still under way adds nothing.
+        leg = leg.with_order(role, replace(leg.order(role), pushes=()))
+    return leg, (*told, i.to_order(role, event))
+
+
+def _take_fills(leg: Leg, role: Role | None, filled: int, added: int) -> Classified:
+    this = leg.order(role)
+    leg = leg.with_order(role, replace(this, booked=filled))
+    if filled <= this.counted:
+        return leg, ()  # figures that were taken over count it already
+    leg = _overtaken(leg, role, filled)
+    if role is Role.ENTRY:
+        was_flat = not leg.booked
+        leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
+        if not was_flat:
+            return leg, (i.to_position(position.PositionGrown),)
+        return _opened(leg), (i.to_position(position.PositionSeen),)
+    closing = min(added, leg.booked)
+    told: tuple[i.Item, ...] = ()
+    if closing < added:
+        told = (i.to_reconciliation(reconciliation.BookDoubted),)
+    if closing:
+        left = leg.booked - closing
+        leg = replace(leg, booked=left, remembered=left or leg.remembered)
+        if not left:
+            told = (*told, i.to_position(position.EndConfirmed))
+    return leg, told
+
+
+def _opened(leg: Leg) -> Leg:
+    """A leg that is opened now looks for its own end only, not for that of the last one."""
+    return replace(leg, is_unwanted=False, closed=None if leg.contracts else leg.closed)
+
+
+def _overtaken(leg: Leg, role: Role | None, filled: int) -> Leg:
+    """The book has a report from after the reading's positions were read."""
+    if leg.reading is not None and filled > _of(leg.reading.filled, role):
+        leg = replace(leg, reading=replace(leg.reading, overtaken=True))
+    if isinstance(leg.leg_read, Shown):
+        leg = replace(leg, leg_read=replace(leg.leg_read, overtaken=True))
+    return leg
+
+
+def _of(filled: Filled, role: Role | None) -> int:
+    return filled.child if role is None else filled.entry if role is Role.ENTRY else filled.close
+
+
+def _restated(leg: Leg, contracts: int, filled: Filled) -> Leg:
+    """The venue's figures are taken over: fills up to them are counted, whenever they are reported."""
+    for role in (Role.ENTRY, Role.CLOSE, None):
+        this = leg.order(role)
+        leg = leg.with_order(role, replace(this, counted=max(this.counted, _of(filled, role))))
+    return replace(leg, booked=contracts)
+
+
+# Stops.
+
+
+def _stop_news(leg: Leg, facets: Facets, news: i.StopNews) -> Classified:
+    stop = leg.mine if news.is_mine else leg.other
+    was_known = stop.known
+    stop = replace(stop, known=news.push is StopPush.LIVE)
+    leg = replace(leg, mine=stop) if news.is_mine else replace(leg, other=stop)
+    if news.push is StopPush.LIVE:
+        if news.is_mine:
+            return leg, (i.to_protection(protection.StopSeenLive),)
+        return (replace(leg, sweep=True) if facets.protection in protection.COVERS else leg), ()
+    if not leg.booked:
+        return leg, ()
+    if news.push is StopPush.TRIGGERED and (news.is_mine or was_known):
+        return leg, (i.to_protection(protection.StopTriggered),)
+    if news.push is StopPush.GONE and news.is_mine and facets.position is not position.S.CLOSING:
+        return leg, (i.to_protection(protection.StopGone),)
+    return leg, ()
+
+
+def _stops_answer(leg: Leg, facets: Facets, answer: i.StopsAnswer) -> Classified:
+    if answer.is_late:
+        return leg, ()
+    leg = _known(leg, answer.stops)
+    if not leg.booked:
+        return leg, ()  # it was read while the leg ended
+    if leg.mine.known:
+        return leg, (i.to_protection(protection.StopSeenLive),)
+    if leg.other.known:
+        return leg, (i.Adopt(),)
+    return leg, (i.to_protection(protection.StopGone),)
+
+
+def _known(leg: Leg, seen: StopsSeen) -> Leg:
+    return replace(leg, mine=replace(leg.mine, known=seen.mine), other=replace(leg.other, known=seen.other))
+
+
+def _adopt(leg: Leg, facets: Facets, item: i.Adopt) -> Classified:
+    if not leg.mine.known:
+        if not leg.other.known:
+            return leg, ()
+        leg = with_other_meant(leg)
+    return leg, (i.to_protection(protection.CoverAdopted),)
+
+
+# Positions.
+
+
+def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
+    if facets.position is not position.S.CLOSING:
+        return leg, ()  # the close that asked has been overtaken
+    if answer.shown is None:
+        return leg, (i.to_position(position.ReadEnded),)
+    if not answer.shown.contracts:
+        return leg, (i.to_position(position.AbsenceSeen),)
+    if not answer.shown.overtaken:
+        leg = _restated(leg, answer.shown.contracts, answer.shown.filled)
+    return leg, (i.to_position(position.ReadEnded),)
+
+
+def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
+    if facets.position is not position.S.VANISHED:
+        return leg, ()  # a fill told the end first, or the position was shown again
+    if leg.booked and leg.closed is not None:
+        leg = _restated(leg, 0, leg.closed)
+    return leg, (i.to_position(position.EndConfirmed),)
+
+
+# Readings.
+
+
+def _start_reading(leg: Leg, facets: Facets, item: i.StartReading) -> Classified:
+    return replace(leg, reading=Reading(leg.contracts, leg.filled)), ()
+
+
+def _audit(leg: Leg, facets: Facets, item: i.Audit) -> Classified:
+    stops = StopsSeen(leg.mine.live, leg.other.live)
+    return replace(leg, reading=Reading(leg.contracts, leg.filled, stops)), (i.Compare(),)
+
+
+def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
+    """Stops first, then what was remembered, then the position, then its cover."""
+    reading = leg.reading
+    assert reading is not None
+    assert reading.stops is not None
+    seen = StopsSeen(
+        reading.stops.mine or (leg.mine.known and reading.mine_renewed),
+        reading.stops.other or (leg.other.known and reading.other_renewed),
+    )
+    leg = _known(leg, seen)
+    told: tuple[i.Item, ...] = ()
+    if not leg.recalled:
+        leg, told = _recall(leg, reading)
+    return leg, (*told, i.Mend(), i.FindAgain(), i.CheckCover(), i.EndReading())
+
+
+def _recall(leg: Leg, reading: Reading) -> Classified:
+    told: tuple[i.Item, ...] = ()
+    if leg.remembered:
+        if reading.contracts:
+            leg = _restated(leg, reading.contracts, reading.filled)
+            told = (i.Adopt(), i.to_position(position.PositionSeen))
+        else:
+            leg = replace(leg, booked=leg.remembered, reading=replace(reading, overtaken=True))
+            told = (i.to_position(position.PositionMissed),)
+    for role in (Role.CLOSE, Role.ENTRY):
+        if leg.order(role).intent:
+            remembered = Tell(i.part_of(role), OrderRemembered, (("role", role),))
+            told = (*told, remembered)
+    return replace(leg, recalled=True), told
+
+
+def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
+    reading = leg.reading
+    assert reading is not None
+    theirs = reading.contracts
+    if reading.overtaken or theirs == leg.booked:
+        return leg, ()
+    if not theirs:
+        return leg, (i.to_position(position.AbsenceSeen),)
+    ours = leg.booked
+    if not ours and facets.entry in order.OUT:
+        return leg, ()  # our own entry has just filled: its report, or the query about it, will say so
+    leg = replace(_restated(leg, theirs, reading.filled), remembered=theirs)
+    if not ours:
+        return _opened(leg), (i.Adopt(), i.to_position(position.PositionSeen))
+    return leg, (i.to_position(position.PositionGrown),) if theirs > ours else ()
+
+
+def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:
+    assert leg.reading is not None
+    if not leg.reading.contracts or facets.position is not position.S.VANISHED:
+        return leg, ()
+    told = (i.to_position(position.PositionSeen),)
+    return leg, (*told, i.to_position(position.CloseWanted)) if leg.is_unwanted else told
+
+
+def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
+    reading = leg.reading
+    assert reading is not None
+    if facets.position not in (position.S.OPEN, position.S.CLOSING):
+        is_orphan = not leg.booked and (leg.mine.known or leg.other.known)
+        if not is_orphan:
+            return leg, ()
+        return replace(without_meaning(leg), sweep=True), ()
+    if leg.mine.known:
+        return leg, (i.to_protection(protection.StopSeenLive),)
+    if facets.protection in protection.COVERS and not reading.stop_asked:
+        return leg, (i.to_protection(protection.StopGone),)
+    return leg, ()
+
+
+def _end_reading(leg: Leg, facets: Facets, item: i.EndReading) -> Classified:
+    return replace(leg, reading=None), ()
+
+
+CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
+    i.OrderNews: _order_news,
+    i.StopNews: _stop_news,
+    i.StopsAnswer: _stops_answer,
+    i.LegAnswer: _leg_answer,
+    i.Explained: _explained,
+    i.StartReading: _start_reading,
+    i.Audit: _audit,
+    i.Compare: _compare,
+    i.Mend: _mend,
+    i.Adopt: _adopt,
+    i.FindAgain: _find_again,
+    i.CheckCover: _check_cover,
+    i.EndReading: _end_reading,
+}
+
+CLASSIFIED_AS_PROMISED = dict(CLASSIFIERS)
+"""For defects that are planted in front of one."""

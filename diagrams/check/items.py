@@ -1,0 +1,132 @@
+"""What happens to the bot in one breath: events for machines, and reports that the desk has to classify first."""
+
+from __future__ import annotations
+
+import msgspec
+
+from anchorwatch.diagrams.check.leg import Leg, Report, Shown, StopPush, StopsSeen
+from anchorwatch.diagrams.check.production import Tell
+from anchorwatch.machine import lifecycle
+from anchorwatch.machine.bot import Part
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.order import Role
+
+
+class OrderNews(msgspec.Struct, frozen=True):
+    """A report about an order; ``role`` is None for the child of a stop and for a stranger's order."""
+
+    role: Role | None
+    report: Report
+
+
+class StopNews(msgspec.Struct, frozen=True):
+    is_mine: bool
+    push: StopPush
+
+
+class StopsAnswer(msgspec.Struct, frozen=True):
+    """The live stops of the leg; ``is_late``: asked for an earlier stop, so the machine ignores what it says."""
+
+    stops: StopsSeen
+    is_late: bool = False
+
+
+class LegAnswer(msgspec.Struct, frozen=True):
+    shown: Shown | None
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The venue's history holds the end of the position."""
+
+
+class StartReading(msgspec.Struct, frozen=True):
+    """A reading of the account begins: its positions are read now."""
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """A whole reading at one instant, compared at once."""
+
+
+class Compare(msgspec.Struct, frozen=True):
+    """The reading under way is complete."""
+
+
+class Mend(msgspec.Struct, frozen=True):
+    """The position of the reading against the book, after what was remembered is recalled."""
+
+
+class Adopt(msgspec.Struct, frozen=True):
+    """Take over a live stop that is known, if there is one."""
+
+
+class FindAgain(msgspec.Struct, frozen=True):
+    """A leg whose absence is being asked about, and which the reading shows."""
+
+
+class CheckCover(msgspec.Struct, frozen=True):
+    pass
+
+
+class EndReading(msgspec.Struct, frozen=True):
+    pass
+
+
+Item = (
+    Tell
+    | OrderNews
+    | StopNews
+    | StopsAnswer
+    | LegAnswer
+    | Explained
+    | StartReading
+    | Audit
+    | Compare
+    | Mend
+    | Adopt
+    | FindAgain
+    | CheckCover
+    | EndReading
+)
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One thing that the world can do: what becomes of the leg, what the bot is told, what it costs in
+    faults and in entries.
+
+    ``breaks`` names a property that the doing itself breaks.
+    """
+
+    label: str
+    leg: Leg
+    items: tuple[Item, ...] = ()
+    faults: int = 0
+    entries: int = 0
+    breaks: str = ""
+
+
+def part_of(role: Role) -> Part:
+    return Part.ENTRY if role is Role.ENTRY else Part.CLOSE
+
+
+def to_order(role: Role, event: type[Event]) -> Tell:
+    return Tell(part_of(role), event)
+
+
+def to_position(event: type[Event]) -> Tell:
+    return Tell(Part.POSITION, event)
+
+
+def to_protection(event: type[Event], **extra: object) -> Tell:
+    return Tell(Part.PROTECTION, event, tuple(extra.items()))
+
+
+def to_reconciliation(event: type[Event]) -> Tell:
+    return Tell(Part.RECONCILIATION, event)
+
+
+def to_life(event: type[Event], **extra: object) -> Tell:
+    return Tell(Part.LIFECYCLE, event, tuple(extra.items()))
+
+
+def stage_done() -> Tell:
+    return to_life(lifecycle.StageDone)

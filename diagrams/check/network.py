@@ -1,0 +1,289 @@
+"""What reaches the bot about one leg, and when: answers, pushes, journal, timers, and the strategy's wishes.
+
+Pushes of one order arrive in their order, and so do those of one stop; nothing else is
+promised (OKX v5 gives no order between orders, positions and stops). Requests are
+single flight by the machines' own rules, so everything under way fits the leg's fields.
+
+A deadline that passes while the answer that it waits for is under way is a slow network, and
+costs a fault; a deadline that nothing could have forestalled is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.items import (
+    Audit,
+    Compare,
+    Explained,
+    Item,
+    LegAnswer,
+    Move,
+    OrderNews,
+    StopNews,
+    StopsAnswer,
+    part_of,
+    to_order,
+    to_position,
+    to_protection,
+    to_reconciliation,
+)
+from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Query, Report, Shown, StopsSeen
+from anchorwatch.diagrams.check.production import Facets, Tell
+from anchorwatch.diagrams.check.venue import NAMES, ROLES
+from anchorwatch.machine import lifecycle, order, position, protection, reconciliation
+from anchorwatch.machine.bot import EntryWanted
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.order import Role
+
+ANSWER_OF_CALL: dict[Call, type[order.OfOrder]] = {
+    Call.ACCEPTED: order.OrderAcknowledged,
+    Call.REFUSED: order.OrderRefused,
+    Call.LOST: order.AnswerLost,
+    Call.DENIED: order.WriteDenied,
+}
+REFUSAL_OF_CALL = {
+    Call.REFUSED: protection.Refusal.RETRY,
+    Call.BEYOND: protection.Refusal.BEYOND,
+    Call.EXISTS: protection.Refusal.EXISTS,
+    Call.NO_POSITION: protection.Refusal.NO_POSITION,
+}
+MOVED: dict[Call, type[protection.OfStop]] = {
+    Call.ACCEPTED: protection.MoveAccepted,
+    Call.REFUSED: protection.MoveRefused,
+    Call.LOST: protection.StopAnswerLost,
+}
+
+
+def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """Everything that can reach a running bot now."""
+    for role in ROLES:
+        yield from _of_order(leg, role, facets, bounds)
+    yield from _pushes(leg, facets)
+    yield from _of_protection(leg, bounds)
+    yield from _of_position(leg, facets, bounds)
+    if leg.reading is not None:
+        yield from _of_reading(leg, bounds)
+    yield from _wishes(leg, facets, bounds)
+
+
+def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    name, this = NAMES[role], leg.order(role)
+
+    def told(label: str, event: type[order.OfOrder], faults: int = 0, **changes: object) -> Move:
+        after = leg.with_order(role, replace(this, **changes))
+        return Move(label, after, (to_order(role, event),), faults)
+
+    if this.record is Call.WIRE:
+        yield told(
+            f"the intent of the {name} is recorded", order.IntentRecorded, record=Call.NONE, intent=True
+        )
+        if bounds.journal_fails:
+            yield told(f"the journal fails for the {name}", order.IntentFailed, 1, record=Call.NONE)
+    if this.call is Call.QUEUED:
+        if role is Role.CLOSE or facets.may_write_entry:
+            written = leg.with_order(role, replace(this, call=Call.WIRE))
+            is_wrong = role is Role.ENTRY and not facets.entry_is_right
+            yield Move(f"the {name} is written to the wire", written, breaks="S1" if is_wrong else "")
+        if role is Role.ENTRY:
+            denied = leg.with_order(role, replace(this, call=Call.DENIED))
+            yield Move(f"the last look denies the {name}", denied)
+    if this.call in ANSWER_OF_CALL:
+        yield told(f"answer to the {name}: {this.call.value}", ANSWER_OF_CALL[this.call], call=Call.NONE)
+    if this.cancel is Call.ACCEPTED:
+        yield told(f"answer: the {name} is cancelled", order.CancelAcknowledged, cancel=Call.NONE)
+    if this.cancel is Call.LOST:
+        yield told(f"answer: the cancel of the {name} was fruitless", order.CancelFruitless, cancel=Call.NONE)
+    if this.overdue_timer:
+        is_early = int(this.is_untold or this.may_fill)
+        yield told(f"the {name} is overdue", order.OrderDoubted, is_early, overdue_timer=False)
+    if this.query_timer:
+        yield told(f"time to ask for the {name} again", order.QueryDue, query_timer=False)
+    yield from _queries(leg, role, bounds)
+
+
+def _queries(leg: Leg, role: Role, bounds: Bounds) -> Iterator[Move]:
+    name, this = NAMES[role], leg.order(role)
+
+    def asked(query: Query | Report) -> Leg:
+        return leg.with_order(role, replace(this, query=query))
+
+    if this.query is Query.ASKED and not bounds.overtaking:
+        yield from _answered_at_once(leg, role)
+    elif this.query is Query.ASKED:
+        if this.at is not At.NOWHERE:
+            yield Move(f"the venue finds the {name} {this.report.state.value}", asked(this.report))
+        else:
+            yield Move(f"the venue does not find the {name}", asked(Query.ABSENT))
+            if not this.may_fill:
+                yield Move(f"the venue does not find the {name}, past its deadline", asked(Query.FINAL))
+        yield Move(f"the query for the {name} fails", asked(Query.FAILED), faults=1)
+    elif this.query is not Query.NONE:
+        yield _answer(leg, role, this.query)
+
+
+def _answered_at_once(leg: Leg, role: Role) -> Iterator[Move]:
+    this = leg.order(role)
+    if this.at is not At.NOWHERE:
+        yield _answer(leg, role, this.report)
+    else:
+        yield _answer(leg, role, Query.ABSENT)
+        if not this.may_fill:
+            yield _answer(leg, role, Query.FINAL)
+    yield replace(_answer(leg, role, Query.FAILED), faults=1)
+
+
+def _answer(leg: Leg, role: Role, answer: Query | Report) -> Move:
+    after = leg.with_order(role, replace(leg.order(role), query=Query.NONE))
+    words = answer.state.value if isinstance(answer, Report) else answer.value
+    item: Item
+    if isinstance(answer, Report):
+        item = OrderNews(role, answer)
+    else:
+        item = to_order(role, order.AbsenceProven if answer is Query.FINAL else order.QueryInconclusive)
+    return Move(f"answer about the {NAMES[role]}: {words}", after, (item,))
+
+
+def _pushes(leg: Leg, facets: Facets) -> Iterator[Move]:
+    if facets.is_holding:
+        return
+    for role in (*ROLES, None):
+        this = leg.order(role)
+        if this.pushes:
+            report, *later = this.pushes
+            after = leg.with_order(role, replace(this, pushes=tuple(later)))
+            words = f"push: the {NAMES[role]} is {report.state.value}, {report.filled} filled"
+            yield Move(words, after, (OrderNews(role, report),))
+    for is_mine in (True, False):
+        stop = leg.mine if is_mine else leg.other
+        if stop.pushes:
+            push, *others = stop.pushes
+            rest = replace(stop, pushes=tuple(others))
+            after = replace(leg, mine=rest) if is_mine else replace(leg, other=rest)
+            words = f"push: {'the stop' if is_mine else 'another stop'} is {push.value}"
+            yield Move(words, after, (StopNews(is_mine, push),))
+
+
+def _of_protection(leg: Leg, bounds: Bounds) -> Iterator[Move]:
+    if leg.place in REFUSAL_OF_CALL:
+        refused = to_protection(protection.StopRefused, refusal=REFUSAL_OF_CALL[leg.place])
+        yield Move(f"answer to the stop: {leg.place.value}", replace(leg, place=Call.NONE), (refused,))
+    elif leg.place in (Call.ACCEPTED, Call.LOST):
+        is_accepted = leg.place is Call.ACCEPTED
+        event: type[Event] = protection.StopAccepted if is_accepted else protection.StopAnswerLost
+        answer = to_protection(event)
+        yield Move(f"answer to the stop: {leg.place.value}", replace(leg, place=Call.NONE), (answer,))
+    if leg.move in MOVED:
+        words = f"answer to the move: {leg.move.value}"
+        yield Move(words, replace(leg, move=Call.NONE), (to_protection(MOVED[leg.move]),))
+    yield from _stops_readings(leg, bounds)
+    if leg.retry_timer:
+        due = to_protection(protection.RetryDue)
+        yield Move("time to try the stop again", replace(leg, retry_timer=False), (due,))
+    if leg.naked_clock:
+        late = to_protection(protection.NakedTooLong)
+        yield Move("naked for too long", replace(leg, naked_clock=False), (late,), int(leg.is_untold))
+    if leg.fill_clock:
+        overdue = to_protection(protection.FillOverdue)
+        is_early = int(leg.child.at is At.LIVE or bool(leg.child.pushes))
+        yield Move("the triggered stop is overdue", replace(leg, fill_clock=False), (overdue,), is_early)
+
+
+def _stops_readings(leg: Leg, bounds: Bounds) -> Iterator[Move]:
+    """Each reading of the stops of this leg: the one that was asked for, and one that an earlier stop asked for."""
+    for field in ("stops_read", "late_read"):
+        read, is_late = getattr(leg, field), field == "late_read"
+        if read is None:
+            continue
+        after = replace(leg, **{field: None})
+        failed = Move(
+            "answer: the stops could not be read",
+            after,
+            () if is_late else (to_protection(protection.StopReadFailed),),
+        )
+        if read is Asked.FAILED:
+            yield failed
+            continue
+        now = StopsSeen(leg.mine.live, leg.other.live)
+        if read is Asked.ASKED and bounds.overtaking:
+            yield Move(f"the venue lists the stops: {_words(now)}", replace(leg, **{field: now}))
+            yield Move("the reading of the stops fails", replace(leg, **{field: Asked.FAILED}), faults=1)
+        else:
+            seen = now if read is Asked.ASKED else read
+            words = f"{'late ' if is_late else ''}answer: the stops are {_words(seen)}"
+            yield Move(words, after, (StopsAnswer(seen, is_late),))
+            if read is Asked.ASKED:
+                yield replace(failed, faults=1)
+
+
+def _words(seen: StopsSeen) -> str:
+    shown = [name for name, is_seen in (("the one meant", seen.mine), ("another", seen.other)) if is_seen]
+    return " and ".join(shown) or "none"
+
+
+def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if bounds.doubts and facets.private and facets.is_settled and leg.contracts != leg.booked:
+        doubted = (to_reconciliation(reconciliation.BookDoubted),)
+        yield Move("the pushed position differs from the book for long", leg, doubted)
+    if leg.leg_read is Asked.ASKED and not bounds.overtaking:
+        seen = Shown(leg.contracts, leg.filled)
+        yield Move(f"answer: {seen.contracts} held", replace(leg, leg_read=None), (LegAnswer(seen),))
+        lost = (LegAnswer(None),)
+        yield Move("answer: the position could not be read", replace(leg, leg_read=None), lost, 1)
+    elif leg.leg_read is Asked.ASKED:
+        shown = Shown(leg.contracts, leg.filled)
+        yield Move(f"the venue shows {leg.contracts} contracts", replace(leg, leg_read=shown))
+        yield Move("the reading of the position fails", replace(leg, leg_read=Asked.FAILED), faults=1)
+    elif leg.leg_read is not None:
+        found = leg.leg_read if isinstance(leg.leg_read, Shown) else None
+        words = (
+            "answer: the position could not be read" if found is None else f"answer: {found.contracts} held"
+        )
+        yield Move(words, replace(leg, leg_read=None), (LegAnswer(found),))
+    if leg.explanation:
+        after = replace(leg, explanation=False)
+        if leg.closed is not None:
+            yield Move("the venue's history says why the leg is flat", after, (Explained(),))
+        if leg.closed is None:
+            failed = (to_position(position.ConfirmationFailed),)
+            yield Move("the venue's history does not show an end", after, failed)
+        else:
+            failed = (to_position(position.ConfirmationFailed),)
+            yield Move("the venue's history cannot be read", after, failed, 1)
+    if leg.confirm_timer:
+        due = (to_position(position.ConfirmationDue),)
+        yield Move("time to ask again for the cause", replace(leg, confirm_timer=False), due)
+
+
+def _of_reading(leg: Leg, bounds: Bounds) -> Iterator[Move]:
+    assert leg.reading is not None
+    failed = (to_reconciliation(reconciliation.ReadingFailed),)
+    yield Move("the reading of the account fails", replace(leg, reading=None), failed, 1)
+    if not bounds.overtaking:
+        items: tuple[Item, ...] = (Audit(), to_reconciliation(reconciliation.AccountCompared))
+        yield Move(f"the reading arrives: {leg.contracts} held", leg, items)
+    elif leg.reading.stops is None:
+        stops = StopsSeen(leg.mine.live, leg.other.live)
+        yield Move(
+            f"the reading goes on to the stops: {_words(stops)}",
+            replace(leg, reading=replace(leg.reading, stops=stops)),
+        )
+    else:
+        items = (Compare(), to_reconciliation(reconciliation.AccountCompared))
+        yield Move(f"the reading arrives: {leg.reading.contracts} held", leg, items)
+
+
+def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """What the desk and the strategy ask for, where the numbers would let them."""
+    if facets.is_stopping:
+        return
+    if facets.life is lifecycle.S.READY and facets.entry in order.FREE and facets.position is position.S.FLAT:
+        wanted = (Tell(part_of(Role.ENTRY), EntryWanted),)
+        yield Move("the strategy wants to enter", leg, wanted, entries=1)
+    if bounds.closes and facets.position is position.S.OPEN and leg.booked:
+        yield Move("the strategy wants to close", leg, (to_position(position.CloseWanted),))
+    if bounds.moves and facets.position is position.S.OPEN and facets.protection is protection.S.COVERED:
+        yield Move("a better level is wanted", leg, (to_protection(protection.MoveWanted),))

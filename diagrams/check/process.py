@@ -1,0 +1,225 @@
+"""The process around the machines: connections, stages, the account's readings, the operator, and the crash.
+
+A connection that is not *detailed* in the bounds answers at once and never fails. The
+stages INIT, CLIENT, MODULES and RESET are done at once, the audits of SAFETY and POSITIONS
+happen at one instant, and CANDLES takes its time, so that the world can move between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from anchorwatch.diagrams.check import items as i
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.production import Facets, Tell
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import connection, lifecycle, permission, reconciliation
+from anchorwatch.machine.bot import Bot, Part
+from anchorwatch.machine.kernel import Effect, Event, Snapshot
+from anchorwatch.machine.units import PositionMode
+
+LINKS = tuple(connection.Name)
+
+
+class Shell(msgspec.Struct, frozen=True):
+    """What is kept outside the machines for the whole bot."""
+
+    faults: int
+    crashes: int
+    entries: int
+    permission: permission.S = permission.S.OPEN  # as the journal has it
+    paused_below: bool = False
+    reading_timer: bool = False
+    stage_retry: bool = False
+    phases: tuple[int, ...] = (0,) * len(connection.Name)  # what each connection's newest socket waits for
+
+    def phase(self, name: connection.Name) -> int:
+        return self.phases[LINKS.index(name)]
+
+    def with_phase(self, name: connection.Name, phase: int) -> Shell:
+        at = LINKS.index(name)
+        return replace(self, phases=(*self.phases[:at], phase, *self.phases[at + 1 :]))
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """One thing that can happen to the bot as a whole."""
+
+    label: str
+    shell: Shell
+    items: tuple[i.Item, ...] = ()
+
+
+def unborn(bounds: Bounds, shell: Shell) -> Bot:
+    """The bot of a new life, with the permission that the journal gives back."""
+    limits = connection.Limits(attempts_max=bounds.attempts_max)
+    bot = bots.unborn(lifecycle.Limits(), dict.fromkeys(connection.Name, limits), PositionMode.HEDGE)
+    return bots.with_permission(bot, permission.restored(shell.permission, shell.paused_below, ""))
+
+
+def crashed(shell: Shell) -> Shell:
+    return replace(
+        shell, crashes=shell.crashes - 1, reading_timer=False, stage_retry=False, phases=Shell(0, 0, 0).phases
+    )
+
+
+def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[Shell, tuple[i.Item, ...]]:
+    """What the bot's own effects change, and what is answered at once."""
+    told: list[i.Item] = []
+    for effect in effects:
+        match effect:
+            case lifecycle.RunStage(stage):
+                shell = replace(shell, stage_retry=False)
+                told += _stage_answers(stage)
+            case lifecycle.RetryStage():
+                shell = replace(shell, stage_retry=True)
+            case lifecycle.EndStage():
+                shell = replace(shell, stage_retry=False)
+            case lifecycle.RunStopStep(step):
+                if step is not lifecycle.StopStep.TRADING_CONTROL:
+                    told.append(i.to_life(lifecycle.StopStepEnded, outcome=lifecycle.Outcome.DONE))
+            case permission.SavePermission(state, paused_below):
+                shell = replace(shell, permission=state, paused_below=paused_below)
+            case reconciliation.ReadAccount():
+                shell = replace(shell, reading_timer=False)
+                told.append(i.StartReading())
+            case reconciliation.StartReadingTimer():
+                shell = replace(shell, reading_timer=True)
+            case connection.OpenSocket(name) | connection.LogIn(name) | connection.Subscribe(name):
+                if name not in bounds.detailed:
+                    told.append(Tell(Part.CONNECTION, ANSWER_OF_LINK[type(effect)], link=name))
+                else:
+                    shell = shell.with_phase(name, PHASE_OF_LINK[type(effect)])
+            case connection.StartListening(name) | connection.StartWait(name):
+                if name in bounds.detailed:
+                    shell = shell.with_phase(name, 0)
+            case _:
+                pass  # records, warnings and the watch for silence: nothing in this world depends on them
+    return shell, tuple(told)
+
+
+ANSWER_OF_LINK: dict[type[Effect], type[Event]] = {
+    connection.OpenSocket: connection.SocketOpened,
+    connection.LogIn: connection.LoginAccepted,
+    connection.Subscribe: connection.ChannelsConfirmed,
+}
+PHASE_OF_LINK: dict[type[Effect], int] = {
+    connection.OpenSocket: 1,
+    connection.LogIn: 2,
+    connection.Subscribe: 3,
+}
+ANSWER_OF_PHASE = {
+    1: connection.SocketOpened,
+    2: connection.LoginAccepted,
+    3: connection.ChannelsConfirmed,
+}
+
+
+def _stage_answers(stage: lifecycle.S) -> list[i.Item]:
+    if stage in (lifecycle.S.SAFETY, lifecycle.S.POSITIONS):
+        return [i.Audit(), i.stage_done()]
+    if stage in (lifecycle.S.WS, lifecycle.S.CANDLES, lifecycle.S.SYNC):
+        return []
+    return [i.stage_done()]
+
+
+def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    """Everything that can happen to the bot as a whole, crashes aside."""
+    if not facets.is_born:
+        yield Happening("the bot starts", shell, (i.to_life(lifecycle.StartRequested),))
+        return
+    if not facets.is_running:
+        return
+    yield from _stages(facets, bot, shell, bounds)
+    for name in bounds.detailed:
+        yield from _connection(bot.link(name), shell)
+    if shell.reading_timer:
+        due = i.to_reconciliation(reconciliation.ReadingDue)
+        yield Happening("time to read the account again", replace(shell, reading_timer=False), (due,))
+    yield from _doubts(facets, shell, bounds)
+    yield from _operator(facets, shell, bounds)
+
+
+def _faulty(shell: Shell) -> Shell:
+    return replace(shell, faults=shell.faults - 1)
+
+
+def _stages(facets: Facets, bot: Bot, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    if facets.life is lifecycle.S.WS:
+        yield Happening("the deadline of WS passes", shell, (i.to_life(lifecycle.DeadlinePassed),))
+    if facets.life is lifecycle.S.CANDLES and not shell.stage_retry:
+        yield Happening("the candles are loaded", shell, (i.stage_done(),))
+        if bounds.stages_fail and shell.faults:
+            failed = (i.to_life(lifecycle.StageFailed),)
+            yield Happening("the candles cannot be loaded", _faulty(shell), failed)
+    if shell.stage_retry:
+        again = replace(shell, stage_retry=False)
+        yield Happening("time to try the stage again", again, (i.to_life(lifecycle.RetryDue),))
+    if facets.life is lifecycle.S.STOPPING:
+        words = f"the deadline of the step {bot.lifecycle.data.step.value} passes"
+        yield Happening(words, shell, (i.to_life(lifecycle.DeadlinePassed),))
+
+
+def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happening]:
+    name = link.data.name
+    S = connection.S  # noqa: N806 - the name that the machine's own file gives its states
+
+    def told(words: str, event: type[Event], *, costs: bool = False, of_spare: bool = False) -> Happening:
+        after = _faulty(shell) if costs else shell
+        tell = Tell(Part.CONNECTION, event, link=name, of_spare=of_spare)
+        return Happening(f"{name.value}: {words}", after, (tell,))
+
+    if link.state in (S.DIALING, S.LOGGING_IN, S.SUBSCRIBING, S.REPLACING):
+        event = ANSWER_OF_PHASE[shell.phase(name)]
+        yield told(event.__name__, event)
+        if event is connection.LoginAccepted and shell.faults:
+            yield told("the login is refused", connection.LoginRefused, costs=True)
+    if link.state in connection.LOSABLE and shell.faults:
+        yield told("the socket is lost", connection.SocketLost, costs=True)
+    if link.state is S.REPLACING and link.data.spare:
+        yield told("the old socket is closed", connection.SocketLost, of_spare=True)
+    if link.state is S.LIVE:
+        if link.data.failures:
+            yield told("live has lasted", connection.LiveLasted)
+        if shell.faults:
+            yield told("it falls silent", connection.SilenceNoticed, costs=True)
+            yield told("the venue will close it", connection.UpgradeNoticed, costs=True)
+    if link.state is S.PROBING:
+        yield told("a frame is seen", connection.FrameSeen)
+        yield told("no answer comes", connection.PongMissed)
+    if link.state in connection.WAITING:
+        yield told("the wait is over", connection.WaitElapsed)
+    if link.state is S.REFUSED:
+        yield told("the operator asks for it again", connection.ConnectRequested)
+
+
+def _doubts(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    if facets.life is not lifecycle.S.READY:
+        return
+    doubted = i.to_reconciliation(reconciliation.BookDoubted)
+    if facets.is_settled and not (facets.private and facets.algo):
+        yield Happening("a private connection is away: time to read", shell, (doubted,))
+    if bounds.checks and facets.reconciliation is reconciliation.S.SETTLED:
+        due = i.to_reconciliation(reconciliation.CheckDue)
+        yield Happening("time to check the account", shell, (due,))
+
+
+def _operator(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    if bounds.stops and not facets.is_stopping:
+        yield Happening("the bot is asked to stop", shell, (i.to_life(lifecycle.StopRequested),))
+
+    def told(words: str, event: type[Event]) -> Happening:
+        return Happening(words, shell, (Tell(Part.PERMISSION, event),))
+
+    if bounds.operator:
+        yield told("the operator pauses", permission.PauseRequested)
+        yield told("the operator resumes", permission.ResumeRequested)
+    if bounds.halts:
+        yield told("a limit halts", permission.HaltRequested)
+        yield told("the operator clears the halt", permission.HaltCleared)
+    if bounds.facts:
+        for event, words in ((bots.FactLost, "lost"), (bots.FactGained, "gained")):
+            fact = Tell(Part.LIFECYCLE, event, (("scope", ""), ("name", "balance")))
+            yield Happening(f"a fact is {words}", shell, (fact,))

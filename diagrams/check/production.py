@@ -1,0 +1,339 @@
+"""The production side of the composition: ``bot.step``, with its snapshots interned and its calls remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from anchorwatch.machine import (
+    bot as bots,
+)
+from anchorwatch.machine import (
+    connection,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    reconciliation,
+)
+from anchorwatch.machine.bot import Address, Addressed, Bot, Part, Slot
+from anchorwatch.machine.kernel import (
+    Effect,
+    Event,
+    Kind,
+    Snapshot,
+    UnexpectedEvent,
+    canonical,
+    identities,
+    kinds,
+    renamed,
+)
+from anchorwatch.machine.units import LegKey, Side
+
+LEG = LegKey("BTC-USDT-SWAP", Side.LONG)
+
+T = TypeVar("T")
+
+
+class Interned(Generic[T]):
+    """Gives every different value a small number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+        self.values: list[T] = []
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __call__(self, value: T) -> int:
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self.values)
+            self.values.append(value)
+        return number
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """An event for one machine, without its identity: it speaks of what the machine means when it arrives.
+
+    ``extra`` are the values of its other fields, by name. ``of_spare``: it is the old socket's report.
+    """
+
+    part: Part
+    event: type[Event]
+    extra: tuple[tuple[str, Any], ...] = ()
+    link: connection.Name | None = None
+    of_spare: bool = False
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """What the world and the properties look at of the bot."""
+
+    life: lifecycle.S
+    is_born: bool
+    is_clean_exit: bool
+    permission: permission.S
+    reconciliation: reconciliation.S
+    private: bool  # the private connection delivers
+    algo: bool  # the private-business connection delivers
+    entry: order.S
+    close: order.S
+    position: position.S
+    protection: protection.S
+    may_write_entry: bool  # the production's last look before the wire
+    entry_is_right: bool  # the same, said anew from the mission's words
+
+    @property
+    def is_running(self) -> bool:
+        return self.is_born and self.life is not lifecycle.S.STOPPED
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.life in (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
+
+    @property
+    def is_settled(self) -> bool:
+        return self.reconciliation in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
+
+    @property
+    def is_holding(self) -> bool:
+        return self.life in HOLDING and not self.is_settled
+
+
+HOLDING = lifecycle.STAGES[lifecycle.STAGES.index(lifecycle.S.WS) :]
+
+
+class AnotherStopMeant(Effect, frozen=True):
+    """Not asked for by a machine: its answers, timers and readings so far speak of an earlier stop from here on."""
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """One production step: the next bot, and what it asks of the leg's and of the bot's surroundings."""
+
+    bot: int
+    of_leg: int  # an interned tuple of effects
+    of_bot: int
+    defect: str  # an UnexpectedEvent or a failed assertion, or empty
+
+
+class Production:
+    def __init__(self) -> None:
+        self.bots: Interned[Bot] = Interned()
+        self.tells: Interned[Tell] = Interned()
+        self.effects: Interned[tuple[Effect, ...]] = Interned()
+        self.facets: Interned[Facets] = Interned()
+        self.facets_of: list[int] = []  # by bot
+        self.rows: set[tuple[str, str, str, str]] = set()  # machine, source, event, dest
+        self._stepped: dict[int, Stepped] = {}
+        self._probed: dict[tuple[Part, Snapshot[Any]], str] = {}
+
+    def number(self, bot: Bot) -> int:
+        """The number of this bot's canonical form."""
+        number = self.bots(canonical_bot(bot))
+        if number == len(self.facets_of):
+            self.facets_of.append(self.facets(facets(self.bots.values[number])))
+        return number
+
+    def step(self, bot: int, tell: int) -> Stepped:
+        key = bot << 16 | tell
+        found = self._stepped.get(key)
+        if found is None:
+            found = self._stepped[key] = self._step(bot, tell)
+        return found
+
+    @property
+    def steps(self) -> int:
+        """Different production calls that were made."""
+        return len(self._stepped)
+
+    def _step(self, number: int, tell: int) -> Stepped:
+        before, told = self.bots.values[number], self.tells.values[tell]
+        if told.event is protection.CoverAdopted:
+            before = bots.with_next_sequence(before)  # as the desk does for a stop that it has found
+        address, event = addressed(before, told)
+        try:
+            outcome = bots.step(before, address, event)
+        except (UnexpectedEvent, AssertionError) as error:
+            return Stepped(number, self.effects(()), self.effects(()), f"{type(error).__name__}: {error}")
+        for move in outcome.moves:
+            self.rows.add((move.machine, move.source, move.trigger, move.dest))
+        of_leg = tuple(_nameless(step.effect) for step in outcome.effects if step.address.leg is not None)
+        if outcome.bot.slot(LEG).protection.data.seq != before.slot(LEG).protection.data.seq:
+            of_leg = (AnotherStopMeant(), *of_leg)
+        of_bot = tuple(_nameless(step.effect) for step in outcome.effects if step.address.leg is None)
+        after = self.number(outcome.bot)
+        return Stepped(after, self.effects(of_leg), self.effects(of_bot), self._stale_defect(outcome.bot))
+
+    def _stale_defect(self, bot: Bot) -> str:
+        for address in _addresses(bot):
+            snapshot = _snapshot(bot, address)
+            key = (address.part, canonical(snapshot))
+            found = self._probed.get(key)
+            if found is None:
+                found = self._probed[key] = stale_defect(address.part, snapshot)
+            if found:
+                return found
+        return ""
+
+
+def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
+    """How this snapshot is moved by a report about something earlier; empty when it is not.
+
+    What is dropped from the world because it has become stale is dropped rightly, if
+    this finds nothing.
+    """
+    definition = bots.DEFINITIONS[part]
+    # A thousand later, so that there is something earlier, whatever the snapshot.
+    given = {value: value + 1_000 for value in identities(snapshot.data) if value}
+    snapshot = Snapshot(snapshot.state, renamed(snapshot.data, {0: 0, **given}))
+    if not given:
+        return ""
+    for event in definition.events:
+        named = [field for field, kind in kinds(event).items() if kind is Kind.IDENTITY]
+        if len(named) != 1 or named[0] not in STALE_FIELDS or event in NEW_IDENTITY:
+            continue
+        for stale in _with_choices(event, named[0]):
+            try:
+                after, effects = definition.step(snapshot, stale)
+            except (UnexpectedEvent, AssertionError) as error:
+                return f"{type(error).__name__} on a stale report: {error}"
+            if after != snapshot or effects:
+                return f"{definition.name}: a stale {event.__name__} moves {snapshot.state.name}"
+    return ""
+
+
+STALE_FIELDS = ("seq", "epoch")
+NEW_IDENTITY = (order.OrderWanted, order.OrderRecovered, protection.CoverWanted, protection.CoverAdopted)
+"""Events that bring the next identity instead of speaking of one."""
+
+
+def _with_choices(event: type[Event], named: str) -> Iterator[Event]:
+    others = [field for field in event.__struct_fields__ if field != named and field not in kinds(event)]
+    if event is protection.StopRefused:
+        for refusal in protection.Refusal:
+            yield protection.StopRefused(1, refusal)
+    elif event is lifecycle.StopStepEnded:
+        for outcome in lifecycle.Outcome:
+            yield lifecycle.StopStepEnded(1, outcome)
+    else:
+        assert not others, f"{event.__name__}: no choice of {others}"
+        yield event(**{named: 1})
+
+
+def addressed(bot: Bot, tell: Tell) -> tuple[Address, Event]:
+    """The event with the identity that the machine means now."""
+    leg = LEG if tell.part in OF_LEG else None
+    address = Address(tell.part, leg=leg, link=tell.link)
+    values = dict(tell.extra)
+    if tell.event is protection.CoverAdopted:
+        values["seq"] = bot.sequence
+    elif tell.event is lifecycle.DeadlinePassed:
+        values["epoch"] = bot.lifecycle.data.entered  # it belongs to a stage, not to one of its tries
+    else:
+        for field, kind in kinds(tell.event).items():
+            if kind is Kind.IDENTITY:
+                data = _snapshot(bot, address).data
+                values[field] = getattr(data, "spare" if tell.of_spare else field)
+    return address, tell.event(**values)
+
+
+OF_LEG = (Part.ENTRY, Part.CLOSE, Part.POSITION, Part.PROTECTION)
+
+
+def _addresses(bot: Bot) -> Iterator[Address]:
+    yield bots.LIFECYCLE
+    yield bots.RECONCILIATION
+    for link in bot.links:
+        yield Address(Part.CONNECTION, link=link.data.name)
+    for key, _ in bot.legs:
+        for part in OF_LEG:
+            yield Address(part, leg=key)
+
+
+def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
+    if address.leg is not None:
+        of_leg: Snapshot[Any] = getattr(bot.slot(address.leg), address.part.value)
+        return of_leg
+    if address.link is not None:
+        return bot.link(address.link)
+    of_bot: Snapshot[Any] = getattr(bot, address.part.value)
+    return of_bot
+
+
+def _nameless(effect: Effect) -> Effect:
+    """The effect without its identities and words: the world is asked about what is meant now."""
+    found = kinds(type(effect))
+    erased: dict[str, Any] = {field: 0 if kind is Kind.IDENTITY else "" for field, kind in found.items()}
+    return msgspec.structs.replace(effect, **erased) if erased else effect
+
+
+def canonical_bot(bot: Bot) -> Bot:
+    """One representative of all bots that behave alike.
+
+    Orders and stops draw their names from one sequence, so they are renamed together, by
+    rank; every other machine has names of its own.
+    """
+    slots = [slot for _, slot in bot.legs]
+    given = {bot.sequence}
+    for slot in slots:
+        for part in (slot.entry, slot.close, slot.protection):
+            given.update(identities(part.data))
+    ranks = {0: 0, **{name: rank for rank, name in enumerate(sorted(given - {0}), start=1)}}
+    legs = tuple((key, _renamed_slot(slot, ranks)) for key, slot in bot.legs)
+    return msgspec.structs.replace(
+        bot,
+        lifecycle=canonical(bot.lifecycle),
+        permission=canonical(bot.permission),
+        reconciliation=canonical(bot.reconciliation),
+        links=tuple(canonical(link) for link in bot.links),
+        legs=legs,
+        sequence=ranks[bot.sequence],
+    )
+
+
+def _renamed_slot(slot: Slot, ranks: dict[int, int]) -> Slot:
+    def of(snapshot: Snapshot[Any]) -> Snapshot[Any]:
+        return Snapshot(snapshot.state, renamed(snapshot.data, ranks))
+
+    return Slot(of(slot.entry), of(slot.close), slot.position, of(slot.protection))
+
+
+def facets(bot: Bot) -> Facets:
+    slot, life = bot.slot(LEG), bot.lifecycle
+    # A snapshot's state is typed as any machine's; which machine's it is follows from where it stands.
+    states: dict[str, Any] = {
+        "life": life.state,
+        "permission": bot.permission.state,
+        "reconciliation": bot.reconciliation.state,
+        "entry": slot.entry.state,
+        "close": slot.close.state,
+        "position": slot.position.state,
+        "protection": slot.protection.state,
+    }
+    return Facets(
+        **states,
+        is_born=life.data.epoch > 0,
+        is_clean_exit=life.data.exit is lifecycle.Exit.CLEAN,
+        private=connection.delivers(bot.link(connection.Name.PRIVATE)),
+        algo=connection.delivers(bot.link(connection.Name.PRIVATE_BUSINESS)),
+        may_write_entry=not bots.may_still_send(bot, LEG, slot.entry.data.seq),
+        entry_is_right=_entry_is_right(bot),
+    )
+
+
+def _entry_is_right(bot: Bot) -> bool:
+    """S1, in words of its own: READY, permission open, every connection live, the book known, no fact missing."""
+    live = (connection.S.LIVE, connection.S.PROBING, connection.S.REPLACING)
+    return (
+        bot.lifecycle.state is lifecycle.S.READY
+        and bot.permission.state is permission.S.OPEN
+        and all(link.state in live for link in bot.links)
+        and bot.reconciliation.state in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
+        and not bot.missing
+    )
+
+
+__all__ = ["LEG", "Addressed", "Facets", "Interned", "Production", "Stepped", "Tell"]

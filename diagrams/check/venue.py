@@ -1,0 +1,252 @@
+"""The exchange: what it does with orders and stops, and what it pushes when it does.
+
+An order that is accepted rests or fills, in one go or in parts; what remains of it may be
+cancelled by the venue at any time, as it does with the remainder of a market order (OKX v5,
+order states). Closing orders are reduce-only: without a position they are refused, and they
+are cancelled when the position is gone. A stop of the whole position dies with the position;
+an attached one does not (a known trap). A triggered stop makes a child order, which may fill,
+fill in part, or stop at the price limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.items import Move
+from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop, StopPush, without_fills
+from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.machine.order import Role
+
+ROLES = (Role.ENTRY, Role.CLOSE)
+NAMES: dict[Role | None, str] = {Role.ENTRY: "entry", Role.CLOSE: "close", None: "child"}
+
+
+def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """Everything that the venue can do now by itself."""
+    for role in ROLES:
+        yield from _of_order(leg, role, facets, bounds)
+    if leg.child.at is At.LIVE:
+        yield from _fills(leg, None, facets)
+        yield Move("the child order stops at the price limit", _ended(leg, None, facets), faults=1)
+    yield from _of_stops(leg, facets)
+    if bounds.strangers:
+        yield from _strangers(leg, facets)
+
+
+def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    name, order = NAMES[role], leg.order(role)
+    if order.call is Call.WIRE:
+        if role is Role.CLOSE and not leg.contracts:
+            yield Move(f"the venue refuses the {name}: no position", _answered(leg, role, Call.REFUSED))
+        else:
+            accepted = _accepted(leg, role, facets)
+            yield Move(f"the venue accepts the {name}", _answered(accepted, role, Call.ACCEPTED))
+            yield Move(
+                f"the venue accepts the {name}, its answer is lost",
+                _answered(accepted, role, Call.LOST),
+                faults=1,
+            )
+            yield Move(f"the venue refuses the {name}", _answered(leg, role, Call.REFUSED), faults=1)
+        yield Move(f"the {name} is lost on its way", _answered(leg, role, Call.LOST), faults=1)
+        late = leg.with_order(role, replace(order, call=Call.LOST, stray=True))
+        yield Move(f"the {name} times out and is still on its way", late, faults=1)
+    if order.stray:
+        yield Move(f"the deadline of the late {name} passes", _not_stray(leg, role))
+        if role is Role.ENTRY or leg.contracts:
+            yield Move(f"the late {name} arrives", _accepted(_not_stray(leg, role), role, facets))
+    if order.at is At.LIVE:
+        for move in _fills(leg, role, facets):
+            is_belted = bounds.belt and role is Role.ENTRY and move.leg.entry.at is At.DONE
+            yield replace(move, leg=_belted(move.leg, facets)) if is_belted else move
+        yield Move(f"the venue cancels the {name}", _ended(leg, role, facets))
+    if order.cancel is Call.WIRE:
+        if order.at is At.LIVE:
+            ended = _ended(leg, role, facets)
+            yield Move(f"the {name} is cancelled as asked", _cancel_answered(ended, role, Call.ACCEPTED))
+        else:
+            yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.LOST))
+        yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
+
+
+def _answered(leg: Leg, role: Role, call: Call) -> Leg:
+    return leg.with_order(role, replace(leg.order(role), call=call))
+
+
+def _cancel_answered(leg: Leg, role: Role, call: Call) -> Leg:
+    return leg.with_order(role, replace(leg.order(role), cancel=call))
+
+
+def _not_stray(leg: Leg, role: Role) -> Leg:
+    return leg.with_order(role, replace(leg.order(role), stray=False))
+
+
+def _accepted(leg: Leg, role: Role, facets: Facets) -> Leg:
+    return _pushed(leg.with_order(role, replace(leg.order(role), at=At.LIVE)), role, facets)
+
+
+def _pushed(leg: Leg, role: Role | None, facets: Facets) -> Leg:
+    """The order's report goes out, if a private connection is there to take it."""
+    if not facets.private:
+        return leg
+    order = leg.order(role)
+    if role is None and order.filled == order.booked:
+        return leg  # of an order that is in no slot only the fills are taken
+    return leg.with_order(role, replace(order, pushes=(*order.pushes, order.report)))
+
+
+def _ended(leg: Leg, role: Role | None, facets: Facets) -> Leg:
+    return _pushed(leg.with_order(role, replace(leg.order(role), at=At.DONE)), role, facets)
+
+
+def _fills(leg: Leg, role: Role | None, facets: Facets) -> Iterator[Move]:
+    order = leg.order(role)
+    rest = order.size - order.filled
+    for amount in dict.fromkeys((1, rest)):
+        words = "fills" if amount == rest else "fills in part"
+        yield Move(f"the {NAMES[role]} {words}", _filled(leg, role, amount, facets))
+
+
+def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
+    order = leg.order(role)
+    contracts = leg.contracts + amount if role is Role.ENTRY else max(0, leg.contracts - amount)
+    filled = order.filled + amount
+    at = At.DONE if filled == order.size else At.LIVE
+    leg = replace(
+        leg.with_order(role, replace(order, filled=filled, at=at)),
+        contracts=contracts,
+    )
+    leg = _pushed(leg, role, facets)
+    if role is Role.ENTRY:
+        return leg
+    return leg if contracts else _flat(leg, facets)
+
+
+def _flat(leg: Leg, facets: Facets) -> Leg:
+    """The position is closed: the history says so, and what could only reduce it is cancelled."""
+    for role in (Role.CLOSE, None):
+        if leg.order(role).at is At.LIVE:
+            leg = _ended(leg, role, facets)
+    leg = replace(leg, closed=leg.filled)
+    return _stop_gone(leg, facets, StopPush.GONE) if leg.mine.live else leg
+
+
+def _stop_gone(leg: Leg, facets: Facets, push: StopPush) -> Leg:
+    return replace(leg, mine=stop_changed(leg.mine, facets, push))
+
+
+def stop_changed(stop: Stop, facets: Facets, push: StopPush) -> Stop:
+    """The stop as it is after what ``push`` tells, and the push on its way if somebody listens."""
+    is_news = facets.algo and (not stop.pushes or stop.pushes[-1] is not push)
+    pushes = (*stop.pushes, push) if is_news else stop.pushes
+    return replace(stop, live=push is StopPush.LIVE, pushes=pushes)
+
+
+def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
+    if leg.place is Call.WIRE:
+        for answer, words in (
+            (Call.NO_POSITION, "no position"),
+            (Call.EXISTS, "there is one already"),
+            (Call.BEYOND, "the market has passed it"),
+            (Call.REFUSED, "try again"),
+        ):
+            is_fault = answer in (Call.BEYOND, Call.REFUSED)
+            if not leg.contracts and answer is not Call.NO_POSITION:
+                continue
+            if leg.contracts and answer is Call.NO_POSITION:
+                continue
+            if answer is Call.EXISTS and not leg.other.live:
+                continue
+            yield Move(
+                f"the venue refuses the stop: {words}", replace(leg, place=answer), faults=int(is_fault)
+            )
+        if leg.contracts:
+            placed = _placed(leg, facets)
+            yield Move("the venue accepts the stop", replace(placed, place=Call.ACCEPTED))
+            yield Move(
+                "the venue accepts the stop, its answer is lost", replace(placed, place=Call.LOST), faults=1
+            )
+        yield Move("the stop is lost on its way", replace(leg, place=Call.LOST), faults=1)
+        yield Move(
+            "the stop times out and is still on its way",
+            replace(leg, place=Call.LOST, stray_stop=True),
+            faults=1,
+        )
+    yield from _late_stops(leg, facets)
+    if leg.move is Call.WIRE:
+        if leg.mine.live:
+            moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+            if moved.reading is not None:
+                moved = replace(moved, reading=replace(moved.reading, mine_renewed=True))
+            yield Move("the venue moves the stop", replace(moved, move=Call.ACCEPTED))
+            yield Move("the venue refuses the move", replace(leg, move=Call.REFUSED), faults=1)
+        else:
+            yield Move("there is no stop to move", replace(leg, move=Call.REFUSED))
+        yield Move("the move is lost", replace(leg, move=Call.LOST), faults=1)
+    if leg.sweep:
+        swept = replace(leg, sweep=False)
+        if leg.other.live:
+            swept = replace(swept, other=stop_changed(leg.other, facets, StopPush.GONE))
+        yield Move("the other stops are swept", swept)
+        yield Move("the sweep is lost", replace(leg, sweep=False), faults=1)
+    if leg.contracts and leg.child.at is not At.LIVE:
+        for is_mine in (True, False):
+            stop = leg.mine if is_mine else leg.other
+            if stop.live:
+                changed = stop_changed(stop, facets, StopPush.TRIGGERED)
+                triggered = replace(leg, mine=changed) if is_mine else replace(leg, other=changed)
+                whose = "the stop triggers" if is_mine else "another stop of ours triggers"
+                yield Move(whose, _new_child(triggered))
+
+
+def _late_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
+    """Stops have no deadline of their own (OKX v5), so a request whose answer was lost may arrive at any time."""
+    is_possible = leg.contracts and not leg.mine.live and not leg.other.live
+    if leg.stray_stop:
+        settled = replace(leg, stray_stop=False)
+        if is_possible:
+            yield Move("the late stop arrives", _placed(settled, facets))
+        yield Move("the late stop is refused", settled)
+    if leg.stray_other:
+        settled = replace(leg, stray_other=False)
+        if is_possible:
+            arrived = replace(settled, other=stop_changed(leg.other, facets, StopPush.LIVE), sweep=False)
+            if arrived.reading is not None:
+                arrived = replace(arrived, reading=replace(arrived.reading, other_renewed=True))
+            yield Move("a late stop of before arrives", arrived)
+        yield Move("a late stop of before is refused", settled)
+
+
+def _new_child(leg: Leg) -> Leg:
+    """An order that closes and is in no slot of the bot.
+
+    While reports of an earlier one are under way the two are kept as one, whose fills add up: only
+    fills are ever taken from such an order.
+    """
+    if leg.child.pushes:
+        size = leg.child.filled + leg.contracts
+        return replace(leg, child=replace(leg.child, size=size, at=At.LIVE))
+    return without_fills(replace(leg, child=Order(size=leg.contracts, at=At.LIVE)), None)
+
+
+def _placed(leg: Leg, facets: Facets) -> Leg:
+    leg = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+    if leg.reading is not None:
+        leg = replace(leg, reading=replace(leg.reading, mine_renewed=True))
+    return leg
+
+
+def _strangers(leg: Leg, facets: Facets) -> Iterator[Move]:
+    """A human or a liquidation closes the position; somebody cancels the stop."""
+    if leg.contracts and leg.child.at is not At.LIVE:
+        closed = _filled(_new_child(leg), None, leg.contracts, facets)
+        yield Move("somebody closes the position", closed, faults=1)
+    if leg.mine.live:
+        yield Move("somebody cancels the stop", _stop_gone(leg, facets, StopPush.GONE), faults=1)
+
+
+def _belted(leg: Leg, facets: Facets) -> Leg:
+    """The attached stop appears when its entry has filled completely. An older sweep does not name it."""
+    return replace(leg, other=stop_changed(leg.other, facets, StopPush.LIVE), sweep=False)

@@ -1,0 +1,219 @@
+"""The exhaustive checker: complete worlds hold, planted defects are named, and the renaming is sound."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.calm import calmed
+from anchorwatch.diagrams.check.configurations import QUICK
+from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, ONE, Defect, edited
+from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
+from anchorwatch.diagrams.check.model import Model
+from anchorwatch.diagrams.check.process import Shell, crashed, unborn
+from anchorwatch.diagrams.check.production import Production, addressed, canonical_bot, stale_defect
+from anchorwatch.diagrams.check.properties import PROPERTIES
+from anchorwatch.diagrams.check.report import table
+from anchorwatch.diagrams.check.run import run
+from anchorwatch.diagrams.check.search import explore
+from anchorwatch.diagrams.check.surroundings import absorb
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import order, permission, protection
+from anchorwatch.machine.bot import Bot, Part
+from anchorwatch.machine.kernel import Event, Kind, Row, UnexpectedEvent, kinds
+
+STOPPING = msgspec.structs.replace(ONE, stops=True)
+
+
+@pytest.fixture(scope="module")
+def explored() -> Model:
+    """One entry and a stop, explored to its end."""
+    model = Model(STOPPING)
+    found = explore(model, time.perf_counter)
+    assert found.complete
+    return model
+
+
+def test_a_world_with_one_entry_is_seen_whole_and_holds_every_property() -> None:
+    model = Model(STOPPING)
+    found = explore(model, time.perf_counter, violations_max=10)
+    assert (found.complete, found.counterexamples, found.dead_ends) == (True, (), ())
+    assert set(model.witnesses) == {one.id for one in PROPERTIES}
+
+
+def test_two_explorations_of_one_world_find_the_same() -> None:
+    first, second = (explore(Model(ONE), time.perf_counter) for _ in range(2))
+    assert (first.states, first.transitions, first.depth) == (second.states, second.transitions, second.depth)
+
+
+def test_an_exploration_that_is_cut_says_so() -> None:
+    found = explore(Model(msgspec.structs.replace(ONE, states_max=100)), time.perf_counter)
+    assert not found.complete
+
+
+@pytest.mark.parametrize(
+    "defect", [*DEFECTS, *DESK_DEFECTS], ids=lambda defect: defect.name.replace(" ", "_")
+)
+def test_a_planted_defect_is_named_by_its_property(defect: Defect) -> None:
+    with defect.plant():
+        found = explore(Model(defect.bounds), time.perf_counter)
+    assert [one.property for one in found.counterexamples] == [defect.breaks]
+
+
+def test_a_planted_defect_is_gone_when_its_exploration_is_over() -> None:
+    before = dict(bots.DEFINITIONS), bots.is_covered
+    for defect in DEFECTS:
+        with defect.plant():
+            pass
+    assert (dict(bots.DEFINITIONS), bots.is_covered) == before
+
+
+def test_a_counterexample_is_a_table_from_before_the_start_to_the_breach() -> None:
+    defect = next(one for one in DEFECTS if one.breaks == "S6")
+    with defect.plant():
+        model = Model(defect.bounds)
+        (found,) = explore(model, time.perf_counter).counterexamples
+        lines = list(table(model, found))
+    assert lines[0].startswith("S6 is broken")
+    assert "(before the start)" in lines[2]
+    assert "the bot starts" in lines[3]
+    assert "push: the entry is" in lines[-1]
+    assert len(lines) == len(found.steps) + 2
+
+
+def test_a_lost_stale_row_is_found_though_the_world_drops_what_is_stale() -> None:
+    def never(data: object, event: object) -> bool:
+        return False
+
+    def without_stale(row: Row) -> Row:
+        return msgspec.structs.replace(row, when=never) if row.when is order.is_stale else row
+
+    with edited((Part.ENTRY, Part.CLOSE), without_stale):
+        found = explore(Model(ONE), time.perf_counter)
+    assert [one.property for one in found.counterexamples] == ["S0"]
+
+
+def test_no_snapshot_that_is_reached_is_moved_by_a_report_of_the_past(explored: Model) -> None:
+    snapshots = {
+        (part, snapshot)
+        for bot in explored.production.bots.values
+        for _, slot in bot.legs
+        for part, snapshot in (
+            (Part.ENTRY, slot.entry),
+            (Part.CLOSE, slot.close),
+            (Part.PROTECTION, slot.protection),
+        )
+    }
+    assert len(snapshots) > 20
+    assert [stale_defect(part, snapshot) for part, snapshot in snapshots] == [""] * len(snapshots)
+
+
+def stretched(bot: Bot, factor: int) -> Bot:
+    """The same bot with every identity of orders and stops further apart, in the same order."""
+
+    def of(value: int) -> int:
+        return value * factor
+
+    def leg(slot: bots.Slot) -> bots.Slot:
+        changed = {}
+        for name in ("entry", "close", "protection"):
+            snapshot = getattr(slot, name)
+            data = msgspec.structs.replace(snapshot.data, seq=of(snapshot.data.seq))
+            changed[name] = msgspec.structs.replace(snapshot, data=data)
+        return msgspec.structs.replace(slot, **changed)
+
+    return msgspec.structs.replace(
+        bot, sequence=of(bot.sequence), legs=tuple((key, leg(slot)) for key, slot in bot.legs)
+    )
+
+
+def outcomes(production: Production, factor: int) -> Iterator[Bot | str]:
+    """What becomes of every bot that was reached on every event that was ever told, in canonical form."""
+    for reached in production.bots.values:
+        bot = stretched(reached, factor)
+        for tell in production.tells.values:
+            before = bots.with_next_sequence(bot) if tell.event is protection.CoverAdopted else bot
+            address, event = addressed(before, tell)
+            try:
+                yield canonical_bot(bots.step(before, address, event).bot)
+            except (UnexpectedEvent, AssertionError):
+                yield "unexpected"
+
+
+def test_renaming_identities_commutes_with_the_step_of_the_bot() -> None:
+    model = Model(ONE)
+    explore(model, time.perf_counter)
+    assert list(outcomes(model.production, 1)) == list(outcomes(model.production, 7))
+
+
+def test_words_for_people_decide_nothing() -> None:
+    model = Model(ONE)
+    explore(model, time.perf_counter)
+    production = model.production
+    worded = [tell for tell in production.tells.values if Kind.PAYLOAD in kinds(tell.event).values()]
+    assert worded
+    for bot in production.bots.values:
+        for tell in worded:
+            address, event = addressed(bot, tell)
+            assert told(bot, address, event) == told(bot, address, with_words(event))
+
+
+def told(bot: Bot, address: bots.Address, event: Event) -> Bot | str:
+    try:
+        return canonical_bot(bots.step(bot, address, event).bot)
+    except (UnexpectedEvent, AssertionError):
+        return "unexpected"
+
+
+def with_words(event: Event) -> Event:
+    said = {field: "because" for field, kind in kinds(type(event)).items() if kind is Kind.PAYLOAD}
+    return msgspec.structs.replace(event, **said)
+
+
+def test_pushes_are_lost_with_their_connection_and_nothing_else_is(explored: Model) -> None:
+    facets = next(one for one in explored.production.facets.values if one.is_born and not one.private)
+    order_ = Order(size=1, at=At.LIVE, intent=True)
+    leg = Leg(entry=msgspec.structs.replace(order_, pushes=(order_.report,)))
+    assert calmed(leg, facets, ONE).entry == order_
+
+
+def test_a_stop_that_is_not_meant_any_more_keeps_resting() -> None:
+    effects = (protection.PlaceStop(0),)
+    before = Leg(contracts=1, booked=1, mine=Stop(live=True, known=True, pushes=(StopPush.LIVE,)))
+    after, told_at_once, broken = absorb(before, effects, ONE)
+    assert (told_at_once, broken) == ((), "")
+    assert (after.mine, after.other) == (Stop(), before.mine)
+
+
+def test_the_report_for_programs_has_the_keys_that_they_read() -> None:
+    written: list[str] = []
+    code = run((ONE,), True, written.append, time.perf_counter)
+    report = json.loads("".join(written))
+    assert code == 0
+    assert {"configs", "states", "seconds", "properties", "spin", "mutants", "abstractions"} <= set(report)
+    (config,) = report["configs"]
+    assert config["complete"]
+    assert config["states"] == report["states"]
+    assert all(one["holds"] for one in report["properties"])
+
+
+def test_a_world_that_was_not_seen_whole_is_no_success() -> None:
+    written: list[str] = []
+    code = run((msgspec.structs.replace(ONE, states_max=100),), False, written.append, time.perf_counter)
+    assert code == 1
+    assert "NOT COMPLETE" in written[0]
+
+
+def test_a_crash_leaves_the_permission_of_the_journal() -> None:
+    shell = Shell(faults=0, crashes=1, entries=0, permission=permission.S.HALTED, paused_below=True)
+    bot = unborn(ONE, crashed(shell))
+    assert (bot.permission.state, bot.permission.data.paused_below) == (permission.S.HALTED, True)
+
+
+def test_the_quick_worlds_are_named_apart() -> None:
+    names = [bounds.name for bounds in QUICK]
+    assert len(set(names)) == len(names)
+    assert all(isinstance(bounds, Bounds) for bounds in QUICK)
