@@ -28,7 +28,7 @@ from anchorwatch.io.journal import JournalError
 from anchorwatch.io.live_view import LiveView
 from anchorwatch.io.okx.environments import Environment
 from anchorwatch.io.run_options import SEED_DEFAULT, SEED_MAX, RunOptions
-from anchorwatch.io.seams import real_seams
+from anchorwatch.io.seams import elapsed_s, real_seams
 from anchorwatch.io.settings import (
     LogFormat,
     LogLevel,
@@ -260,6 +260,22 @@ def demo(story: Annotated[Literal["restart"], Parameter(help="restart: the bot i
 
     assert story == "restart", "the one story there is"
     return trio.run(restart_demo, Show(console()), real_seams().wall_ms)
+
+
+@app.command
+def check(
+    *,
+    json: Annotated[bool, Parameter("--json", help="the results as JSON")] = False,
+    thorough: Annotated[
+        bool, Parameter("--thorough", help="every world: minutes instead of seconds")
+    ] = False,
+) -> int:
+    """Explore the machines and their router exhaustively, with a venue that fails, and say which properties hold."""
+    from anchorwatch.diagrams.check import configurations
+    from anchorwatch.diagrams.check.run import run as explore
+
+    worlds = configurations.THOROUGH if thorough else configurations.QUICK
+    return explore(worlds, json, _print_now, elapsed_s)
 
 
 @app.command

@@ -48,6 +48,11 @@ class Seams:
         return "".join(self.random.choices(ALPHABET, k=length))
 
 
+def elapsed_s() -> float:
+    """Real seconds since some moment: for saying how long something took, never for deciding."""
+    return time.perf_counter()
+
+
 def real_seams() -> Seams:
     """The host's clock and the operating system's randomness.
 

@@ -98,6 +98,9 @@ class Bot(Data, frozen=True):
     conduct: Conduct = Conduct.TRADE
     flattens: bool = False  # the stop closes every position of ours before it ends
     sequence: Identity = 0  # the last one given to an order or a stop
+    has_looked: bool = (
+        False  # STOPPING: the last look at the exchange is under way or over, and nothing moved since
+    )
     missing: tuple[tuple[str, str], ...] = ()  # facts not held: (instrument, or "" for the bot; name), sorted
 
     def slot(self, leg: LegKey) -> Slot:
@@ -337,13 +340,7 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
             (Address(Part.ENTRY, leg=leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
             for leg, slot in run.bot.legs
         ]
-        # The stops are left resting, so they are looked at once more: a push may have been overtaken.
-        looks: list[Told] = (
-            [(RECONCILIATION, reconciliation.BookDoubted("the stops are looked at before the stop"))]
-            if _holds_ours(run.bot)
-            else []
-        )
-        return cancels + looks + (_flatten(run.bot) if run.bot.flattens else [])
+        return cancels + (_flatten(run.bot) if run.bot.flattens else [])
     closes = {
         lifecycle.StopStep.PUBLIC_WS: (connection.Name.PUBLIC, connection.Name.BUSINESS),
         lifecycle.StopStep.PRIVATE_WS: (connection.Name.PRIVATE, connection.Name.PRIVATE_BUSINESS),
@@ -417,15 +414,24 @@ class _Run:
             and is_covered(self.bot)
         ):
             self.tell(LIFECYCLE, lifecycle.StageDone(life.data.epoch))
-        elif (
-            life.state is lifecycle.S.STOPPING
-            and life.data.step is lifecycle.StopStep.TRADING_CONTROL
-            and not _in_flight(self.bot)
-            and is_covered(self.bot)
-            and (is_settled(self.bot) or not _holds_ours(self.bot))
-            and not (self.bot.flattens and _holds_ours(self.bot))
-        ):
-            self.tell(LIFECYCLE, lifecycle.StopStepEnded(life.data.epoch, lifecycle.Outcome.DONE))
+        elif life.state is lifecycle.S.STOPPING and life.data.step is lifecycle.StopStep.TRADING_CONTROL:
+            self._end_trading_control()
+
+    def _end_trading_control(self) -> None:
+        """R10.1 is done when nothing is in flight and a last look has shown every position of ours covered.
+
+        The stops are left resting, and what was pushed of them may have been overtaken: only a reading that
+        began after everything was quiet says what is left behind.
+        """
+        bot = self.bot
+        is_quiet = not _in_flight(bot) and is_covered(bot) and not (bot.flattens and _holds_ours(bot))
+        if is_quiet and _holds_ours(bot) and not bot.has_looked:
+            self.bot = msgspec.structs.replace(bot, has_looked=True)
+            self.tell(RECONCILIATION, reconciliation.BookDoubted("a last look before the stop"))
+        elif is_quiet and (is_settled(bot) or not _holds_ours(bot)):
+            self.tell(LIFECYCLE, lifecycle.StopStepEnded(bot.lifecycle.data.epoch, lifecycle.Outcome.DONE))
+        elif not is_quiet and bot.has_looked:
+            self.bot = msgspec.structs.replace(bot, has_looked=False)
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""

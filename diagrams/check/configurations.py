@@ -29,6 +29,7 @@ THOROUGH: tuple[Bounds, ...] = (
     Bounds("again", entries=2),
     Bounds("strangers", entries=1, faults=1, strangers=True),
     Bounds("doubt overtaken", entries=1, faults=1, overtaking=True),
+    Bounds("last look", entries=1, faults=1, stops=True),
     Bounds("crash", entries=1, crashes=1),
     Bounds("link", entries=1, faults=1, detailed=(Name.PRIVATE,)),
 )

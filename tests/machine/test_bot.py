@@ -329,10 +329,10 @@ def test_a_stop_whose_last_look_shows_no_stop_waits_for_a_new_one() -> None:
 def test_a_stop_waits_for_the_cover_of_an_uncovered_position() -> None:
     bot, _ = after(ready(), (at(Part.POSITION), position.PositionSeen()))
     bot, _ = stopping(bot)
-    bot = compared(bot)
     assert bot.lifecycle.data.step is lifecycle.StopStep.TRADING_CONTROL
     seq = bot.slot(LONG).protection.data.seq
     bot, _ = after(bot, (at(Part.PROTECTION), protection.StopSeenLive(seq)))
+    bot = compared(bot)
     assert bot.lifecycle.data.step is lifecycle.StopStep.SAFETY
 
 

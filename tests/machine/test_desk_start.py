@@ -124,6 +124,27 @@ def test_an_entry_that_fills_while_the_bot_stops_is_protected() -> None:
     stop = rig.only(requests.PlaceStop)
     assert step_under_way(rig) is StopStep.TRADING_CONTROL
     rig.say(world.StopPushed(rig.stop(stop)))
+    assert step_under_way(rig) is StopStep.TRADING_CONTROL  # the last look is under way
+    last_look(rig, rig.reading(rig.position(ticket.contracts), stops=(rig.stop(stop),)))
+    assert step_under_way(rig) is StopStep.SAFETY
+
+
+def last_look(rig: DeskRig, reading: world.AccountReading) -> None:
+    """The reading that the stop waits for, as the venue answers it."""
+    rig.say(world.AccountRead(rig.only(reconciliation.ReadAccount).seq, reading))
+
+
+def test_a_stop_whose_last_look_shows_no_stop_places_another() -> None:
+    rig = DeskRig().booted()
+    rig.covered()
+    rig.pass_s(1)
+    stopping(rig)
+    last_look(rig, rig.reading(rig.position("0.25")))
+    assert step_under_way(rig) is StopStep.TRADING_CONTROL
+    rig.pass_s(rig.pace.stop_retry_s)
+    again = rig.only(requests.PlaceStop)
+    rig.say(world.StopPushed(rig.stop(again)))
+    last_look(rig, rig.reading(rig.position("0.25"), stops=(rig.stop(again),)))
     assert step_under_way(rig) is StopStep.SAFETY
 
 
@@ -139,8 +160,7 @@ def test_a_stop_decides_nothing_new_and_cancels_no_stop() -> None:
     rig = DeskRig().booted()
     stop = rig.covered()
     stopping(rig)
-    seq = rig.only(reconciliation.ReadAccount).seq
-    rig.say(world.AccountRead(seq, rig.reading(rig.position("0.25"), stops=(rig.stop(stop),))))
+    last_look(rig, rig.reading(rig.position("0.25"), stops=(rig.stop(stop),)))
     assert step_under_way(rig) is StopStep.SAFETY
     rig.asked.clear()
     rig.pass_s(2)
