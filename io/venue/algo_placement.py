@@ -11,7 +11,14 @@ from anchorwatch.io.venue.instruments import Instrument
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.orders import AlgoOrder, AttachedStop, Order
 from anchorwatch.io.venue.parameters import Parameters
-from anchorwatch.io.venue.placement import AT_MARKET, TRIGGER_TYPES, Placement, check_size, position_side
+from anchorwatch.io.venue.placement import (
+    AT_MARKET,
+    TRIGGER_TYPES,
+    Placement,
+    callback,
+    check_size,
+    position_side,
+)
 from anchorwatch.io.venue.refusals import Refusal
 from anchorwatch.io.venue.switches import Switches
 
@@ -93,6 +100,8 @@ class AlgoPlacement:
         """The algo order that a filled entry leaves behind for its attached stop."""
         now_ms = self._now_ms()
         both = stop.tp_trigger_px is not None and stop.sl_trigger_px is not None
+        kind = "move_order_stop" if stop.is_trailing else "oco" if both else "conditional"
+        last_px = self._market.last(parent.inst_id)
         return AlgoOrder(
             algo_id=self._ids.next(),
             client_id=stop.client_id,
@@ -102,8 +111,8 @@ class AlgoPlacement:
             margin_mode=parent.margin_mode,
             side="sell" if parent.side == "buy" else "buy",
             pos_side=parent.pos_side,
-            kind="oco" if both else "conditional",
-            contracts=contracts,
+            kind=kind,
+            contracts=contracts if stop.contracts is None else min(stop.contracts, contracts),
             closes_whole_position=False,
             is_reduce_only=account.is_hedged or self._switches.attached_reduce_only,
             cancels_on_close=False,
@@ -116,7 +125,12 @@ class AlgoPlacement:
             sl_trigger_px=stop.sl_trigger_px,
             sl_trigger_type=stop.sl_trigger_type,
             sl_order_px=_order_px(stop.sl_order_px),
-            last_px=self._market.last(parent.inst_id),
+            callback_ratio=stop.callback_ratio,
+            callback_spread=stop.callback_spread,
+            active_px=stop.active_px,
+            is_active=stop.is_trailing and stop.active_px is None,
+            extreme_px=last_px if stop.is_trailing and stop.active_px is None else None,
+            last_px=last_px,
         )
 
     def amend(self, algo: AlgoOrder, asked: Parameters) -> None:
@@ -213,14 +227,9 @@ class AlgoPlacement:
         algo.fires_downward = self._reference(algo.inst_id, algo.trigger_type) > px
 
     def _read_trailing(self, algo: AlgoOrder, asked: Parameters, instrument: Instrument) -> None:
-        ratio, spread = asked.decimal("callbackRatio"), asked.decimal("callbackSpread")
-        if (ratio is None) == (spread is None):
+        ratio, spread, active_px = callback(asked)
+        if ratio is None and spread is None:
             raise Refusal("51000", "callbackRatio")
-        if ratio is not None and not 0 < ratio <= 1:
-            raise Refusal("51000", "callbackRatio")
-        if spread is not None and spread <= 0:
-            raise Refusal("51000", "callbackSpread")
-        active_px = asked.decimal("activePx")
         algo.callback_ratio, algo.callback_spread = ratio, spread
         if active_px is None:
             algo.is_active = True

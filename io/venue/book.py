@@ -57,11 +57,15 @@ class Book:
 
         Raises KeyError for an unknown instrument.
         """
-        instrument = self._market.instrument(inst_id)
-        bid = int(self._market.best_bid(inst_id) / instrument.tick_sz)
-        ask = int(self._market.best_ask(inst_id) / instrument.tick_sz)
         depth = min(depth, DEPTH_MAX)
-        return self._side(instrument, bid, -1, now_ms, depth), self._side(instrument, ask, 1, now_ms, depth)
+        return self._opposite(inst_id, "sell", now_ms, depth), self._opposite(inst_id, "buy", now_ms, depth)
+
+    def _opposite(self, inst_id: str, side: Side, now_ms: int, depth: int) -> list[Level]:
+        """What a taker of this side meets, best first."""
+        instrument = self._market.instrument(inst_id)
+        best = self._market.best_ask(inst_id) if side == "buy" else self._market.best_bid(inst_id)
+        touch = int(best / instrument.tick_sz)
+        return self._side(instrument, touch, 1 if side == "buy" else -1, now_ms, depth)
 
     def fill_plan(
         self, inst_id: str, side: Side, contracts: Decimal, limit_px: Decimal | None, now_ms: int
@@ -72,10 +76,10 @@ class Book:
         """
         # The near levels are enough for most orders, and much cheaper than all of them.
         for depth in (2 * _NEAR_LEVELS, DEPTH_MAX):
-            bids, asks = self.levels(inst_id, now_ms, depth)
-            opposite = asks if side == "buy" else bids
+            opposite = self._opposite(inst_id, side, now_ms, depth)
             got = walk(((level.px, level.contracts) for level in opposite), side, contracts, limit_px)
-            if sum(size for _, size in got) >= contracts:
+            if sum(size for _, size in got) >= contracts or len(got) < len(opposite):
+                # The order is filled, or its limit ends before these levels do.
                 break
         return got
 

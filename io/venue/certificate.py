@@ -6,6 +6,7 @@ once and used again, so that a client which trusts it still does after the excha
 
 from __future__ import annotations
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -34,7 +35,7 @@ def tls_context(certificate: Path, now_ms: int) -> ssl.SSLContext:
     try:
         from cryptography import x509
     except ImportError:
-        raise NoTls("needs the package cryptography: install anchorwatch[tls]") from None
+        raise NoTls("--tls-port: needs the package cryptography: install anchorwatch[tls]") from None
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -77,6 +78,7 @@ def _make(certificate: Path, now: datetime) -> None:
     )
     lies = key_path(certificate)
     lies.unlink(missing_ok=True)
-    lies.touch(mode=0o600)
-    lies.write_bytes(secret)
+    # Made anew and for its owner only: in a shared directory nobody else may have put something there.
+    with os.fdopen(os.open(lies, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
     certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))

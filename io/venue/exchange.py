@@ -77,7 +77,7 @@ class Venue:
         self.faults = FaultPlan(faults or Faults())
         self.timers = Timers()
         self.ids = Ids(seed)
-        self.rate_limits = RateLimits()
+        self.rate_limits = RateLimits(enforced=self.switches.enforces_rate_limits)
         self.log: deque[Happening] = deque(maxlen=LOG_MAX)
         # Grows with everything that happens to an account, an instrument or the plan.
         self.happenings = 0

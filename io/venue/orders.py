@@ -44,9 +44,19 @@ class AttachedStop:
     sl_trigger_px: Decimal | None
     sl_trigger_type: str
     sl_order_px: Decimal | None
+    # Of a trailing stop, which has no fixed levels.
+    callback_ratio: Decimal | None = None
+    callback_spread: Decimal | None = None
+    active_px: Decimal | None = None
+    # One of several take-profits: its part of the entry.
+    contracts: Decimal | None = None
     fail_code: str = ""
     fail_reason: str = ""
     is_created: bool = False
+
+    @property
+    def is_trailing(self) -> bool:
+        return self.callback_ratio is not None or self.callback_spread is not None
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ TRIGGER_TYPES = ("last", "mark", "index")
 # OKX: pending orders per account and per instrument.
 PENDING_MAX = 4000
 PENDING_PER_INSTRUMENT_MAX = 500
+# OKX: take-profits attached to one order.
+SPLIT_MAX = 10
 AT_MARKET = Decimal(-1)
 
 
@@ -74,6 +76,7 @@ class Placement:
         ]
         if attached and (closes or reduce_only):
             raise Refusal("51100")
+        check_split(attached, contracts)
         lever = self.lever_in_force(account, instrument.inst_id, margin_mode, pos_side)
         opening = (
             ZERO
@@ -232,7 +235,9 @@ class Placement:
             raise Refusal("51068")
         tp, tp_order = asked.decimal("tpTriggerPx"), asked.decimal("tpOrdPx")
         sl, sl_order = asked.decimal("slTriggerPx"), asked.decimal("slOrdPx")
-        if tp is None and sl is None:
+        ratio, spread, active_px = callback(asked)
+        if (tp is None and sl is None) == (ratio is None and spread is None):
+            # Either fixed levels or a trailing stop.
             raise Refusal("51000", "attachAlgoOrds")
         if (tp is not None and tp_order is None) or (sl is not None and sl_order is None):
             raise Refusal("51000", "tpOrdPx" if tp is not None and tp_order is None else "slOrdPx")
@@ -250,7 +255,38 @@ class Placement:
             sl_trigger_px=None if sl is None else self.on_tick(instrument, sl, "slTriggerPx"),
             sl_trigger_type=asked.one_of("slTriggerPxType", TRIGGER_TYPES, "last") if sl is not None else "",
             sl_order_px=sl_order,
+            callback_ratio=ratio,
+            callback_spread=spread,
+            active_px=None if active_px is None else self.on_tick(instrument, active_px, "activePx"),
+            contracts=asked.decimal("sz"),
         )
+
+
+def callback(asked: Parameters) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """What a trailing stop is told: callbackRatio or callbackSpread, and perhaps activePx. None where absent."""
+    ratio, spread = asked.decimal("callbackRatio"), asked.decimal("callbackSpread")
+    if (ratio is not None and spread is not None) or (ratio is not None and not 0 < ratio <= 1):
+        raise Refusal("51000", "callbackRatio")
+    if spread is not None and spread <= 0:
+        raise Refusal("51000", "callbackSpread")
+    return ratio, spread, asked.decimal("activePx")
+
+
+def check_split(attached: list[AttachedStop], contracts: Decimal) -> None:
+    """Several take-profits of one entry: at most ten, of one trigger type, at different prices, together its size."""
+    takes = [one for one in attached if one.tp_trigger_px is not None]
+    if sum(1 for one in attached if one.sl_trigger_px is not None) > 1:
+        raise Refusal("51084")
+    if len(takes) < 2:
+        return
+    if len(takes) > SPLIT_MAX:
+        raise Refusal("51079")
+    if len({one.tp_trigger_type for one in takes}) > 1:
+        raise Refusal("51080")
+    if len({one.tp_trigger_px for one in takes}) < len(takes):
+        raise Refusal("51081")
+    if sum((one.contracts or ZERO for one in takes), ZERO) != contracts:
+        raise Refusal("51083")
 
 
 def position_side(account: Account, asked: Parameters) -> str:

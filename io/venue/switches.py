@@ -32,6 +32,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     empty_snapshot: Literal["none", "empty"] = "none"
     # Protocol-level pings do not keep a connection alive; only the text frame "ping" and subscriptions do.
     protocol_ping_is_activity: bool = False
+    # Requests are counted and refused beyond OKX's limits; False lets a benchmark or a fast test ask as it likes.
+    enforces_rate_limits: bool = True
     rate_limit_status: Literal[200, 429] = 200
     # A second login on one connection succeeds, which the official SDK depends on; False answers 60031.
     repeated_login_succeeds: bool = True

@@ -126,6 +126,7 @@ class Desk:
         was_settled = is_settled(context.bot)
         if isinstance(event, Told):
             if isinstance(event.event, lifecycle.StartRequested):
+                context.started_ms = now_ms
                 self._memory.announce(context)
                 self._memory.resume_cool_downs(context)
             self._take_told(event)

@@ -19,7 +19,7 @@ Performer = Callable[["Context", Address, Any], None]
 class Context:
     """The bot, the book and the clock reading of one event, and where the answers are collected.
 
-    ``now_ms`` is the venue's time as far as it is known. ``report_ms`` is the venue time
+    ``started_ms`` is when this life began. ``now_ms`` is the venue's time as far as it is known. ``report_ms`` is the venue time
     of the report that is being handled: what it says happened then, not now.
     """
 
@@ -29,6 +29,7 @@ class Context:
         self.book = Book()
         self.generation = generation
         self.now_ms = 0
+        self.started_ms = 0
         self.report_ms = 0
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}

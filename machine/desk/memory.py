@@ -79,15 +79,6 @@ class Memory:
         elif opened.stop_px is not None:
             leg.wanted = Price(opened.stop_px)
         context.report_ms = context.now_ms
-        context.announce(
-            "info",
-            "RESTORED",
-            leg=facts.leg,
-            contracts=report.contracts,
-            entered_ms=leg.entered_ms,
-            peak=leg.peak,
-            stop=leg.wanted,
-        )
         if opened.contracts != report.contracts:
             context.book.totals.drifts += 1
             _tell(context, DriftKind.SIZE, facts.leg, opened.contracts, report.contracts)
@@ -97,6 +88,16 @@ class Memory:
             context.book.uncover(leg, context.now_ms)
         elif remembered is not None and leg.resting is not None:
             leg.wanted = tighter(side, remembered, leg.resting)
+        context.announce(
+            "info",
+            "RESTORED",
+            leg=facts.leg,
+            contracts=report.contracts,
+            entered_ms=leg.entered_ms,
+            peak=leg.peak,
+            stop=leg.wanted,
+            resting=leg.resting,
+        )
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionSeen())
 
     def _ghost(self, context: Context, facts: LegFacts, reading: world.AccountReading) -> None:

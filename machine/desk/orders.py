@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from anchorwatch.machine import ids, order, world
-from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine import ids, order, permission, world
+from anchorwatch.machine.bot import PERMISSION, Address, Part
 from anchorwatch.machine.desk import positions
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import IntentFact, OrderEndedFact
@@ -41,11 +41,22 @@ def take_report(context: Context, report: OrderReport) -> None:
     added = positions.take_fills(context, report)
     ticket = context.book.tickets.get(report.client_id)
     if ticket is None:
+        _look_for_a_twin(context, report)
         return  # not of this life: its fills count, its fate is nobody's here
     event = EVENT_OF[report.state]
     if report.state is OrderState.PARTIAL and not added:
         event = order.OrderSeenLive
     context.tell(of_leg(part_of(ticket.role), ticket.leg), event(ticket.seq))
+
+
+def _look_for_a_twin(context: Context, report: OrderReport) -> None:
+    """An order with our prefix that was made while we live, and not by us: another bot trades this account."""
+    made = ids.parse(report.client_id)
+    if made is None or report.created_ms <= context.started_ms:
+        return
+    context.announce("alarm", "TWIN", order=report.client_id, instrument=report.instrument)
+    reason = f"a twin: the order {report.client_id} is not of this life"
+    context.tell(PERMISSION, permission.HaltRequested(reason))
 
 
 def end(context: Context, address: Address, effect: order.OrderEnded) -> None:

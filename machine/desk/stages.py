@@ -56,6 +56,23 @@ def run_stop_step(context: Context, address: Address, effect: lifecycle.RunStopS
 def record_stop_step(context: Context, address: Address, effect: lifecycle.RecordStopStep) -> None:
     context.ask(CancelTimer(DEADLINE))
     context.pass_on(address, effect)
+    if effect.step is lifecycle.StopStep.TRADING_CONTROL:
+        _hand_over(context)
+
+
+def _hand_over(context: Context) -> None:
+    """What is left on the exchange, said once nothing more is decided: the next life says what it found of it."""
+    for leg in context.book.open_legs():
+        context.announce(
+            "info",
+            "HAND_OVER",
+            leg=leg.leg,
+            contracts=leg.contracts,
+            entry=leg.account.average_price,
+            stop=leg.resting,
+            stop_id=leg.stop_client_id,
+            protection=context.bot.slot(leg.leg).protection.state.value,
+        )
 
 
 def save_permission(context: Context, address: Address, effect: permission.SavePermission) -> None:

@@ -311,9 +311,6 @@ async def test_watch_tells_of_an_orphan_order_and_leaves_it(autojump_clock: Mock
         assert scene.writes() == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="twins elsewhere are not detected: an order of ours that appears by itself"
-)
 async def test_an_order_of_ours_that_this_life_did_not_make_is_a_twin_and_halts_entries(
     autojump_clock: MockClock,
 ) -> None:

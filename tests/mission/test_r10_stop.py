@@ -241,7 +241,6 @@ async def hand_over(scene: Scene, life: OneLife) -> None:
     await life.stop()
 
 
-@pytest.mark.xfail(strict=True, reason="the stop writes no hand-over record that the next start verifies")
 async def test_r10_the_hand_over_names_each_position_and_its_stop(autojump_clock: MockClock) -> None:
     async with exchange() as scene:
         scene.trade(BTC_LONG, "0.5")

@@ -7,6 +7,7 @@ import json
 import os
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from anchorwatch.io.venue.refusals import Refusal
 from tests.venue.rig import BTC, HEDGED, Rig
 
 D = Decimal
+HOUR_MS = 3_600_000
 DATA = Path(
     os.environ.get("ANCHORWATCH_DATA") or Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 )
@@ -71,6 +73,15 @@ def test_equity_moves_with_the_mark_price() -> None:
     rig.settle_mark("58800")
     after = rig.venue.margin.worth(account).equity
     assert after == pytest.approx(before - D("0.1") * 1200, abs=D(10))
+
+
+def test_every_funding_time_is_settled_one_after_the_other() -> None:
+    rig = Rig()
+    rig.order("buy", "1")
+    rig.pass_ms(26 * HOUR_MS)
+    funding = [one.at_ms for one in rig.venue.accounts["main"].bills if one.kind == "8"]
+    assert [one % (8 * HOUR_MS) for one in funding] == [0, 0, 0]
+    assert [later - earlier for earlier, later in pairwise(funding)] == [8 * HOUR_MS] * 2
 
 
 def test_a_long_pays_positive_funding_and_a_short_receives_it() -> None:

@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ from anchorwatch.io.venue.saved import saved
 from tests.venue.program import LIMIT, running
 from tests.venue.rig import BTC, START_MS
 
+HAS_TLS = pytest.mark.skipif(
+    find_spec("cryptography") is None, reason="cryptography is not installed: the extra 'tls'"
+)
 CONFIG = """
 [switches]
 attached_after = "each_fill"
@@ -115,8 +119,8 @@ async def test_accounts_and_switches_come_from_a_file_and_the_second_account_has
         assert balance["data"][0]["details"][0]["cashBal"] == "100"
 
 
+@HAS_TLS
 async def test_a_client_that_trusts_the_certificate_speaks_tls(tmp_path: Path) -> None:
-    pytest.importorskip("cryptography", reason="the extra 'tls' is not installed")
     certificate = tmp_path / "cert.pem"
     async with running("--tls-port", 0, "--tls-cert", certificate) as venue:
         assert venue.certificate == certificate
@@ -130,8 +134,8 @@ async def test_a_client_that_trusts_the_certificate_speaks_tls(tmp_path: Path) -
         assert (await venue.ask("GET", "/api/v5/public/time"))["code"] == "0", "others are unharmed"
 
 
+@HAS_TLS
 def test_a_certificate_is_made_once_and_again_when_it_has_expired(tmp_path: Path) -> None:
-    pytest.importorskip("cryptography", reason="the extra 'tls' is not installed")
     certificate = tmp_path / "cert.pem"
     tls_context(certificate, START_MS)
     first = certificate.read_bytes()
@@ -231,3 +235,18 @@ def test_a_state_of_another_market_is_refused(tmp_path: Path) -> None:
     assert venue_of(options, lambda: START_MS + 60_000)[1] == START_MS, "the market's first entry is kept"
     with pytest.raises(BadVenueFile, match="another market"):
         venue_of(VenueOptions(state=options.state, seed=2), lambda: START_MS)
+
+
+def test_the_examples_of_the_readme_are_files_that_it_takes(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    config, plan = (
+        next(block for block in readme.split("```toml\n") if block.startswith(f"# --{option}")).partition(
+            "```"
+        )[0]
+        for option in ("config", "faults")
+    )
+    (tmp_path / "venue.toml").write_text(config)
+    (tmp_path / "plan.toml").write_text(plan)
+    assert [one.name for one in read_config(tmp_path / "venue.toml").accounts] == ["main", "second"]
+    read = read_faults(tmp_path / "plan.toml", 0)
+    assert (len(read.rules), read.changes[0].at_ms, read.maintenance[0].end_ms) == (2, 60_000, 360_000)

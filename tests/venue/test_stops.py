@@ -279,3 +279,63 @@ def test_cancel_all_after_takes_the_orders_of_its_tag_and_leaves_stops_and_other
     rig.order("buy", "1", "59000", tag="entry")
     rig.pass_ms(200_000)
     assert len(rig.venue.orders()) == 2, "a countdown fires once"
+
+
+def test_an_attached_trailing_stop_follows_from_the_price_of_the_fill() -> None:
+    rig = Rig()
+    rig.order("buy", "2", attachAlgoOrds=[{"attachAlgoClOrdId": "t1", "callbackRatio": "0.01"}])
+    (stop,) = rig.venue.algos()
+    assert (stop.kind, stop.client_id, stop.is_active) == ("move_order_stop", "t1", True)
+    assert stop.contracts == 2
+    rig.price("61000")
+    rig.price("60500")
+    assert len(rig.venue.positions()) == 1
+    rig.price("60380")
+    assert rig.venue.positions() == ()
+
+
+def test_an_attached_trailing_stop_waits_for_its_activation() -> None:
+    rig = Rig()
+    rig.order("buy", "2", attachAlgoOrds=[{"callbackSpread": "300", "activePx": "60500"}])
+    rig.price("59500")
+    assert rig.venue.algos()[0].move_trigger_px is None
+    rig.price("60600")
+    assert rig.venue.algos()[0].move_trigger_px == 60_300
+
+
+def test_take_profits_of_one_entry_close_it_in_parts() -> None:
+    rig = Rig()
+    takes = [
+        {"tpTriggerPx": "60400", "tpOrdPx": "-1", "sz": "2"},
+        {"tpTriggerPx": "60800", "tpOrdPx": "-1", "sz": "1"},
+        {"slTriggerPx": "59000", "slOrdPx": "-1"},
+    ]
+    assert rig.order("buy", "3", attachAlgoOrds=takes)["sCode"] == "0"
+    assert [one.contracts for one in rig.venue.algos()] == [2, 1, 3]
+    rig.price("60450")
+    assert rig.venue.positions()[0].contracts == 1
+    rig.price("60850")
+    assert rig.venue.positions() == ()
+
+
+@pytest.mark.parametrize(
+    ("takes", "code"),
+    [
+        ([("60400", "1", "last"), ("60800", "1", "last")], "51083"),
+        ([("60400", "1", "last"), ("60400", "2", "last")], "51081"),
+        ([("60400", "1", "last"), ("60800", "2", "mark")], "51080"),
+        ([(str(60_400 + number), "1", "last") for number in range(11)], "51079"),
+    ],
+)
+def test_take_profits_that_do_not_make_up_the_entry_are_refused(
+    takes: list[tuple[str, str, str]], code: str
+) -> None:
+    attached = [
+        {"tpTriggerPx": px, "tpOrdPx": "-1", "sz": sz, "tpTriggerPxType": kind} for px, sz, kind in takes
+    ]
+    assert Rig().order("buy", "3", attachAlgoOrds=attached)["sCode"] == code
+
+
+def test_one_entry_carries_one_stop_loss() -> None:
+    attached = [{"slTriggerPx": px, "slOrdPx": "-1"} for px in ("59000", "58000")]
+    assert Rig().order("buy", "3", attachAlgoOrds=attached)["sCode"] == "51084"
