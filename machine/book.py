@@ -48,6 +48,8 @@ class LegBook:
     uncovered_ms: int = 0
     uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
+    funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
+    funded_ms: int = 0  # which position that is: when the venue created it
     asked_ms: int = 0  # when the reading after a close was asked for: an older answer says nothing
     ended_stops: dict[str, None] = field(
         default_factory=dict
@@ -126,6 +128,15 @@ class Book:
         self.tickets[ticket.client_id] = ticket
         self.slots[ticket.leg, ticket.role] = ticket
         _forget_oldest(self.tickets)
+
+    def take_funding(self, leg: LegBook, report: PositionReport, *, is_known: bool = False) -> None:
+        """Book what funding has added to this position; ``is_known``: an earlier life booked it."""
+        if not report.contracts:
+            return
+        if report.created_ms != leg.funded_ms:
+            leg.funding, leg.funded_ms = report.funding if is_known else Decimal(0), report.created_ms
+        self.totals.funding += report.funding - leg.funding
+        leg.funding = report.funding
 
     def open_legs(self) -> list[LegBook]:
         return [leg for leg in self.legs.values() if leg.contracts]

@@ -77,13 +77,17 @@ class StopReport(msgspec.Struct, frozen=True):
 
 
 class PositionReport(msgspec.Struct, frozen=True):
-    """One position; ``contracts`` 0 means that the venue says it is closed."""
+    """One position; ``contracts`` 0 means that the venue says it is closed.
+
+    ``funding`` is what the position has received since it was opened, negative when it paid.
+    """
 
     leg: LegKey
     contracts: Decimal
     entry_price: Decimal | None
     created_ms: int
     updated_ms: int
+    funding: Decimal = Decimal(0)
 
 
 class AccountReading(msgspec.Struct, frozen=True):
@@ -150,14 +154,6 @@ class CandleClosed(Observed, frozen=True):
     instrument: str
     timeframe: str
     candle: Candle
-
-
-class FundingSettled(Observed, frozen=True):
-    """Funding of one position; positive when received."""
-
-    instrument: str
-    amount: Decimal
-    at_ms: int
 
 
 # Answers to what was asked.

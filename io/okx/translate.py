@@ -161,6 +161,7 @@ def _position(row: wire_account.Position, leg: LegKey, contracts: Decimal) -> wo
         entry_price=row.avg_px,
         created_ms=row.c_time_ms or 0,
         updated_ms=row.u_time_ms or 0,
+        funding=row.funding_fee or ZERO,
     )
 
 

@@ -202,8 +202,6 @@ class Desk:
                 self._take_equity(equity, available)
             case world.QuoteMoved():
                 pass  # no decision looks at the quote yet; the view does
-            case world.FundingSettled(_, amount, _):
-                context.book.totals.funding += amount
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()

@@ -70,6 +70,7 @@ class Memory:
         leg.account = leg.account.restated(report.contracts, entry)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, report.updated_ms)
         leg.entered_ms = opened.entered_at_ms
+        context.book.take_funding(leg, report, is_known=True)
         side = facts.leg.side
         peak = Price(opened.entry_px)
         leg.peak = further_peak(side, peak, facts.peak.peak_px) if facts.peak is not None else peak

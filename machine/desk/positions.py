@@ -153,6 +153,8 @@ def take_push(context: Context, report: PositionReport) -> None:
     if report.leg.instrument in context.book.instruments:
         leg = context.book.leg(report.leg)
         leg.pushed, leg.pushed_at_ms = report, context.now_ms
+        if context.bot.slot(report.leg).position.state in position.OURS:
+            context.book.take_funding(leg, report)
 
 
 def look_for_differences(context: Context) -> None:
@@ -174,6 +176,9 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
     for drift in drifts(held, reading):
         _mend(context, drift)
+    for report in reading.positions:
+        if context.bot.slot(report.leg).position.state in position.OURS:
+            book.take_funding(book.leg(report.leg), report)
     _find_again(context, reading)
     stops.check_cover(context, reading)
 
@@ -209,6 +214,8 @@ def _mend(context: Context, drift: Drift) -> None:
         context.tell(address, position.AbsenceSeen())
         return
     leg = context.book.leg(drift.leg)
+    if drift.kind is DriftKind.ADD:
+        context.book.take_funding(leg, drift.theirs, is_known=True)  # it was paid before we knew the position
     entry = drift.theirs.entry_price or leg.account.average_price
     leg.account = leg.account.restated(drift.theirs.contracts, entry)
     leg.version_ms = leg.restated_ms = max(leg.version_ms, drift.theirs.updated_ms)

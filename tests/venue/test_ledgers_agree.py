@@ -105,6 +105,7 @@ def agree(life: Life, account: Account) -> None:
     assert totals.fees == -sum((fill.fee for fill in account.fills), ZERO)
     assert totals.realised_pnl == sum((fill.pnl for fill in account.fills), ZERO)
     funding = sum((bill.change for bill in account.bills if bill.kind == "8"), ZERO)
+    assert totals.funding == funding
     assert account.cash == D(10_000) + totals.realised_pnl - totals.fees + funding
     held = {
         (Side.LONG if one.direction > 0 else Side.SHORT): (abs(one.contracts), one.avg_px)
