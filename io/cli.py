@@ -112,6 +112,12 @@ def run(
     flatten: Annotated[
         bool, Parameter("--flatten", help="close every position of the bot when it stops")
     ] = False,
+    clear_halt: Annotated[
+        bool,
+        Parameter(
+            "--clear-halt", help="lift the halt that an earlier life left: its cause has been looked at"
+        ),
+    ] = False,
     log_format: Annotated[str | None, Parameter("--log-format", help="text or json")] = None,
     log_file: Annotated[str | None, Parameter("--log-file", help="log lines go here")] = None,
     confirm_live: Annotated[bool, Parameter("--confirm-live", help="trade real money (venue live)")] = False,
@@ -124,7 +130,7 @@ def run(
     )
     given = {"--from": from_, "--speed": speed, "--for": for_, "--seed": seed, "--summary": summary}
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
-    options = msgspec.structs.replace(options, flatten=flatten)
+    options = msgspec.structs.replace(options, flatten=flatten, clear_halt=clear_halt)
     return _run(settings, options, Path(log_file) if log_file else None).value
 
 

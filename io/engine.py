@@ -43,8 +43,8 @@ from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
 from anchorwatch.io.views import view_of
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import ids, lifecycle, world
-from anchorwatch.machine.bot import LIFECYCLE, Address, Part
+from anchorwatch.machine import ids, lifecycle, permission, world
+from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, Address, Part
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts, GenerationFact
@@ -123,6 +123,10 @@ class Engine:
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
         self._connected_ms: dict[str, int] = {}
+
+    def clear_halt(self) -> None:
+        """The operator has looked at the halt that an earlier life left, and lifts it."""
+        self.mailbox.put(Told(PERMISSION, permission.HaltCleared()))
 
     def request_stop(self, reason: str) -> None:
         """Ask for the orderly stop (R10)."""
@@ -338,6 +342,8 @@ async def _live(
             tls=tls,
             flatten=options.flatten,
         )
+        if options.clear_halt:
+            engine.clear_halt()
         exit_ = Exit.STOPPED_AT_ONCE
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_take_signals, engine, nursery.cancel_scope)

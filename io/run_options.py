@@ -15,7 +15,7 @@ class RunOptions(msgspec.Struct, frozen=True):
 
     No market file means the synthetic market of ``seed``. ``speed`` is virtual seconds per real second at
     most; None is real time. ``for_s`` is venue time; None runs until it is stopped. ``flatten`` closes
-    every position of the bot in the stop.
+    every position of the bot in the stop; ``clear_halt`` lifts the halt of an earlier life.
     """
 
     markets: tuple[Path, ...] = ()
@@ -25,3 +25,4 @@ class RunOptions(msgspec.Struct, frozen=True):
     seed: int = SEED_DEFAULT
     summary: Path | None = None
     flatten: bool = False
+    clear_halt: bool = False

@@ -15,7 +15,7 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.ids import Made
 from anchorwatch.machine.lifecycle import Exit
 from tests.io.engine_rig import FAKE_HOST
-from tests.mission.rig import BTC_LONG, BTC_SHORT, OneLife, Scene, eager, exchange
+from tests.mission.rig import BTC_LONG, BTC_SHORT, OneLife, Scene, eager, exchange, still
 
 STEPS = [
     "trading_control",
@@ -203,6 +203,14 @@ async def test_r10_flatten_closes_what_is_ours_until_it_is_seen_flat_and_halts(
                 await life.ready()
                 await scene.cross()
                 assert "permission is halted" in life.one("ENTRY_DENIED")["because"]
+                await life.stop()
+            async with scene.life(still(), journal=journal) as life:
+                life.engine.clear_halt()
+                await life.ready()
+                assert life.bot.permission.state.value == "open"
+            fact = journal.read().permission
+            assert fact is not None
+            assert fact.state == "open"
 
 
 async def test_r10_flatten_says_what_it_could_not_close(autojump_clock: MockClock) -> None:
