@@ -4,7 +4,7 @@ Each reduction is exact, and says why:
 
 * pushes on a connection that does not deliver any more are lost, as they are in the world;
 * an order whose end the machine knows is told nothing new by any answer, query or timer: the
-  final states ignore them all (`production` probes this for every final snapshot), its
+  final states ignore them all (a test holds the order's table to this), its
   fills are booked, and the next order makes them stale;
 * a leg without protection ignores every answer and timer about a stop, and the next stop makes them
   stale; a request on its way may still arrive;

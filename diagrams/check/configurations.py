@@ -1,4 +1,4 @@
-"""The worlds that `anchorwatch check` explores: each complete, none of them cut."""
+"""The worlds that `anchorwatch check` explores: each to its end, within its bounds and `ABSTRACTIONS`."""
 
 from __future__ import annotations
 
