@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy import rules
+from tests.tidy import order, rules
 from tests.tidy.rules import Rule
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +15,7 @@ THE_RULES: tuple[Rule, ...] = (
     rules.diagrams_know_only_machine,
     rules.only_the_command_line_knows_diagrams,
     rules.chance_and_clocks_enter_through_the_seams,
+    order.nothing_depends_on_an_unordered_thing,
     rules.io_shadows_nothing,
     rules.no_file_is_long,
     rules.the_package_is_symlinks,
@@ -38,7 +39,8 @@ def a_house(root: Path, **changed: str) -> Path:
     (root / "constraints.txt").write_text("trio==0.35.0\n")
     sound = {
         "machine__kernel": "import transitions\nimport msgspec\n",
-        "machine__order": "from decimal import Decimal\nfrom anchorwatch.machine import kernel\n",
+        "machine__order": "from decimal import Decimal\nfrom anchorwatch.machine import kernel\nX = sorted({1, 2})\n"
+        "Y = any(one > 1 for one in {1, 2}) and 1 in {1, 2} and {one for one in {3}} == {3}\n",
         "diagrams__draw": "import transitions\nfrom anchorwatch.machine.kernel import Row\n",
         "io__cli": "from anchorwatch import __version__\nfrom anchorwatch.diagrams import draw\n",
         "io__seams": "import random\nimport time\nNOW = time.time\n",
@@ -111,6 +113,28 @@ BREACHES: list[tuple[Rule, str, str]] = [
         rules.chance_and_clocks_enter_through_the_seams,
         "io__engine",
         "from datetime import UTC, datetime\nX = datetime.now(UTC)\n",
+    ),
+    *(
+        (order.nothing_depends_on_an_unordered_thing, "machine__order", text)
+        for text in (
+            "for one in {1, 2}: ...\n",
+            "def f(names: set[str]) -> list[str]:\n    return [name for name in names]\n",
+            "def f(names: frozenset[str]) -> str:\n    return ', '.join(names)\n",
+            "X = {1, 2}\nY = tuple(X | {3})\n",
+            "X = [*set('ab')]\n",
+            "X = {}\nY = list(X.keys() - {1})\n",
+            "class A:\n    seen: set[str]\ndef f(a: A) -> None:\n    for one in a.seen: ...\n",
+            "def g() -> set[str]: return set()\nX = {one: 1 for one in g()}\n",
+            "X = {'a', 'b'}\nY = X.pop()\n",
+            "X = min({'a', 'b'}, key=len)\n",
+            "def f(x: object) -> int: return hash(x)\n",
+            "def f(x: object) -> int: return id(x)\n",
+        )
+    ),
+    (
+        order.nothing_depends_on_an_unordered_thing,
+        "io__engine",
+        "from pathlib import Path\nX = [one for one in Path().iterdir()]\n",
     ),
     (rules.io_shadows_nothing, "io____init__", ""),
     (rules.no_file_is_long, "tests__test_all", "X = 1\n" * (rules.LINES_MAX + 1)),
