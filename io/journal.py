@@ -31,6 +31,7 @@ from anchorwatch.machine.facts import (
     LegPeakFact,
     LegStopFact,
     OrderEndedFact,
+    PartialTakenFact,
     PermissionFact,
     SequenceFact,
 )
@@ -131,9 +132,9 @@ class Journal:
             before = self._stored(LegOpenedFact, _leg_words(fact.leg))
             if before is not None and before.entered_at_ms != fact.entered_at_ms:
                 # Another position on the same leg: the peak of the earlier one would place its stop wrongly.
-                self._forget(fact.leg, LegStopFact, LegPeakFact)
+                self._forget(fact.leg, LegStopFact, LegPeakFact, PartialTakenFact)
         elif isinstance(fact, LegClosedFact):
-            self._forget(fact.leg, LegOpenedFact, LegStopFact, LegPeakFact)
+            self._forget(fact.leg, LegOpenedFact, LegStopFact, LegPeakFact, PartialTakenFact)
         elif isinstance(fact, OrderEndedFact):
             self._database.execute(
                 "DELETE FROM fact WHERE kind = 'IntentFact' AND key = ?", (fact.client_id,)
@@ -163,9 +164,11 @@ class Journal:
         return None if row is None else msgspec.json.decode(row[0], type=kind)
 
     def _forget(self, leg: LegKey, *kinds: type[Fact]) -> None:
+        words = _leg_words(leg)
         for kind in kinds:
             self._database.execute(
-                "DELETE FROM fact WHERE kind = ? AND key = ?", (kind.__name__, _leg_words(leg))
+                "DELETE FROM fact WHERE kind = ?1 AND (key = ?2 OR substr(key, 1, ?3) = ?4)",
+                (kind.__name__, words, len(words) + 1, f"{words}:"),
             )
 
 
@@ -264,6 +267,8 @@ def _key(fact: Fact) -> str:
             return fact.client_id
         case LegOpenedFact() | LegStopFact() | LegPeakFact():
             return _leg_words(fact.leg)
+        case PartialTakenFact():
+            return f"{_leg_words(fact.leg)}:{fact.reason}"
         case LegClosedFact():
             return f"{_leg_words(fact.leg)}@{fact.at_ms}"
         case GenerationFact():
@@ -283,9 +288,12 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         for fact in facts:
             if isinstance(fact, kind):
                 legs.setdefault(fact.leg, {})[name] = fact
+    for taken in of(PartialTakenFact):
+        if taken.contracts and taken.leg in legs:
+            legs[taken.leg].setdefault("partials", []).append(taken)
     permission, sequence = of(PermissionFact), of(SequenceFact)
     return Facts(
-        legs=tuple(LegFacts(leg, **legs[leg]) for leg in sorted(legs, key=_leg_words)),
+        legs=tuple(_leg_facts(leg, legs[leg]) for leg in sorted(legs, key=_leg_words)),
         intents=of(IntentFact),
         ended=of(OrderEndedFact),
         closed=of(LegClosedFact),
@@ -293,6 +301,10 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         generations=of(GenerationFact),
         next_sequence=sequence[0].next_sequence if sequence else 1,
     )
+
+
+def _leg_facts(leg: LegKey, known: dict[str, Any]) -> LegFacts:
+    return LegFacts(leg, **{**known, "partials": tuple(known.get("partials", ()))})
 
 
 class _Lock:

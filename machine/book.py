@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
+import msgspec
+
+from anchorwatch.machine.facts import PartialTakenFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
@@ -24,6 +27,13 @@ ORDERS_REMEMBERED = 5_000
 
 ENDED_STOPS_REMEMBERED = 100
 """Stops of one leg whose end was reported: lists lag by seconds, and this is many moves and re-entries."""
+
+
+class Portion(msgspec.Struct, frozen=True):
+    """A part of a position that is to be closed, and what for."""
+
+    contracts: Contracts
+    reason: str
 
 
 @dataclass(slots=True)
@@ -48,6 +58,8 @@ class LegBook:
     uncovered_ms: int = 0
     uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
+    portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
+    partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
     funded_ms: int = 0  # which position that is: when the venue created it
     asked_ms: int = 0  # when the reading after a close was asked for: an older answer says nothing

@@ -245,8 +245,7 @@ def is_covered(bot: Bot) -> bool:
     Asked before READY (S14: what was found is covered or flat by then) and before the stop lets go.
     """
     return all(
-        slot.position.state not in (position.S.OPEN, position.S.CLOSING)
-        or slot.protection.state in protection.COVERS
+        slot.position.state not in position.HELD or slot.protection.state in protection.COVERS
         for _, slot in bot.legs
     )
 
@@ -360,6 +359,7 @@ ROUTES: dict[type[Effect], Route] = {
     position.StartProtection: _protect,
     position.ExtendProtection: _protect,
     position.StartClose: _close,
+    position.StartReduce: _close,
     position.CancelEntry: _cancel_entry,
     position.EndLeg: _end_leg,
     order.OrderEnded: _order_ended,

@@ -57,6 +57,19 @@ class LegPeakFact(Fact, frozen=True):
     peak_px: Decimal
 
 
+class PartialTakenFact(Fact, frozen=True):
+    """A part of the position was closed for this reason, by this order: it is not taken for it again.
+
+    Zero contracts: the order ended without a fill, and the part may be taken after all.
+    """
+
+    leg: LegKey
+    reason: str
+    contracts: Decimal
+    client_id: str
+    at_ms: int
+
+
 class LegClosedFact(Fact, frozen=True):
     leg: LegKey
     at_ms: int
@@ -90,6 +103,7 @@ AnyFact = (
     | LegOpenedFact
     | LegStopFact
     | LegPeakFact
+    | PartialTakenFact
     | LegClosedFact
     | PermissionFact
     | GenerationFact
@@ -105,6 +119,7 @@ class LegFacts(msgspec.Struct, frozen=True):
     opened: LegOpenedFact | None = None
     stop: LegStopFact | None = None
     peak: LegPeakFact | None = None
+    partials: tuple[PartialTakenFact, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True):

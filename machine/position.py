@@ -15,6 +15,10 @@ told whether there *is* a position, and by what right that is known.
   machine; it has one closing order at a time, and verifies by reading before it
   tries again.
 
+* **A part may be taken.**  REDUCING is the same closer with a smaller order: one at a
+  time, verified by reading.  A close that is wanted meanwhile makes CLOSING of it, and
+  goes on from wherever the part has come.
+
 * **What is not ours is watched.**  WATCHED counts in every limit and is never
   touched.
 """
@@ -40,6 +44,7 @@ class S(State):
     FLAT = "flat"
     ENTERING = "entering"
     OPEN = "open"
+    REDUCING = "reducing"
     CLOSING = "closing"
     VANISHED = "vanished"
     WATCHED = "watched"
@@ -95,6 +100,12 @@ class CloseWanted(Event, frozen=True):
     reason: Reason = ""
 
 
+class ReduceWanted(Event, frozen=True):
+    """A part is to be closed; how much is in the book."""
+
+    reason: Reason = ""
+
+
 class CloseEnded(Event, frozen=True):
     """The closing order's fate is settled."""
 
@@ -113,6 +124,12 @@ class ExtendProtection(Effect, frozen=True):
 
 class StartClose(Effect, frozen=True):
     """For the bot: make a closing order."""
+
+    reason: Reason = ""
+
+
+class StartReduce(Effect, frozen=True):
+    """For the bot: make a closing order for the part that is in the book."""
 
     reason: Reason = ""
 
@@ -151,6 +168,10 @@ def extend(leg: Leg, event: Event) -> Step[Leg]:
     return leg, (ExtendProtection(),)
 
 
+def reduce(leg: Leg, event: ReduceWanted) -> Step[Leg]:
+    return leg, (StartReduce(event.reason),)
+
+
 def close_again(leg: Leg, event: ReadEnded) -> Step[Leg]:
     return leg, (StartClose(),)
 
@@ -183,7 +204,9 @@ def watch(leg: Leg, event: Event) -> Step[Leg]:
     return leg, (WatchLeg(),)
 
 
-OURS = (S.OPEN, S.CLOSING, S.VANISHED)
+HELD = (S.OPEN, S.REDUCING, S.CLOSING)
+"""There is a position of ours, as far as is known."""
+OURS = (*HELD, S.VANISHED)
 
 # fmt: off
 TABLE = (
@@ -192,16 +215,18 @@ TABLE = (
     Row(S.ENTERING,   EntryEnded,          S.FLAT),
     Row(S.FLAT,       PositionSeen,        S.OPEN,        then=protect),
     Row(S.ENTERING,   PositionSeen,        S.OPEN,        then=protect),
-    Row(S.OPEN,       PositionGrown,       S.OPEN,        then=extend),
-    Row(S.CLOSING,    PositionGrown,       S.CLOSING,     then=extend),
+    *(Row(s,          PositionGrown,       s,             then=extend)  for s in HELD),
     Row(S.ENTERING,   CloseWanted,         S.ENTERING,    then=cancel_entry),
     Row(S.OPEN,       CloseWanted,         S.CLOSING,     then=cancel_entry_and_close),
+    Row(S.OPEN,       ReduceWanted,        S.REDUCING,    then=reduce),
+    Row(S.REDUCING,   CloseEnded,          S.REDUCING,    then=read),
+    Row(S.REDUCING,   ReadEnded,           S.OPEN,        then=protect),
+    Row(S.REDUCING,   CloseWanted,         S.CLOSING,     then=cancel_entry_and_close),
     # One closing order at a time; reading tells whether it was enough.
     Row(S.CLOSING,    CloseEnded,          S.CLOSING,     then=read),
     Row(S.CLOSING,    ReadEnded,           S.CLOSING,     then=close_again),
     # Absence is a question; a cause is the answer.
-    Row(S.OPEN,       AbsenceSeen,         S.VANISHED,    then=ask_for_cause),
-    Row(S.CLOSING,    AbsenceSeen,         S.VANISHED,    then=ask_for_cause),
+    *(Row(s,          AbsenceSeen,         S.VANISHED,    then=ask_for_cause)  for s in HELD),
     Row(S.FLAT,       PositionMissed,      S.VANISHED,    then=ask_for_cause),
     Row(S.VANISHED,   ConfirmationFailed,  S.VANISHED,    then=ask_later),
     Row(S.VANISHED,   ConfirmationDue,     S.VANISHED,    then=ask_for_cause),
@@ -214,18 +239,20 @@ TABLE = (
     Row(S.WATCHED,    AbsenceSeen,         S.FLAT),
     Row(S.WATCHED,    EndConfirmed,        S.FLAT,        because="its owner closed it; nothing of it is booked as ours"),
     # What may happen and does not matter.
-    *ignored((S.OPEN, S.CLOSING),          (PositionSeen,), "known already"),
+    *ignored(HELD,                         (PositionSeen,), "known already"),
     *ignored((S.FLAT, S.ENTERING),         (AbsenceSeen,), "nothing is expected to be there"),
     *ignored((S.FLAT, S.ENTERING),         (EndConfirmed,), "the end was booked before"),
     *ignored((S.VANISHED,),                (AbsenceSeen,), "its cause is being asked for"),
     *ignored((S.WATCHED,),                 (ForeignSeen, PositionSeen, PositionGrown), "watched, and no more"),
     *ignored(OURS,                         (ForeignSeen,), "ownership does not change while the leg is open"),
     *ignored((S.FLAT, S.WATCHED),          (CloseWanted,), "there is nothing of ours to close"),
-    *ignored((S.CLOSING,),                 (CloseWanted,), "it is being closed"),
-    *ignored((S.VANISHED,),                (CloseWanted,), "it is gone, and its cause is being asked for"),
+    *ignored((S.CLOSING,),                 (CloseWanted, ReduceWanted), "it is being closed"),
+    *ignored((S.VANISHED,),                (CloseWanted, ReduceWanted), "it is gone, and its cause is being asked for"),
+    *ignored((S.FLAT, S.ENTERING, S.WATCHED), (ReduceWanted,), "there is nothing of ours to take a part of"),
+    *ignored((S.REDUCING,),                (ReduceWanted,), "one part at a time; what is still wanted is asked for again"),
     *ignored((*OURS, S.FLAT, S.WATCHED),   (EntryEnded,), "what it filled was seen before"),
     *ignored((S.FLAT, S.ENTERING, S.OPEN, S.VANISHED, S.WATCHED), (CloseEnded, ReadEnded), "the leg has moved on; the report was still under way"),
-    *ignored((S.FLAT, S.ENTERING, S.OPEN, S.CLOSING, S.WATCHED), (ConfirmationFailed, ConfirmationDue), "the question is answered"),
+    *ignored((S.FLAT, S.ENTERING, *HELD, S.WATCHED), (ConfirmationFailed, ConfirmationDue), "the question is answered"),
     # What cannot happen.
     *impossible(tuple(s for s in S if s is not S.FLAT), (PositionMissed,), "memory is recalled once, before anything else"),
     *impossible((S.ENTERING, *OURS, S.WATCHED), (EntryStarted,), "an entry starts from flat only"),

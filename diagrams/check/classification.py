@@ -162,7 +162,7 @@ def _adopt(leg: Leg, facets: Facets, item: i.Adopt) -> Classified:
 
 
 def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
-    if facets.position is not position.S.CLOSING:
+    if facets.position not in (position.S.REDUCING, position.S.CLOSING):
         return leg, ()  # the close that asked has been overtaken
     if answer.shown is None:
         return leg, (i.to_position(position.ReadEnded),)
@@ -253,7 +253,7 @@ def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:
 def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
     reading = leg.reading
     assert reading is not None
-    if facets.position not in (position.S.OPEN, position.S.CLOSING):
+    if facets.position not in position.HELD:
         is_orphan = not leg.booked and (leg.mine.known or leg.other.known)
         if not is_orphan:
             return leg, ()

@@ -54,9 +54,7 @@ def _is_in_the_book(facets: Facets, leg: Leg, shell: Shell) -> bool:
     is_pending = facets.reconciliation is not reconciliation.S.SETTLED or leg.is_untold
     if is_pending or leg.entry.overdue_timer or leg.close.overdue_timer:
         return True
-    is_known = not leg.contracts or (
-        leg.booked == leg.contracts and facets.position in (position.S.OPEN, position.S.CLOSING)
-    )
+    is_known = not leg.contracts or (leg.booked == leg.contracts and facets.position in position.HELD)
     is_order_known = leg.entry.at is not At.LIVE or facets.entry not in order.FREE
     return is_known and is_order_known
 

@@ -64,6 +64,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     position.ConfirmAbsence: positions.explain,
     position.StartConfirmationTimer: positions.ask_again_later,
     position.StartClose: positions.note_reason,
+    position.StartReduce: positions.note_part,
     position.EndLeg: positions.end_leg,
     position.WatchLeg: positions.watch_leg,
     protection.PlaceStop: stops.place,

@@ -71,6 +71,7 @@ class Memory:
         leg.version_ms = leg.restated_ms = max(leg.version_ms, report.updated_ms)
         leg.entered_ms = opened.entered_at_ms
         context.book.take_funding(leg, report, is_known=True)
+        leg.partials = {taken.reason: taken for taken in facts.partials}
         side = facts.leg.side
         peak = Price(opened.entry_px)
         leg.peak = further_peak(side, peak, facts.peak.peak_px) if facts.peak is not None else peak

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from anchorwatch.machine import ids, order, permission, world
 from anchorwatch.machine.bot import PERMISSION, Address, Part
 from anchorwatch.machine.desk import positions
 from anchorwatch.machine.desk.context import Context, of_leg
-from anchorwatch.machine.facts import IntentFact, OrderEndedFact
+from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
 from anchorwatch.machine.requests import (
     AttachedStop,
     CancelOrder,
@@ -71,7 +73,19 @@ def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
         avg_px=None,
         at_ms=context.report_ms or context.now_ms,
     )
-    context.ask(Record((fact,)))
+    context.ask(Record((fact, *_portion_given_back(context, ticket))))
+
+
+def _portion_given_back(context: Context, ticket: OrderTicket) -> tuple[PartialTakenFact, ...]:
+    """A part whose order ended without a fill was not taken."""
+    leg, order_of_leg = context.book.leg(ticket.leg), context.bot.slot(ticket.leg).close
+    if ticket.role is not order.Role.CLOSE or order_of_leg.data.has_fills:
+        return ()
+    for reason, taken in list(leg.partials.items()):
+        if taken.client_id == ticket.client_id:
+            del leg.partials[reason]
+            return (msgspec.structs.replace(taken, contracts=Decimal(0)),)
+    return ()
 
 
 def take_query(context: Context, event: world.OrderAsked) -> None:
@@ -114,7 +128,9 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
     assert address.leg is not None
     leg, pace = context.book.leg(address.leg), context.parameters.pace
     is_entry = effect.role is order.Role.ENTRY
-    contracts = context.book.entry_sizes.pop(address.leg) if is_entry else leg.contracts
+    portion = None if is_entry else leg.portion
+    whole = portion.contracts if portion is not None else leg.contracts
+    contracts = context.book.entry_sizes.pop(address.leg) if is_entry else min(whole, leg.contracts)
     made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE
     instrument = context.book.instruments[address.leg.instrument]
     ticket = OrderTicket(
@@ -132,7 +148,15 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
     )
     context.book.keep_ticket(ticket)
     context.book.totals.orders += 1
-    fact = IntentFact(
+    facts: list[Fact] = []
+    if portion is not None:
+        # Durable with the order: a part that was taken once is not taken again by the next life.
+        taken = PartialTakenFact(
+            ticket.leg, portion.reason, ticket.contracts, ticket.client_id, context.now_ms
+        )
+        leg.portion, leg.partials[portion.reason] = None, taken
+        facts.append(taken)
+    intent = IntentFact(
         client_id=ticket.client_id,
         leg=ticket.leg,
         role=effect.role.value,
@@ -143,7 +167,7 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
         at_ms=context.now_ms,
     )
     done, failed = order.IntentRecorded(effect.seq), order.IntentFailed(effect.seq)
-    context.ask(Record((fact,), address, done, failed))
+    context.ask(Record((intent, *facts), address, done, failed))
 
 
 def _attached(context: Context, key: LegKey, seq: int) -> AttachedStop | None:

@@ -18,6 +18,9 @@ from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, ReadPeak, Reco
 from anchorwatch.machine.units import Conduct, LegKey, Price, Side, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport
 
+CLOSERS = (position.S.REDUCING, position.S.CLOSING)
+"""States in which a closing order is under way or being verified."""
+
 PUSH_SETTLES_MS = 1_000
 """Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
 
@@ -250,7 +253,7 @@ def take_leg(context: Context, event: world.LegRead) -> None:
     one speaks of a position that has ended since.
     """
     leg = context.book.leg(event.leg)
-    if context.bot.slot(event.leg).position.state is not position.S.CLOSING or event.asked_ms != leg.asked_ms:
+    if context.bot.slot(event.leg).position.state not in CLOSERS or event.asked_ms != leg.asked_ms:
         return
     address = of_leg(Part.POSITION, event.leg)
     shown = [report for report in event.positions or () if report.leg == event.leg and report.contracts]
@@ -302,7 +305,23 @@ def note_reason(context: Context, address: Address, effect: position.StartClose)
     """The first reason to close is the cause that the end is booked under."""
     assert address.leg is not None
     leg = context.book.leg(address.leg)
+    leg.portion = None
     leg.close_reason = leg.close_reason or effect.reason
+
+
+def note_part(context: Context, address: Address, effect: position.StartReduce) -> None:
+    """How much of the leg its next closing order closes: `stops.want_reduce` has put it into the book."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    assert leg.portion is not None, "a part has a size"
+    context.announce(
+        "info",
+        "REDUCE",
+        leg=address.leg,
+        contracts=leg.portion.contracts,
+        of=leg.contracts,
+        why=effect.reason,
+    )
 
 
 def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None:
@@ -323,7 +342,8 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     )
     context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
     leg.account = Account(address.leg.side, leg.account.contract_size)
-    leg.peak = leg.wanted = leg.moving_to = None
+    leg.peak = leg.wanted = leg.moving_to = leg.portion = None
+    leg.partials = {}
 
 
 def watch_leg(context: Context, address: Address, effect: position.WatchLeg) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
-from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
@@ -19,7 +19,7 @@ from anchorwatch.machine.requests import (
     Record,
     StartTimer,
 )
-from anchorwatch.machine.units import Conduct, LegKey, Price, Side, closing_deal
+from anchorwatch.machine.units import Conduct, Contracts, LegKey, Price, Side, closing_deal, floor_to
 from anchorwatch.machine.world import StopReport, StopState
 
 
@@ -125,7 +125,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             continue  # it may have filled: what looks like an orphan may be its belt
         if slot.position.state is position.S.WATCHED:
             _time_the_uncovered(context, leg)
-        elif slot.position.state not in (position.S.OPEN, position.S.CLOSING):
+        elif slot.position.state not in position.HELD:
             _sweep_orphans(context, leg)
         elif _current(leg) is not None:
             context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
@@ -258,10 +258,10 @@ def take_profits(context: Context, instrument: str, mark: Decimal) -> None:
 
 
 def _held(context: Context, instrument: str) -> list[LegBook]:
-    """Our open legs of this instrument that nothing is closing yet."""
+    """Our open legs of this instrument that nothing is closing as a whole yet."""
     held = []
     for key, slot in context.bot.legs:
-        if key.instrument == instrument and slot.position.state is position.S.OPEN:
+        if key.instrument == instrument and slot.position.state in (position.S.OPEN, position.S.REDUCING):
             leg = context.book.leg(key)
             if leg.contracts and leg.peak is not None and leg.wanted is not None:
                 held.append(leg)
@@ -305,6 +305,27 @@ def close_the_old(context: Context) -> None:
 def want_close(context: Context, leg: LegBook, reason: str) -> None:
     """A request to the one closer."""
     context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))
+
+
+def want_reduce(context: Context, leg: LegBook, contracts: Decimal, reason: str) -> bool:
+    """Ask the one closer to close a part of the leg, once for each reason of a position's life.
+
+    ``contracts`` are rounded down to the lot. What would leave less than the instrument's minimum closes the
+    whole. Says whether anything was asked for: no while another closing order is under way, when the part was
+    taken before (restarts included), and when it is smaller than the minimum.
+    """
+    slot = context.bot.slot(leg.leg)
+    rules = context.book.instruments[leg.leg.instrument]
+    is_free = slot.position.state is position.S.OPEN and slot.close.state in order.FREE
+    part = floor_to(min(contracts, leg.contracts), rules.lot_size)
+    if not is_free or reason in leg.partials or part < rules.min_size:
+        return False
+    if leg.contracts - part < rules.min_size:
+        want_close(context, leg, reason)
+        return True
+    leg.portion = Portion(Contracts(part), reason)
+    context.tell(of_leg(Part.POSITION, leg.leg), position.ReduceWanted(reason))
+    return True
 
 
 # Effects of the protection machine.

@@ -19,6 +19,7 @@ from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address, Addressed, Bot, Part, Slot
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.parameters import Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
@@ -66,12 +67,13 @@ class DeskRig:
         pace: Pace | None = None,
         cooldown_s: int = 0,
         sides: tuple[Side, ...] = (Side.LONG, Side.SHORT),
+        facts: Facts | None = None,
     ) -> None:
         trading = Trading(protecting=protecting or Protecting(), cooldown_s=cooldown_s, sides=sides)
         self.pace = pace or Pace()
         parameters = Parameters(((BTC, trading),), mode=mode, is_exclusive=is_exclusive, pace=self.pace)
         limits = {name: connection.Limits() for name in Name}
-        self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), limits, mode), "rig00001")
+        self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), limits, mode), "rig00001", facts)
         self.now_ms = START_MS
         self.mode = mode
         self.wants = wants

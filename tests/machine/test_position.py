@@ -41,6 +41,20 @@ def test_a_close_withdraws_the_rest_of_the_entry_and_makes_one_order() -> None:
     assert after(*opened, p.CloseWanted(), p.CloseWanted()) == (S.CLOSING, ())
 
 
+def test_a_part_is_closed_by_one_order_verified_and_the_rest_is_protected() -> None:
+    reducing = (p.PositionSeen(), p.ReduceWanted("half"))
+    assert after(*reducing) == (S.REDUCING, (p.StartReduce("half"),))
+    assert after(*reducing, p.ReduceWanted("half")) == (S.REDUCING, ())
+    assert after(*reducing, p.CloseEnded()) == (S.REDUCING, (p.ReadPosition(),))
+    assert after(*reducing, p.CloseEnded(), p.ReadEnded()) == (S.OPEN, (p.StartProtection(),))
+
+
+def test_a_close_that_is_wanted_while_a_part_is_taken_is_not_lost() -> None:
+    closing = (p.PositionSeen(), p.ReduceWanted("half"), p.CloseWanted("stop"))
+    assert after(*closing) == (S.CLOSING, (p.CancelEntry(), p.StartClose("stop")))
+    assert after(*closing, p.CloseEnded(), p.ReadEnded()) == (S.CLOSING, (p.StartClose(),))
+
+
 def test_a_close_that_is_wanted_before_the_first_fill_withdraws_the_entry() -> None:
     assert after(p.EntryStarted(), p.CloseWanted()) == (S.ENTERING, (p.CancelEntry(),))
 
@@ -51,7 +65,7 @@ def test_a_close_is_verified_by_reading_before_the_next_try() -> None:
     assert after(*closing, p.CloseEnded(), p.ReadEnded()) == (S.CLOSING, (p.StartClose(),))
 
 
-@pytest.mark.parametrize("way", [(), (p.CloseWanted(),), (p.AbsenceSeen(),)])
+@pytest.mark.parametrize("way", [(), (p.CloseWanted(),), (p.ReduceWanted(),), (p.AbsenceSeen(),)])
 def test_an_end_with_a_cause_ends_the_leg_from_every_open_state(way: tuple[Event, ...]) -> None:
     state, effects = after(p.PositionSeen(), *way, p.EndConfirmed("stop"))
     assert (state, effects) == (S.FLAT, (p.CancelEntry(), p.EndLeg("stop")))
@@ -124,6 +138,7 @@ def test_always_a_close_starts_from_an_open_leg_or_after_a_reading(everything: W
         if p.StartClose() in edge.effects:
             assert (edge.before.state, type(edge.event)) in [
                 (S.OPEN, p.CloseWanted),
+                (S.REDUCING, p.CloseWanted),
                 (S.CLOSING, p.ReadEnded),
             ]
 
@@ -138,7 +153,7 @@ def test_always_a_watched_leg_asks_for_nothing(everything: Walk) -> None:
 
 ALWAYS = (
     p.EntryEnded, p.PositionSeen, p.ForeignSeen, p.AbsenceSeen, p.EndConfirmed, p.ConfirmationFailed,
-    p.ConfirmationDue, p.CloseWanted, p.CloseEnded, p.ReadEnded,
+    p.ConfirmationDue, p.CloseWanted, p.ReduceWanted, p.CloseEnded, p.ReadEnded,
 )  # fmt: skip
 
 
