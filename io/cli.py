@@ -158,12 +158,25 @@ def diagram(
         Parameter("--format", help="svg, png, mermaid, dot, scxml, json, matrix; may be repeated"),
     ] = ("svg",),
     all_: Annotated[bool, Parameter("--all", help="draw ignored and impossible rows too")] = False,
+    hits: Annotated[
+        tuple[str, ...],
+        Parameter("--hits", help="a log of a run (--log-format json): count its moves; may be repeated"),
+    ] = (),
     out: Annotated[str, Parameter("--out", help="directory to write to")] = "diagrams",
 ) -> int:
-    """Draw the state machines from the tables that run: the named ones, or all of them."""
-    from anchorwatch.diagrams import export
+    """Draw the state machines from the tables that run: the named ones, or all of them.
 
+    With --hits: one page, coverage.html, with how often each row of each table has answered.
+    """
+    from anchorwatch.diagrams import coverage, export
+
+    for name in hits:
+        if not Path(name).is_file():
+            raise SettingsError([Problem(f"--hits {name}", "there is no such file")])
     try:
+        if hits:
+            sys.stdout.write(f"{coverage.write([Path(name) for name in hits], Path(out))}\n")
+            return 0
         for path in export.write(machines, format, Path(out), everything=all_):
             sys.stdout.write(f"{path}\n")
     except (ValueError, LookupError) as error:

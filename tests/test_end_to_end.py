@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from anchorwatch.diagrams.conformance import moves_in, strays
 from anchorwatch.io import cli
 from anchorwatch.io.settings import SECRET_VARIABLES
 
@@ -76,6 +77,11 @@ def test_the_transition_log_shows_the_cards_order(half_an_hour: Run) -> None:
     assert [moves[0]["source"], *(move["dest"] for move in moves)][:10] == CARD
     assert moves[10 - 1]["dest"] == "STOPPING"
     assert moves[-1]["dest"] == "STOPPED"
+
+
+def test_every_move_of_the_run_is_a_row_of_its_table(half_an_hour: Run) -> None:
+    assert half_an_hour.moves("lifecycle")
+    assert strays(moves_in(half_an_hour.lines)) == []
 
 
 def test_the_stop_runs_the_users_steps_in_order(half_an_hour: Run) -> None:

@@ -37,6 +37,7 @@ from anchorwatch.machine.bot import Bot, Slot
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.units import LegKey, Side
+from tests import staged
 from tests.venue.rig import BTC, HEDGED, START_MS, Clock, Rig
 
 LONG = LegKey(BTC, Side.LONG)
@@ -89,6 +90,7 @@ class World:
         self._port = 0
         self._serving = trio.CancelScope()
         self._down = trio.Event()
+        staged.worlds.append(self)
 
     @property
     def host(self) -> str:
@@ -96,6 +98,8 @@ class World:
 
     async def up(self) -> None:
         """Serve, under the address that it had before."""
+        if self._down.is_set():
+            staged.done["exchange down for a while"] += 1
         if self.network is None:
             listeners = await open_loopback(self._port)
             self._port = listeners[0].socket.getsockname()[1]
@@ -129,6 +133,7 @@ class World:
         """The exchange closes these connections, without a word why."""
         for name in names:
             for session in self.sessions(name):
+                staged.done["connection lost"] += 1
                 session.close(1006, "")
 
     def fault(self, kind: FaultKind, where: str = "", **more: Any) -> None:
@@ -139,6 +144,7 @@ class World:
 
     def by_hand(self, side: str, contracts: str, pos_side: str = "long", px: str = "") -> None:
         """The account's owner trades."""
+        staged.done["a hand on the account"] += 1
         answer = self.rig.order(side, contracts, px, posSide=pos_side)
         assert answer["sCode"] == "0", answer
 
@@ -194,6 +200,7 @@ class Life:
         self.exit: Exit | None = None
         self.began_s = trio.current_time()
         self._over = trio.Event()
+        staged.lives.append(self)
 
     async def run(self) -> None:
         try:

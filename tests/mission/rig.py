@@ -26,6 +26,7 @@ from anchorwatch.io.venue.switches import Switches
 from anchorwatch.machine import ids, lifecycle, order
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.units import LegKey, Side, closing_deal, opening_deal
+from tests import staged
 from tests.io.engine_rig import KEY, LONG, SHORT, Life, World, settings
 from tests.venue.rig import ETH, HEDGED, START_MS, Rig
 
@@ -77,6 +78,7 @@ class OneLife(Life):
 
     async def crash(self) -> None:
         """The process dies here: no stop sequence, nothing said, no socket closed in order."""
+        staged.done["process killed"] += 1
         self._all.cancel()
         await self._gone.wait()
 
@@ -157,6 +159,7 @@ class Scene(World):
 
     def trade(self, leg: LegKey, contracts: str, *, closes: bool = False) -> None:
         """The account's owner opens or closes by hand, at market."""
+        staged.done["a hand on the account"] += 1
         deal = closing_deal(leg.side) if closes else opening_deal(leg.side)
         pos_side = leg.side.value if self.rig.venue.accounts["main"].is_hedged else ""
         answer = self.rig.order(deal.value, contracts, posSide=pos_side, instId=leg.instrument)
@@ -164,6 +167,7 @@ class Scene(World):
 
     def cancel_stop(self, stop: AlgoOrder) -> None:
         """The account's owner cancels this stop."""
+        staged.done["a stop cancelled by hand"] += 1
         self.rig.venue.advance()
         account = self.rig.venue.accounts["main"]
         self.rig.venue.algos_room.cancel(account, account.algos[stop.algo_id])

@@ -1,0 +1,108 @@
+"""Every life that a test puts on stage is held against the tables, and a run of the tests can be written down as data.
+
+``--evidence FILE`` writes, as JSON, what became of every test, how long it took, which faults struck in it and which
+switches of the exchange were turned; and how often each row of each table answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anchorwatch.diagrams.conformance import Answer, answer_of, as_rows, strays
+from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
+from tests import staged
+
+EVIDENCE = "--evidence"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(EVIDENCE, metavar="FILE", help="write what was shown, under which faults, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    file = config.getoption(EVIDENCE)
+    if file:
+        config.pluginmanager.register(Evidence(Path(file), config), "evidence")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """The test itself, and then the claim that no life of it did what no table says."""
+    staged.clear()
+    yield
+    found = [line for life in staged.lives for line in strays(life.lines("transition"))]
+    assert not found, "no table explains:\n" + "\n".join(found)
+
+
+class Evidence:
+    """Collects, while the tests run, what `anchorwatch verify` tells of them."""
+
+    def __init__(self, file: Path, config: pytest.Config) -> None:
+        self._file = file
+        self._root = config.rootpath
+        self._tests: dict[str, dict[str, Any]] = {}
+        self._hits: Counter[Answer] = Counter()
+        self._step = Definition.step
+
+    def pytest_sessionstart(self) -> None:
+        """From here on every step of every table is counted by the row that answered it."""
+        step, hits = self._step, self._hits
+
+        def counting(
+            definition: Definition[Any], before: Snapshot[Any], event: Event
+        ) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
+            after, effects = step(definition, before, event)
+            for row in definition.cell(before.state, type(event)):
+                if row.when is None or row.when(before.data, event):
+                    hits[answer_of(definition.name, row)] += 1
+                    break
+            return after, effects
+
+        Definition.step = counting  # type: ignore[method-assign, assignment]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = self._tests.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0, "reason": ""})
+        told["seconds"] += report.duration
+        told |= {
+            name: value
+            for name, value in report.user_properties
+            if name in ("faults", "switches", "virtual_seconds")
+        }
+        if report.skipped:
+            told["outcome"] = "xfailed" if hasattr(report, "wasxfail") else "skipped"
+            told["reason"] = getattr(report, "wasxfail", "") or _words(report)
+        elif report.failed:
+            told["outcome"] = "failed"
+            told["reason"] = _words(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        item.user_properties += [
+            ("faults", dict(sorted(staged.faults().items()))),
+            ("switches", staged.switches()),
+            ("virtual_seconds", round(staged.virtual_seconds(), 3)),
+        ]
+
+    def pytest_sessionfinish(self) -> None:
+        Definition.step = self._step  # type: ignore[method-assign]
+        tests = [
+            {"id": name, **told, "seconds": round(told["seconds"], 3)}
+            for name, told in sorted(self._tests.items())
+        ]
+        self._file.write_text(
+            json.dumps({"tests": tests, **as_rows(self._hits)}, indent=1, default=str), encoding="utf-8"
+        )
+
+
+def _words(report: pytest.TestReport) -> str:
+    """The last line of what went wrong, or why it was skipped."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", report.longrepr or "")).splitlines()[0] if report.longrepr else ""
