@@ -143,7 +143,7 @@ class Engine:
             await rest_stack.enter_async_context(rest)
             async with trio.open_nursery() as performers:
                 keeper = self._set_up(rest, rest_stack, background, performers)
-                performers.start_soon(self._in_background, background, name="background")
+                performers.start_soon(self._in_background, background, rest, name="background")
                 await self._loop(keeper)
                 performers.cancel_scope.cancel()
         await self.alerts.say_last_words()
@@ -242,12 +242,13 @@ class Engine:
     def _report_link(self, name: Name, event: Event) -> None:
         self.mailbox.put(Told(Address(Part.CONNECTION, link=name), event))
 
-    async def _in_background(self, scope: trio.CancelScope) -> None:
+    async def _in_background(self, scope: trio.CancelScope, rest: OkxRest) -> None:
         """What watches and ticks; the stop ends it with the safety modules (R10.2)."""
         with scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tick, name="clock ticks")
                 nursery.start_soon(self._watch_the_loop, name="watchdog")
+                nursery.start_soon(rest.keep_warm, name="warm connections")
                 nursery.start_soon(self.alerts.run, name="alerts")
 
     async def _tick(self) -> None:

@@ -242,7 +242,9 @@ def ask_for_close(stop: Stop, event: Event) -> Step[Stop]:
         NakedTooLong: "no stop could be placed in time",
         FillOverdue: "the stop triggered and did not fill",
     }[type(event)]
-    return stop, (AskForClose(reason),)
+    # What has triggered does not rest any more: from here on the position counts as uncovered.
+    counted = (StartNakedClock(),) if isinstance(event, FillOverdue) else ()
+    return stop, (*counted, AskForClose(reason))
 
 
 def sweep(stop: Stop, event: Event) -> Step[Stop]:

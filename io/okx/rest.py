@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from types import TracebackType
 
+import trio
+
 from anchorwatch.io.okx import calls
 from anchorwatch.io.okx.candle_pages import read_candles
 from anchorwatch.io.okx.clock_offset import ClockOffset, Sample
@@ -31,7 +33,7 @@ from anchorwatch.io.okx.requests import (
     OrderRequest,
     plain,
 )
-from anchorwatch.io.okx.transport import Transport
+from anchorwatch.io.okx.transport import KEEP_ALIVE_S, Transport
 from anchorwatch.io.okx.wire_account import (
     AccountConfig,
     Balance,
@@ -59,6 +61,10 @@ PLACEMENT_VALID_MS = 3_000
 
 # The lists of algo orders: the venue answers one type a call, and only these two together.
 ALGO_LISTS = ("conditional,oco", "trigger", "move_order_stop")
+
+# Two: one may be reading a list, or waiting for the answer to the entry whose fill is told already.
+WARM_CONNECTIONS = 2
+WARM_EVERY_S = KEEP_ALIVE_S - 5
 
 # OKX v5: seconds that cancel-all-after accepts beside 0, which disarms it.
 CANCEL_ALL_AFTER_S = range(10, 121)
@@ -98,6 +104,17 @@ class OkxRest:
 
     def venue_now_ms(self) -> int:
         return self._calls.venue_now_ms()
+
+    async def keep_warm(self) -> None:
+        """Keep connections open, and the venue's clock measured, until cancelled.
+
+        A stop that has to dial first is a round trip later, two with TLS, and a fill may come after minutes of quiet.
+        """
+        while True:
+            await trio.sleep(WARM_EVERY_S)
+            async with trio.open_nursery() as nursery:
+                for _ in range(WARM_CONNECTIONS):
+                    nursery.start_soon(self.server_time)
 
     # The venue.
 

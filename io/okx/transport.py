@@ -22,9 +22,9 @@ from anchorwatch.io.okx.signing import rest_prehash, rest_timestamp, signature
 
 # Reading a bot's whole state asks for some ten lists at once; more connections would not make the venue faster.
 CONNECTIONS_MAX = 16
-# Shorter than the idle time after which servers and balancers close a connection: a request written into a
-# closing connection has an unknown outcome, so such a connection is dropped by us first.
-KEEP_ALIVE_S = 15.0
+# Shorter than the idle time, a minute and more, after which servers and balancers close a connection: a request
+# written into a closing connection has an unknown outcome, so such a connection is dropped by us first.
+KEEP_ALIVE_S = 25.0
 # The longest answer is the list of all swaps, below 1 MB.
 BODY_BYTES_MAX = 8 * 1024 * 1024
 

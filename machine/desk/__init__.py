@@ -206,6 +206,7 @@ class Desk:
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()
+                stops.tell_the_uncovered(context)
                 for name, signals in self._signals.items():
                     entries.ask_again(context, signals, name)
                 if not self._is_stopping():

@@ -302,6 +302,28 @@ def close_the_old(context: Context) -> None:
             want_close(context, leg, "held too long")
 
 
+def tell_the_uncovered(context: Context) -> None:
+    """A position of ours that is uncovered beyond its deadline is told to a person, whatever is being done about it."""
+    pace = context.parameters.pace
+    for key, slot in context.bot.legs:
+        leg = context.book.leg(key)
+        since_ms = leg.uncovered_since_ms
+        if since_ms is None or leg.uncovered_is_told or slot.position.state not in position.OURS:
+            continue
+        if context.now_ms - since_ms > pace.naked_deadline_s * 1000:
+            leg.uncovered_is_told = True
+            context.announce(
+                "alarm",
+                "UNPROTECTED",
+                leg=key,
+                contracts=leg.contracts,
+                seconds=round((context.now_ms - since_ms) / 1000, 1),
+                stop=slot.protection.state.value,
+                position=slot.position.state.value,
+                fix="close it on the venue's page if this goes on; the bot keeps trying",
+            )
+
+
 def want_close(context: Context, leg: LegBook, reason: str) -> None:
     """A request to the one closer."""
     context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))

@@ -112,7 +112,7 @@ def test_triggered_is_not_filled() -> None:
     assert (snapshot.state, effects) == (S.TRIGGERED, (g.StopNakedClock(), g.StartFillClock(1)))
     snapshot, effects = after(g.FillOverdue(1), start=snapshot)
     assert snapshot.state is S.ESCALATING
-    assert effects == (g.AskForClose("the stop triggered and did not fill"),)
+    assert effects == (g.StartNakedClock(), g.AskForClose("the stop triggered and did not fill"))
 
 
 def test_flat_sweeps_whatever_rests() -> None:

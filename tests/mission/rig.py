@@ -19,7 +19,7 @@ from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
 from anchorwatch.io.seams import Seams, virtual_seams
 from anchorwatch.io.settings import Settings
-from anchorwatch.io.simulation.network import CALM, FakeNetwork
+from anchorwatch.io.simulation.network import CALM, FakeNetwork, Weather
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.orders import AlgoOrder, Order
 from anchorwatch.io.venue.switches import Switches
@@ -253,10 +253,10 @@ def _made_for(client_id: str) -> ids.Made | None:
 
 @asynccontextmanager
 async def exchange(
-    spec: AccountSpec = HEDGED, *, switches: Switches | None = None, seed: int = 1
+    spec: AccountSpec = HEDGED, *, switches: Switches | None = None, seed: int = 1, weather: Weather = CALM
 ) -> AsyncIterator[Scene]:
-    """A scene on the fake network, a millisecond away. The test takes `autojump_clock`."""
-    network = FakeNetwork(Random(seed), CALM)
+    """A scene on the fake network, a millisecond away unless said otherwise. The test takes `autojump_clock`."""
+    network = FakeNetwork(Random(seed), weather)
     network.install()
     try:
         async with trio.open_nursery() as nursery:
