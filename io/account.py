@@ -13,7 +13,13 @@ from decimal import Decimal
 import trio
 
 from anchorwatch.io.okx import translate
-from anchorwatch.io.okx.errors import DUPLICATE_ID_CODES, NOT_FOUND_CODES, NOT_SENT
+from anchorwatch.io.okx.errors import (
+    DUPLICATE_ID_CODES,
+    EXPIRED_CODES,
+    NOT_FOUND_CODES,
+    NOT_SENT,
+    Remedy,
+)
 from anchorwatch.io.okx.outcomes import Answered, Failed, Read, Refused, Unknown
 from anchorwatch.io.okx.rate_limits import Lane
 from anchorwatch.io.okx.requests import (
@@ -23,6 +29,7 @@ from anchorwatch.io.okx.requests import (
     AlgoCancel,
     AlgoRequest,
     AttachedStop,
+    OrderAmend,
     OrderCancel,
     OrderRequest,
 )
@@ -43,6 +50,9 @@ STOP_LISTS = ("conditional,oco",)
 STOP_ANSWER_S = 1.5
 """How long the answer about a stop is waited for: one that is lost must leave time for a reading and a second try
 before the deadline of an uncovered position, which sells it."""
+
+AMEND_ANSWER_S = 1.5
+"""How long the answer about an amendment is waited for: a cancel may be waiting behind it."""
 
 ABSENCE_MARGIN_MS = 2_000
 """After an order's deadline the venue may still be writing it to its lists."""
@@ -88,15 +98,16 @@ class AccountCalls:
             return str(error)
 
     async def place_order(self, ticket: requests.OrderTicket, still_wanted: Callable[[], bool]) -> Event:
-        """Send a market order. The last look before the wire is ``still_wanted``."""
+        """Send an order. The last look before the wire is ``still_wanted``."""
         attached = ticket.attached
         request = OrderRequest(
             inst_id=ticket.leg.instrument,
             td_mode=self._margin.value,
             side=ticket.deal.value,
             pos_side=self._pos_side(ticket.leg),
-            ord_type="market",
+            ord_type=ticket.kind.value,  # the settings use the venue's own names
             sz=ticket.contracts,
+            px=ticket.price,
             cl_ord_id=ticket.client_id,
             reduce_only=ticket.is_reduce_only and self._mode is PositionMode.NET,
             tag=ticket.tag,
@@ -123,9 +134,34 @@ class AccountCalls:
     async def cancel_order(self, ticket: requests.OrderTicket) -> Event:
         request = OrderCancel(inst_id=ticket.leg.instrument, cl_ord_id=ticket.client_id)
         outcome = await self._rest.cancel_order(request)
-        if isinstance(outcome, Answered):
-            return _told(ticket, order.CancelAcknowledged(ticket.seq))
-        return _told(ticket, order.CancelFruitless(ticket.seq))
+        match outcome:
+            case Answered():
+                return _told(ticket, order.CancelAcknowledged(ticket.seq))
+            case Refused(remedy=Remedy.DONE):
+                return _told(ticket, order.CancelFruitless(ticket.seq))
+        return _told(ticket, order.CancelFailed(ticket.seq))
+
+    async def amend_order(self, request: requests.AmendOrder, still_wanted: Callable[[], bool]) -> Event:
+        """Another price for an order that rests; ``still_wanted`` is asked as for a placement."""
+        ticket = request.ticket
+        valid_ms = request.expires_ms - self._rest.venue_now_ms()
+        if valid_ms <= 0:
+            return _told(ticket, order.AmendRefused(ticket.seq, "its deadline has passed before it was sent"))
+        outcome = await self._rest.amend_order(
+            OrderAmend(inst_id=ticket.leg.instrument, cl_ord_id=ticket.client_id, new_px=request.price),
+            valid_ms=valid_ms,
+            still_wanted=still_wanted,
+            deadline_s=AMEND_ANSWER_S,
+        )
+        match outcome:
+            case Answered():
+                return _told(ticket, order.AmendAcknowledged(ticket.seq))
+            case Refused(remedy=Remedy.DONE) if outcome.code not in EXPIRED_CODES:
+                return _told(ticket, order.AmendFruitless(ticket.seq, _words("amendment", outcome)))
+            case Refused():
+                return _told(ticket, order.AmendRefused(ticket.seq, _words("amendment", outcome)))
+            case Unknown(reason=reason):
+                return _told(ticket, order.AmendFruitless(ticket.seq, reason))
 
     async def query_order(self, ticket: requests.OrderTicket) -> Event:
         """Ask by client id, then in the lists; absence is final only after the order's deadline."""

@@ -68,7 +68,8 @@ class Intake:
             case world.MarkMoved(instrument):
                 self._mailbox.put_market("mark", instrument, event)
             case world.QuoteMoved(instrument):
-                self.quotes[instrument] = event  # for the view; no decision looks at it yet
+                self.quotes[instrument] = event  # for the view
+                self._mailbox.put_market("quote", instrument, event)
             case world.Observed():
                 self._mailbox.put(event)
 

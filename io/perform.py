@@ -19,7 +19,13 @@ from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
 from anchorwatch.machine import connection, lifecycle, reconciliation, requests, world
-from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Addressed, may_still_send
+from anchorwatch.machine.bot import (
+    LIFECYCLE,
+    RECONCILIATION,
+    Addressed,
+    may_still_amend,
+    may_still_send,
+)
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
@@ -71,6 +77,10 @@ class Performer:
                 self._in_flight.write(self._calls.place_order, ticket, self._last_look(ticket))
             case requests.CancelOrder(ticket):
                 self._in_flight.write(self._calls.cancel_order, ticket)
+            case requests.AmendOrder(ticket):
+                self._in_flight.write(
+                    self._calls.amend_order, effect, self._last_look_at_an_amendment(effect)
+                )
             case requests.QueryOrder(ticket):
                 self._in_flight.read(self._calls.query_order, ticket)
             case requests.PlaceStop():
@@ -149,6 +159,13 @@ class Performer:
                 return True
             late = self._rest.venue_now_ms() >= ticket.expires_ms
             return not late and not may_still_send(self._desk.bot, ticket.leg, ticket.seq)
+
+        return still_wanted
+
+    def _last_look_at_an_amendment(self, effect: requests.AmendOrder) -> Callable[[], bool]:
+        def still_wanted() -> bool:
+            late = self._rest.venue_now_ms() >= effect.expires_ms
+            return not late and not may_still_amend(self._desk.bot, effect.ticket.leg, effect.ticket.seq)
 
         return still_wanted
 

@@ -16,7 +16,7 @@ from anchorwatch.machine.facts import PartialTakenFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Contracts, Instrument, LegKey, Price
+from anchorwatch.machine.units import Contracts, Instrument, LegKey, OrderKind, Price
 from anchorwatch.machine.world import PositionReport, StopReport
 
 T = TypeVar("T")
@@ -81,6 +81,30 @@ class LegBook:
 
 
 @dataclass(slots=True)
+class Pursuit:
+    """One wish for an entry, over all the orders that are made for it."""
+
+    first: Price | None  # the price that it began at; None at market
+    kind: OrderKind  # of the order that is made next
+    orders: int = 0  # made so far
+    reprices: int = 0
+    until_ms: int = 0  # the time that it may rest
+    price: Price | None = None  # where its order rests, as the venue last said
+    priced_ms: int = 0  # the venue time of that word
+    aim: Price | None = None  # the price of the amendment that is asked for
+    amended_ms: int = 0
+
+
+@dataclass(slots=True)
+class Quote:
+    """The best prices of one instrument."""
+
+    bid: Decimal
+    ask: Decimal
+    at_ms: int
+
+
+@dataclass(slots=True)
 class Filled:
     """How much of one order is booked: reports are cumulative, and may repeat or overtake each other."""
 
@@ -113,6 +137,8 @@ class Book:
     slots: dict[tuple[LegKey, Role], OrderTicket] = field(default_factory=dict)  # the order of each slot
     filled: dict[str, Filled] = field(default_factory=dict)  # any order, by the venue's id
     entry_sizes: dict[LegKey, Decimal] = field(default_factory=dict)  # wanted, not yet on a ticket
+    pursuits: dict[LegKey, Pursuit] = field(default_factory=dict)
+    quotes: dict[str, Quote] = field(default_factory=dict)
     marks: dict[str, Decimal] = field(default_factory=dict)
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)

@@ -128,6 +128,8 @@ class FactLost(Event, frozen=True):
 class EntryWanted(Event, frozen=True):
     """The strategy wants a position; its numbers are in the book under the sequence that this gets."""
 
+    rests: bool = False  # the order may wait in the venue's book
+
 
 class OrderRemembered(Event, frozen=True):
     """An earlier life recorded an intent and never learnt its end; its ticket is in the book."""
@@ -260,6 +262,19 @@ def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
     reasons = list(standing_obstacles(bot, leg.instrument))
     if slot.entry.state is not order.S.SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
         reasons.append("the entry is not wanted any more")
+    return tuple(reasons)
+
+
+def may_still_amend(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
+    """The same before an amendment: why this entry may not be repriced any more."""
+    slot = bot.slot(leg)
+    reasons = list(standing_obstacles(bot, leg.instrument))
+    if (
+        slot.entry.state is not order.S.AMENDING
+        or slot.entry.data.seq != seq
+        or slot.entry.data.cancel_wanted
+    ):
+        reasons.append("the entry is not to be repriced any more")
     return tuple(reasons)
 
 
@@ -405,6 +420,7 @@ class _Run:
     def draw_consequences(self, before: Bot) -> None:
         """What follows from several machines together."""
         self._doubt_after_relogin(before)
+        self._cancel_resting_entries()
         self._flatten_late_fills()
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
@@ -432,6 +448,18 @@ class _Run:
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(bot.lifecycle.data.epoch, lifecycle.Outcome.DONE))
         elif not is_quiet and bot.has_looked:
             self.bot = msgspec.structs.replace(bot, has_looked=False)
+
+    def _cancel_resting_entries(self) -> None:
+        """What could not be sent now must not rest either: it would fill when nobody may want it."""
+        for leg, slot in self.bot.legs:
+            entry = slot.entry
+            if entry.state in order.FREE or not entry.data.rests or entry.data.cancel_wanted:
+                continue
+            obstacles = standing_obstacles(self.bot, leg.instrument)
+            if obstacles:
+                self.tell(
+                    Address(Part.ENTRY, leg=leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles))
+                )
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""
@@ -463,7 +491,7 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
     """
     run = _Run(bot)
     if isinstance(event, EntryWanted):
-        _want_entry(run, address)
+        _want_entry(run, address, event)
     elif isinstance(event, OrderRemembered):
         run.tell(address, order.OrderRecovered(run.next_sequence(), event.role))
     elif isinstance(event, FactGained | FactLost):
@@ -474,13 +502,14 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
     return Outcome(run.bot, tuple(run.trail))
 
 
-def _want_entry(run: _Run, address: Address) -> None:
+def _want_entry(run: _Run, address: Address, event: EntryWanted) -> None:
     assert address.leg is not None
     obstacles = entry_obstacles(run.bot, address.leg)
     if obstacles:
         run.put_out(address, EntryDenied(obstacles))
         return
-    run.tell(_of(address, Part.ENTRY), order.OrderWanted(run.next_sequence(), order.Role.ENTRY))
+    wanted = order.OrderWanted(run.next_sequence(), order.Role.ENTRY, event.rests)
+    run.tell(_of(address, Part.ENTRY), wanted)
     run.tell(_of(address, Part.POSITION), position.EntryStarted())
 
 

@@ -24,6 +24,7 @@ class IntentFact(Fact, frozen=True):
     price: Decimal | None
     deadline_ms: int
     at_ms: int
+    kind: str = "market"  # what earlier versions made
 
 
 class OrderEndedFact(Fact, frozen=True):

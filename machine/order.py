@@ -16,8 +16,14 @@ Theory of operation
   of the order.  What a push says wins, because it speaks of the order itself; an
   acknowledgement only speaks of the request.
 
-* **A cancel that was wanted while nothing was known yet is remembered** and sent
-  when the order turns out to live.
+* **A cancel that is wanted stays wanted until the order has ended.**  It is sent when
+  the order turns out to live, and again when a query finds it alive after a cancel that
+  came to nothing.
+
+* **A resting order is repriced in place.**  One write is under way at a time: in
+  AMENDING the answer to the amendment is awaited, and a cancel waits for it.  An
+  amendment names the order that there is, so a lost answer leaves one order at one of
+  two prices, never two orders; which price it is, reports say, and the book keeps.
 
 * **A fill after the end is news**, not a defect: a cancelled order that filled
   after all is reported, so that the position gets its stop.
@@ -61,6 +67,7 @@ class S(State):
     SENT = "sent"
     LIVE = "live"
     PARTIAL = "partial"
+    AMENDING = "amending"
     CANCELLING = "cancelling"
     IN_DOUBT = "in doubt"
     FILLED = "filled"
@@ -76,8 +83,9 @@ FINAL = (S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT, S.WITHDRAWN)
 class Order(Data, frozen=True):
     role: Role = Role.ENTRY
     seq: Identity = 0
+    rests: bool = False  # it may wait in the book of the venue: a post-only order
     has_fills: bool = False
-    cancel_wanted: bool = False  # as soon as it is known to live
+    cancel_wanted: bool = False  # until its end
 
 
 class OrderWanted(Event, frozen=True):
@@ -85,6 +93,7 @@ class OrderWanted(Event, frozen=True):
 
     seq: Identity
     role: Role
+    rests: bool = False
 
 
 class OfOrder(Event, frozen=True):
@@ -150,7 +159,31 @@ class CancelAcknowledged(OfOrder, frozen=True):
 
 
 class CancelFruitless(OfOrder, frozen=True):
-    """The venue cannot cancel it: filled, cancelled or unknown. Or the answer was lost."""
+    """The venue has nothing to cancel: it is filled, cancelled or unknown there."""
+
+
+class CancelFailed(OfOrder, frozen=True):
+    """The answer was lost, or the venue could not take the cancel now: the order may rest on."""
+
+
+class RepriceWanted(OfOrder, frozen=True):
+    """The quote has moved away from a resting order; the better price is in the book."""
+
+
+class AmendAcknowledged(OfOrder, frozen=True):
+    """The venue took the amendment. At which price the order rests is said by reports."""
+
+
+class AmendRefused(OfOrder, frozen=True):
+    """The amendment had no effect, or was not sent: the order rests as it did."""
+
+    reason: Reason = ""
+
+
+class AmendFruitless(OfOrder, frozen=True):
+    """The venue has no such order to amend, or the answer was lost: what rests, if anything, is to be asked."""
+
+    reason: Reason = ""
 
 
 class OrderDoubted(OfOrder, frozen=True):
@@ -191,6 +224,11 @@ class CancelOrder(Effect, frozen=True):
     seq: Identity
 
 
+class AmendOrder(Effect, frozen=True):
+    role: Role
+    seq: Identity
+
+
 class StartQueryTimer(Effect, frozen=True):
     role: Role
     seq: Identity
@@ -224,13 +262,19 @@ def is_cancel_wanted(order: Order, event: Event) -> bool:
     return order.cancel_wanted
 
 
+def is_partly_filled(order: Order, event: Event) -> bool:
+    return order.has_fills
+
+
 def plan(order: Order, event: OrderWanted) -> Step[Order]:
     assert event.seq > order.seq, "a sequence is never used twice"
-    return Order(event.role, event.seq), (RecordIntent(event.role, event.seq),)
+    return Order(event.role, event.seq, event.rests), (RecordIntent(event.role, event.seq),)
 
 
 def recover(order: Order, event: OrderRecovered) -> Step[Order]:
-    return Order(event.role, event.seq), (QueryOrder(event.role, event.seq),)
+    """What an earlier life sent may rest: nobody is left who wants it, and nobody remembers its kind."""
+    rests = event.role is Role.ENTRY
+    return Order(event.role, event.seq, rests), (QueryOrder(event.role, event.seq),)
 
 
 def send(order: Order, event: Event) -> Step[Order]:
@@ -246,8 +290,12 @@ def query_later(order: Order, event: Event) -> Step[Order]:
 
 
 def cancel(order: Order, event: Event) -> Step[Order]:
-    order = msgspec.structs.replace(order, cancel_wanted=False)
+    order = msgspec.structs.replace(order, cancel_wanted=True)
     return order, (CancelOrder(order.role, order.seq),)
+
+
+def amend(order: Order, event: Event) -> Step[Order]:
+    return order, (AmendOrder(order.role, order.seq),)
 
 
 def remember_cancel(order: Order, event: Event) -> Step[Order]:
@@ -291,7 +339,7 @@ def end_withdrawn(order: Order, event: Event) -> Step[Order]:
     return _end(order, S.WITHDRAWN)
 
 
-OUT = (S.SENT, S.LIVE, S.PARTIAL, S.CANCELLING, S.IN_DOUBT)
+OUT = (S.SENT, S.LIVE, S.PARTIAL, S.AMENDING, S.CANCELLING, S.IN_DOUBT)
 """States in which the venue may hold the order."""
 RESTING = (S.LIVE, S.PARTIAL)
 FREE = (S.IDLE, *FINAL)
@@ -299,9 +347,13 @@ FREE = (S.IDLE, *FINAL)
 REPORTS = (OrderSeenLive, OrderPartlyFilled, OrderFilled, OrderCancelled)
 OF_ORDER = (
     IntentRecorded, IntentFailed, WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS,
-    CancelWanted, CancelAcknowledged, CancelFruitless, OrderDoubted, QueryDue, QueryInconclusive, AbsenceProven,
+    CancelWanted, CancelAcknowledged, CancelFruitless, CancelFailed,
+    RepriceWanted, AmendAcknowledged, AmendRefused, AmendFruitless,
+    OrderDoubted, QueryDue, QueryInconclusive, AbsenceProven,
 )  # fmt: skip
 QUERIES = (QueryDue, QueryInconclusive, AbsenceProven)
+CANCEL_ANSWERS = (CancelAcknowledged, CancelFruitless, CancelFailed)
+AMEND_ANSWERS = (AmendAcknowledged, AmendRefused, AmendFruitless)
 BEFORE_THE_WIRE = (IntentRecorded, IntentFailed, WriteDenied)
 
 # fmt: off
@@ -324,15 +376,22 @@ TABLE = (
     Row(  S.IN_DOUBT,    OrderSeenLive,       S.LIVE),
     *(Row(s,             OrderPartlyFilled,   S.CANCELLING,  when=is_cancel_wanted,   then=count_fill_and_cancel)  for s in (S.SENT, S.IN_DOUBT)),
     *(Row(s,             OrderPartlyFilled,   S.PARTIAL,                              then=count_fill)     for s in (S.SENT, *RESTING, S.IN_DOUBT)),
-    Row(  S.CANCELLING,  OrderPartlyFilled,   S.CANCELLING,                           then=count_fill),
+    *(Row(s,             OrderPartlyFilled,   s,                                      then=count_fill)     for s in (S.AMENDING, S.CANCELLING)),
     *(Row(s,             OrderFilled,         S.FILLED,                               then=end_filled)     for s in OUT),
     *(Row(s,             OrderCancelled,      S.CANCELLED,                            then=end_cancelled)  for s in OUT),
     *(Row(s,             CancelWanted,        S.CANCELLING,                           then=cancel)         for s in RESTING),
-    *(Row(s,             CancelWanted,        s,                                      then=remember_cancel) for s in (S.SENT, S.IN_DOUBT)),
+    *(Row(s,             CancelWanted,        s,                                      then=remember_cancel) for s in (S.SENT, S.AMENDING, S.IN_DOUBT)),
+    # A better price for what rests: the same order, one write at a time.
+    *(Row(s,             RepriceWanted,       S.AMENDING,                             then=amend)          for s in RESTING),
+    *(Row(S.AMENDING,    e,                   S.CANCELLING,  when=is_cancel_wanted,   then=cancel)         for e in (AmendAcknowledged, AmendRefused)),
+    *(Row(S.AMENDING,    e,                   S.PARTIAL,     when=is_partly_filled)                        for e in (AmendAcknowledged, AmendRefused)),
+    *(Row(S.AMENDING,    e,                   S.LIVE)                                                      for e in (AmendAcknowledged, AmendRefused)),
+    Row(  S.AMENDING,    AmendFruitless,      S.IN_DOUBT,                             then=query),
     # Doubt: ask until the venue says something.
     Row(  S.CANCELLING,  CancelFruitless,     S.IN_DOUBT,                             then=query),
-    *(Row(s,             OrderDoubted,        S.IN_DOUBT,                             then=query)          for s in (*RESTING, S.CANCELLING)),
-    *(Row(s,             OrderRefused,        S.IN_DOUBT,                             then=query,          because="a push said that it lives: one of the two is wrong") for s in RESTING),
+    Row(  S.CANCELLING,  CancelFailed,        S.IN_DOUBT,                             then=query_later,    because="asked again at a pace: a busy venue is not helped by asking at once"),
+    *(Row(s,             OrderDoubted,        S.IN_DOUBT,                             then=query)          for s in (*RESTING, S.AMENDING, S.CANCELLING)),
+    *(Row(s,             OrderRefused,        S.IN_DOUBT,                             then=query,          because="a push said that it lives: one of the two is wrong") for s in (*RESTING, S.AMENDING)),
     Row(  S.IN_DOUBT,    QueryInconclusive,   S.IN_DOUBT,                             then=query_later),
     Row(  S.IN_DOUBT,    QueryDue,            S.IN_DOUBT,                             then=query),
     Row(  S.IN_DOUBT,    AbsenceProven,       S.ABSENT,                               then=end_absent),
@@ -340,23 +399,26 @@ TABLE = (
     *(Row(s,             e,                   s,                                      then=report_late_fill) for s in FINAL if s is not S.FILLED for e in (OrderPartlyFilled, OrderFilled)),
     # What may happen and does not matter.
     *ignored(RESTING,            (OrderSeenLive, OrderAcknowledged, AnswerLost), "a push has said so before"),
+    *ignored((S.AMENDING,),      (OrderSeenLive, OrderAcknowledged, AnswerLost), "the answer to the amendment is awaited"),
     *ignored((S.CANCELLING,),    (OrderSeenLive, OrderAcknowledged, AnswerLost, OrderRefused), "the end is awaited, and a push will tell it"),
     *ignored((S.CANCELLING,),    (CancelWanted, CancelAcknowledged), "the cancel is under way"),
-    *ignored((S.IN_DOUBT,),      (OrderAcknowledged, OrderRefused, AnswerLost, CancelAcknowledged, CancelFruitless, OrderDoubted), "the query decides"),
+    *ignored((S.IN_DOUBT,),      (OrderAcknowledged, OrderRefused, AnswerLost, *CANCEL_ANSWERS, *AMEND_ANSWERS, OrderDoubted), "the query decides"),
     *ignored((S.SENT,),          (OrderDoubted,), "its answer is still to come"),
     *ignored((S.PLANNED,),       (OrderDoubted,), "it was not sent yet"),
-    *ignored((*RESTING, S.CANCELLING), QUERIES, "a push answered before the query did"),
-    *ignored(RESTING,            (CancelAcknowledged, CancelFruitless), "the answer to a cancel that a query has overtaken"),
-    *ignored(FREE,               (CancelWanted, OrderDoubted), "there is nothing to cancel or to ask for"),
-    *ignored(FINAL,              (OrderAcknowledged, OrderRefused, AnswerLost, OrderSeenLive, OrderCancelled, CancelAcknowledged, CancelFruitless, *QUERIES), "its end is known; the report was still under way"),
+    *ignored((*RESTING, S.AMENDING, S.CANCELLING), QUERIES, "a push answered before the query did"),
+    *ignored((*RESTING, S.AMENDING), CANCEL_ANSWERS, "the answer to a cancel that a query has overtaken"),
+    *ignored((*RESTING, S.CANCELLING), AMEND_ANSWERS, "the answer to an amendment that a query has overtaken"),
+    *ignored((S.PLANNED, S.SENT, S.AMENDING, S.CANCELLING, S.IN_DOUBT), (RepriceWanted,), "only what is known to rest, with no write under way, is repriced"),
+    *ignored(FREE,               (CancelWanted, RepriceWanted, OrderDoubted), "there is nothing to cancel, to reprice or to ask for"),
+    *ignored(FINAL,              (OrderAcknowledged, OrderRefused, AnswerLost, OrderSeenLive, OrderCancelled, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "its end is known; the report was still under way"),
     *ignored((S.FILLED,),        (OrderPartlyFilled, OrderFilled), "reports may come twice"),
     *ignored((S.WITHDRAWN,),     (IntentRecorded, IntentFailed), "withdrawn while the journal wrote"),
     # What cannot happen.
     *impossible((S.PLANNED, *OUT), (OrderWanted, OrderRecovered), "one order at a time"),
-    *impossible((S.IDLE,), tuple(e for e in OF_ORDER if e not in (CancelWanted, OrderDoubted)), "no order was made yet"),
-    *impossible((S.PLANNED,), (WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS, CancelAcknowledged, CancelFruitless, *QUERIES), "nothing was sent yet"),
-    *impossible((S.SENT,), (IntentRecorded, IntentFailed, CancelAcknowledged, CancelFruitless, *QUERIES), "only the order itself was sent"),
-    *impossible((*RESTING, S.CANCELLING, S.IN_DOUBT, S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT), BEFORE_THE_WIRE, "that was settled before it was sent"),
+    *impossible((S.IDLE,), tuple(e for e in OF_ORDER if e not in (CancelWanted, RepriceWanted, OrderDoubted)), "no order was made yet"),
+    *impossible((S.PLANNED,), (WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "nothing was sent yet"),
+    *impossible((S.SENT,), (IntentRecorded, IntentFailed, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "only the order itself was sent"),
+    *impossible((*RESTING, S.AMENDING, S.CANCELLING, S.IN_DOUBT, S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT), BEFORE_THE_WIRE, "that was settled before it was sent"),
     *impossible((S.WITHDRAWN,), (WriteDenied,), "a write is denied once"),
 )
 # fmt: on

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import Enum
 
 import msgspec
 
-from anchorwatch.machine.units import Conduct, Fraction, MarginMode, PositionMode, Side, Usd
+from anchorwatch.machine.units import (
+    Conduct,
+    Fraction,
+    MarginMode,
+    OrderKind,
+    PositionMode,
+    Side,
+    Usd,
+)
 
 
 class Protecting(msgspec.Struct, frozen=True):
@@ -22,6 +31,29 @@ class Protecting(msgspec.Struct, frozen=True):
     max_holding_s: int = 2700  # 0: never for its age
 
 
+class Unfilled(Enum):
+    """What becomes of an entry that rested for its time and was not filled. The value is its name in the settings."""
+
+    LET_GO = "let_go"
+    CROSS = "cross"  # what is left of it takes, as an IOC, if the quote has not drifted too far
+
+
+class Making(msgspec.Struct, frozen=True):
+    """How an entry meets the market."""
+
+    kind: OrderKind = OrderKind.POST_ONLY
+    rest_s: float = 20.0
+    reprice_ticks: int = 2
+    reprice_every_s: float = 2.0
+    reprices_max: int = 5
+    drift_fraction: Fraction = Fraction(Decimal("0.0005"))
+    unfilled: Unfilled = Unfilled.LET_GO
+
+    @property
+    def rests(self) -> bool:
+        return self.kind is OrderKind.POST_ONLY
+
+
 class Trading(msgspec.Struct, frozen=True):
     """How one instrument is traded."""
 
@@ -32,6 +64,7 @@ class Trading(msgspec.Struct, frozen=True):
     cooldown_s: int = 60
     notional_usd: Usd = Usd(Decimal(150))
     protecting: Protecting = Protecting()
+    making: Making = Making()
 
 
 class Pace(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from anchorwatch.machine.bot import Address
 from anchorwatch.machine.facts import Fact
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
-from anchorwatch.machine.units import Deal, LegKey
+from anchorwatch.machine.units import Deal, LegKey, OrderKind, Price
 
 
 class AttachedStop(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class AttachedStop(msgspec.Struct, frozen=True):
 
 
 class OrderTicket(msgspec.Struct, frozen=True):
-    """One market order, ready to be sent. Sizes in contracts."""
+    """One order, ready to be sent. Sizes in contracts; ``price`` is None at market."""
 
     leg: LegKey
     role: Role
@@ -38,6 +38,8 @@ class OrderTicket(msgspec.Struct, frozen=True):
     created_ms: int
     expires_ms: int
     attached: AttachedStop | None = None
+    kind: OrderKind = OrderKind.MARKET
+    price: Price | None = None
 
 
 class PlaceOrder(Effect, frozen=True):
@@ -46,6 +48,14 @@ class PlaceOrder(Effect, frozen=True):
 
 class CancelOrder(Effect, frozen=True):
     ticket: OrderTicket
+
+
+class AmendOrder(Effect, frozen=True):
+    """Another price for an order that rests. Not to be accepted by the venue after ``expires_ms``."""
+
+    ticket: OrderTicket
+    price: Price
+    expires_ms: int
 
 
 class QueryOrder(Effect, frozen=True):

@@ -49,6 +49,16 @@ class Deal(Enum):
     SELL = "sell"
 
 
+class OrderKind(Enum):
+    """How an order meets the market. The value is its name in the settings."""
+
+    MARKET = "market"
+    IOC = "ioc"  # a limit: what does not fill at once is cancelled
+    POST_ONLY = "post_only"  # rests at its price as a maker, or is cancelled by the venue where it would take
+
+    __hash__ = object.__hash__
+
+
 class MarginMode(Enum):
     CROSS = "cross"
     ISOLATED = "isolated"
@@ -96,6 +106,7 @@ class Instrument(msgspec.Struct, frozen=True):
     max_stop_size: Decimal
     max_leverage: Decimal
     is_live: bool = True
+    max_limit_size: Decimal | None = None  # None: as for market orders
 
     def coins(self, contracts: Decimal) -> Coin:
         return Coin(contracts * self.contract_size)
@@ -107,6 +118,12 @@ class Instrument(msgspec.Struct, frozen=True):
         """The largest tradable number of contracts worth at most ``notional``; zero when below the minimum."""
         contracts = floor_to(notional / (self.contract_size * price), self.lot_size)
         return Contracts(contracts if contracts >= self.min_size else Decimal(0))
+
+    def max_size(self, kind: OrderKind) -> Contracts:
+        """The most contracts of one order of this kind."""
+        if kind is OrderKind.MARKET or self.max_limit_size is None:
+            return Contracts(self.max_market_size)
+        return Contracts(self.max_limit_size)
 
     def price(self, value: Decimal) -> Price:
         """The nearest price on the tick."""

@@ -23,6 +23,14 @@ class OrderState(Enum):
     CANCELLED = "cancelled"
 
 
+class Ending(Enum):
+    """Why an order ended, where that decides something."""
+
+    ORDINARY = "ordinary"
+    WOULD_TAKE = "a post-only order that would have taken"
+    DEAD_MAN = "the dead man's switch"
+
+
 class StopState(Enum):
     LIVE = "live"
     TRIGGERED = "triggered"
@@ -60,6 +68,8 @@ class OrderReport(msgspec.Struct, frozen=True):
     category: str  # "normal", or why the venue made it: liquidation, ADL
     created_ms: int
     updated_ms: int
+    price: Decimal | None = None  # where it rests; None at market
+    ending: Ending = Ending.ORDINARY
 
 
 class StopReport(msgspec.Struct, frozen=True):

@@ -55,6 +55,8 @@ NOT_SENT = "not-sent"
 # Placement refused because the client id is in use: this request had no effect, the earlier one may have.
 DUPLICATE_ID_CODES = tuple(ALREADY_THERE)
 RATE_LIMIT_CODES = ("50011", "50061", "50040")
+# The venue read `expTime` and did not process the request.
+EXPIRED_CODES = ("50036", "50037")
 CLOCK_CODES = ("50102", "60006")
 # A query right after the acknowledgement may not find the order yet, so this is not proof of absence.
 NOT_FOUND_CODES = ("51603",)

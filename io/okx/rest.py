@@ -266,12 +266,24 @@ class OkxRest:
         )
 
     async def amend_order(
-        self, request: OrderAmend, *, lane: Lane = "normal", valid_ms: int = PLACEMENT_VALID_MS
+        self,
+        request: OrderAmend,
+        *,
+        lane: Lane = "normal",
+        valid_ms: int = PLACEMENT_VALID_MS,
+        still_wanted: Callable[[], bool] | None = None,
+        deadline_s: float = calls.WRITE_DEADLINE_S,
     ) -> Write[Ack]:
         """Accepted is not amended: the result comes on the channel `orders` with `req_id`."""
-        path = "/trade/amend-order"
         return await self._calls.write(
-            path, request, Ack, instrument=request.inst_id, lane=lane, valid_ms=valid_ms
+            "/trade/amend-order",
+            request,
+            Ack,
+            instrument=request.inst_id,
+            lane=lane,
+            deadline_s=deadline_s,
+            valid_ms=valid_ms,
+            still_wanted=still_wanted,
         )
 
     async def cancel_order(self, request: OrderCancel, *, lane: Lane = "protection") -> Write[Ack]:

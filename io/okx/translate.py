@@ -37,6 +37,8 @@ STOP_STATES = {
     "order_failed": world.StopState.FAILED,
     "partially_failed": world.StopState.FAILED,
 }
+# OKX v5, cancelSource.
+ENDINGS = {"20": world.Ending.DEAD_MAN, "31": world.Ending.WOULD_TAKE}
 SIDES = {"long": Side.LONG, "short": Side.SHORT}
 MARGINS = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
 TIMEFRAME_PREFIX = "candle"
@@ -106,6 +108,8 @@ def order_report(row: wire_orders.Order) -> world.OrderReport | None:
         category=row.category,
         created_ms=row.c_time_ms or 0,
         updated_ms=row.u_time_ms or 0,
+        price=row.px,
+        ending=ENDINGS.get(row.cancel_source, world.Ending.ORDINARY),
     )
 
 
@@ -192,6 +196,7 @@ def instrument(row: wire_market.Instrument) -> Instrument:
         max_stop_size=row.max_stop_sz or row.min_sz,
         max_leverage=row.lever or Decimal(1),
         is_live=row.state == "live",
+        max_limit_size=row.max_lmt_sz or row.min_sz,
     )
 
 

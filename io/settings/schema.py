@@ -17,7 +17,8 @@ import msgspec
 from anchorwatch.io.okx.environments import Environment, Region
 from anchorwatch.io.settings.secret import Keys
 from anchorwatch.machine import connection, lifecycle
-from anchorwatch.machine.units import Conduct, MarginMode, PositionMode
+from anchorwatch.machine.parameters import Unfilled
+from anchorwatch.machine.units import Conduct, MarginMode, OrderKind, PositionMode
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -187,6 +188,68 @@ class Sizing(msgspec.Struct, frozen=True):
     max_positions: Annotated[
         int, Rule("positions open at once, over all symbols", at_least="1", at_most="100")
     ] = 5
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """How an entry meets the market.
+
+    A taker pays 0.05 % at each end of a trade, a maker 0.02 % (OKX's regular tier): of a scalper's small profits the
+    taker fees are the largest part that is spent. So an entry rests as a maker by default. What that gives up is
+    fills: a signal whose price runs away is let go. 20 s are a third of the candle that made the signal; a drift
+    of 0.05 % is a twelfth of the default stop's distance, and about what crossing at once would have paid in fees.
+    """
+
+    order_kind: Annotated[
+        OrderKind,
+        Rule(
+            "post_only: rests at the best price, repriced in place; ioc: takes up to drift_fraction beyond the best "
+            "price; market: takes at any price",
+            per_symbol=True,
+        ),
+    ] = OrderKind.POST_ONLY
+    rest_s: Annotated[
+        int,
+        Rule(
+            "post_only: how long it may rest in all", unit="s", at_least="1", at_most="3600", per_symbol=True
+        ),
+    ] = 20
+    reprice_ticks: Annotated[
+        int,
+        Rule(
+            "post_only: repriced when the best price is this far ahead of it",
+            unit="ticks",
+            at_least="1",
+            at_most="10000",
+            per_symbol=True,
+        ),
+    ] = 2
+    reprice_every_s: Annotated[
+        int,
+        Rule(
+            "post_only: and not more often than this", unit="s", at_least="1", at_most="3600", per_symbol=True
+        ),
+    ] = 2
+    reprices_max: Annotated[
+        int, Rule("post_only: at most this often", at_least="0", at_most="100", per_symbol=True)
+    ] = 5
+    drift_fraction: Annotated[
+        Decimal,
+        Rule(
+            "how far an entry follows the market from the price at which it was decided",
+            unit="of price",
+            at_least="0",
+            below="0.1",
+            per_symbol=True,
+        ),
+    ] = Decimal("0.0005")
+    unfilled: Annotated[
+        Unfilled,
+        Rule(
+            "post_only, when its time is over and nothing of it has filled: let_go, or cross as an IOC within "
+            "drift_fraction",
+            per_symbol=True,
+        ),
+    ] = Unfilled.LET_GO
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -423,6 +486,7 @@ class SymbolSettings(msgspec.Struct, frozen=True):
     leverage: int
     strategy: Strategy
     sizing: Sizing
+    entry: Entry
     protection: Protection
 
 
@@ -433,6 +497,7 @@ class Settings(msgspec.Struct, frozen=True):
     account: Account = Account()
     strategy: Strategy = Strategy()
     sizing: Sizing = Sizing()
+    entry: Entry = Entry()
     protection: Protection = Protection()
     connections: Connections = Connections()
     deadlines: Deadlines = Deadlines()
@@ -459,6 +524,7 @@ class Settings(msgspec.Struct, frozen=True):
             leverage=own.get("leverage", self.account.leverage),
             strategy=with_own(self.strategy),
             sizing=with_own(self.sizing),
+            entry=with_own(self.entry),
             protection=with_own(self.protection),
         )
 
@@ -479,6 +545,7 @@ GROUPS: dict[str, type[msgspec.Struct]] = {
     "account": Account,
     "strategy": Strategy,
     "sizing": Sizing,
+    "entry": Entry,
     "protection": Protection,
     "connections": Connections,
     "deadlines": Deadlines,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
-from anchorwatch.machine.parameters import Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.units import Fraction, Side, Usd
 
 _SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Side.LONG, Side.SHORT)}
@@ -26,7 +26,7 @@ def parameters(settings: Settings) -> Parameters:
 
 
 def _trading(own: SymbolSettings) -> Trading:
-    protection = own.protection
+    protection, entry = own.protection, own.entry
     return Trading(
         fast=own.strategy.fast,
         slow=own.strategy.slow,
@@ -34,6 +34,15 @@ def _trading(own: SymbolSettings) -> Trading:
         sides=_SIDES[own.strategy.sides],
         cooldown_s=own.strategy.cooldown_s,
         notional_usd=Usd(own.sizing.notional_usd),
+        making=Making(
+            kind=entry.order_kind,
+            rest_s=float(entry.rest_s),
+            reprice_ticks=entry.reprice_ticks,
+            reprice_every_s=float(entry.reprice_every_s),
+            reprices_max=entry.reprices_max,
+            drift_fraction=Fraction(entry.drift_fraction),
+            unfilled=entry.unfilled,
+        ),
         protecting=Protecting(
             stop_fraction=Fraction(protection.stop_fraction),
             trail_fraction=Fraction(protection.trail_fraction),

@@ -31,7 +31,7 @@ from anchorwatch.machine.bot import (
     is_settled,
     with_permission,
 )
-from anchorwatch.machine.desk import entries, orders, positions, stages, stops
+from anchorwatch.machine.desk import entries, making, orders, positions, stages, stops
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
 from anchorwatch.machine.facts import Facts, PermissionFact
@@ -56,6 +56,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     order.RecordIntent: orders.record_intent,
     order.SendOrder: orders.send,
     order.CancelOrder: orders.cancel,
+    order.AmendOrder: making.amend,
     order.QueryOrder: orders.query,
     order.StartQueryTimer: orders.query_later,
     order.ReportLateFill: orders.late_fill,
@@ -201,12 +202,15 @@ class Desk:
                     entries.take_candle(context, self._signals[instrument], event)
             case world.EquityReported(equity, available, _):
                 self._take_equity(equity, available)
-            case world.QuoteMoved():
-                pass  # no decision looks at the quote yet; the view does
+            case world.QuoteMoved(instrument):
+                if instrument in context.book.instruments:
+                    making.take_quote(context, event)
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()
                 stops.tell_the_uncovered(context)
+                for name in context.book.quotes:
+                    making.follow(context, name)
                 for name, signals in self._signals.items():
                     entries.ask_again(context, signals, name)
                 if not self._is_stopping():

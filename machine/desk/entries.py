@@ -8,19 +8,18 @@ from anchorwatch.machine import order, position
 from anchorwatch.machine.bot import (
     Address,
     EntryDenied,
-    EntryWanted,
     FactGained,
     FactLost,
     Part,
     entry_obstacles,
 )
-from anchorwatch.machine.desk import stops
-from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.desk import making, stops
+from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.parameters import Trading
 from anchorwatch.machine.requests import LoadHistory
 from anchorwatch.machine.strategy import Intent, MarketView, Strategy, Wish
 from anchorwatch.machine.strategy.ema_cross import EmaCross
-from anchorwatch.machine.units import LegKey, Side
+from anchorwatch.machine.units import Contracts, LegKey, Side
 from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded, HistoryMissed
 
 CANDLE_MS = 60_000
@@ -139,16 +138,15 @@ def take_candle(context: Context, signals: Signals, event: CandleClosed) -> None
 
 
 def _want_entry(context: Context, leg: LegKey, why: str) -> None:
-    obstacles = entry_obstacles(context.bot, leg) + _limits(context, leg)
+    obstacles = entry_obstacles(context.bot, leg) + _limits(context, leg) + making.obstacles(context, leg)
     contracts = _size(context, leg)
     if not contracts:
         obstacles += ("the size is below the instrument's minimum",)
     if obstacles:
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
-    context.book.entry_sizes[leg] = contracts
     context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why)
-    context.tell(of_leg(Part.ENTRY, leg), EntryWanted())
+    making.want(context, leg, contracts)
 
 
 def _limits(context: Context, leg: LegKey) -> tuple[str, ...]:
@@ -170,11 +168,11 @@ def _limits(context: Context, leg: LegKey) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _size(context: Context, leg: LegKey) -> Decimal:
+def _size(context: Context, leg: LegKey) -> Contracts:
     instrument = context.book.instruments[leg.instrument]
     mark = context.book.marks.get(leg.instrument)
     notional = context.parameters.of(leg.instrument).notional_usd
-    return instrument.contracts_for(notional, mark) if mark else Decimal(0)
+    return instrument.contracts_for(notional, mark) if mark else Contracts(Decimal(0))
 
 
 def denied(context: Context, address: Address, effect: EntryDenied) -> None:

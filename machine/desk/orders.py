@@ -8,14 +8,14 @@ import msgspec
 
 from anchorwatch.machine import ids, order, permission, world
 from anchorwatch.machine.bot import PERMISSION, Address, Part
-from anchorwatch.machine.desk import positions
+from anchorwatch.machine.desk import making, positions
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
+from anchorwatch.machine.kernel import State
 from anchorwatch.machine.requests import (
     AttachedStop,
     CancelOrder,
     CancelOrphan,
-    CancelTimer,
     OrderTicket,
     PlaceOrder,
     QueryOrder,
@@ -23,7 +23,7 @@ from anchorwatch.machine.requests import (
     StartTimer,
 )
 from anchorwatch.machine.trailing_stop import initial_level
-from anchorwatch.machine.units import Conduct, Contracts, LegKey, closing_deal, opening_deal
+from anchorwatch.machine.units import Conduct, LegKey, OrderKind, closing_deal, opening_deal
 from anchorwatch.machine.world import AccountReading, OrderReport, OrderState
 
 EVENT_OF = {
@@ -48,7 +48,20 @@ def take_report(context: Context, report: OrderReport) -> None:
     event = EVENT_OF[report.state]
     if report.state is OrderState.PARTIAL and not added:
         event = order.OrderSeenLive
-    context.tell(of_leg(part_of(ticket.role), ticket.leg), event(ticket.seq))
+    address = of_leg(part_of(ticket.role), ticket.leg)
+    if ticket.role is order.Role.ENTRY:
+        making.note_price(context, ticket, report)
+    was_out = _state(context, ticket) in order.OUT
+    context.tell(address, event(ticket.seq))
+    if was_out and ticket.role is order.Role.ENTRY and _state(context, ticket) is order.S.CANCELLED:
+        making.go_on(context, ticket, report)
+
+
+def _state(context: Context, ticket: OrderTicket) -> State:
+    """The state of this very order; an earlier one is over."""
+    slot = context.bot.slot(ticket.leg)
+    snapshot = slot.entry if ticket.role is order.Role.ENTRY else slot.close
+    return snapshot.state if snapshot.data.seq == ticket.seq else order.S.IDLE
 
 
 def _look_for_a_twin(context: Context, report: OrderReport) -> None:
@@ -65,7 +78,7 @@ def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
     """An intent whose end is known is not asked for by the next life."""
     assert address.leg is not None
     ticket = ticket_of(context, address.leg, effect.role, effect.seq)
-    context.ask(CancelTimer(f"overdue {address.id}"))
+    making.stop_clocks(context, address)
     fact = OrderEndedFact(
         client_id=ticket.client_id,
         state=effect.end.value,
@@ -133,18 +146,21 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
     contracts = context.book.entry_sizes.pop(address.leg) if is_entry else min(whole, leg.contracts)
     made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE
     instrument = context.book.instruments[address.leg.instrument]
+    kind, price = making.terms(context, address.leg) if is_entry else (OrderKind.MARKET, None)
     ticket = OrderTicket(
         leg=address.leg,
         role=effect.role,
         seq=effect.seq,
         client_id=str(ids.ClientId(context.generation, made_for, effect.seq)),
         deal=opening_deal(address.leg.side) if is_entry else closing_deal(address.leg.side),
-        contracts=min(contracts, Contracts(instrument.max_market_size)),
+        contracts=min(contracts, instrument.max_size(kind)),
         is_reduce_only=not is_entry,
         tag=ids.TAG_ENTRY if is_entry else ids.TAG_EXIT,
         created_ms=context.now_ms,
         expires_ms=context.now_ms + pace.order_valid_ms,
         attached=_attached(context, address.leg, effect.seq) if is_entry else None,
+        kind=kind,
+        price=price,
     )
     context.book.keep_ticket(ticket)
     context.book.totals.orders += 1
@@ -162,9 +178,10 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
         role=effect.role.value,
         side=ticket.deal.value,
         contracts=ticket.contracts,
-        price=None,
+        price=ticket.price,
         deadline_ms=ticket.expires_ms,
         at_ms=context.now_ms,
+        kind=ticket.kind.value,
     )
     done, failed = order.IntentRecorded(effect.seq), order.IntentFailed(effect.seq)
     context.ask(Record((intent, *facts), address, done, failed))
@@ -184,10 +201,7 @@ def _attached(context: Context, key: LegKey, seq: int) -> AttachedStop | None:
 def send(context: Context, address: Address, effect: order.SendOrder) -> None:
     ticket = ticket_of(context, _leg(address), effect.role, effect.seq)
     context.ask(PlaceOrder(ticket))
-    pace = context.parameters.pace
-    context.ask(
-        StartTimer(f"overdue {address.id}", pace.order_overdue_s, address, order.OrderDoubted(effect.seq))
-    )
+    making.start_clocks(context, address, ticket)
 
 
 def cancel(context: Context, address: Address, effect: order.CancelOrder) -> None:

@@ -197,8 +197,11 @@ def _find_again(context: Context, reading: world.AccountReading) -> None:
 
 
 def _mend(context: Context, drift: Drift) -> None:
-    if drift.kind is DriftKind.ADD and context.bot.slot(drift.leg).entry.state in order.OUT:
-        return  # our own entry has just filled: its report, or the query about it, will say so
+    entry = context.bot.slot(drift.leg).entry
+    if entry.state in order.OUT:
+        context.tell(of_leg(Part.ENTRY, drift.leg), order.OrderDoubted(entry.data.seq))
+        if drift.kind is DriftKind.ADD:
+            return  # our own entry has just filled: its report, or the query about it, will say so
     context.book.totals.drifts += 1
     theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
     context.announce(
@@ -219,8 +222,8 @@ def _mend(context: Context, drift: Drift) -> None:
     leg = context.book.leg(drift.leg)
     if drift.kind is DriftKind.ADD:
         context.book.take_funding(leg, drift.theirs, is_known=True)  # it was paid before we knew the position
-    entry = drift.theirs.entry_price or leg.account.average_price
-    leg.account = leg.account.restated(drift.theirs.contracts, entry)
+    entered_at = drift.theirs.entry_price or leg.account.average_price
+    leg.account = leg.account.restated(drift.theirs.contracts, entered_at)
     leg.version_ms = leg.restated_ms = max(leg.version_ms, drift.theirs.updated_ms)
     if drift.kind is DriftKind.ADD:
         context.report_ms = context.now_ms

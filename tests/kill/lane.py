@@ -319,6 +319,8 @@ class Lane:
                 more={
                     "strategy": {"fast": 2, "slow": 3, "cooldown_s": 0, "min_gap_fraction": float(never)},
                     "sizing": {"max_positions": 20},
+                    # The moments are counted from an entry that fills at once.
+                    "entry": {"order_kind": "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.
                     "protection": {
                         "stop_fraction": 0.02,

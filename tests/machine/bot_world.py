@@ -145,7 +145,9 @@ class World:
             case order.StartQueryTimer(_, seq):
                 self._may(order.QueryDue(seq), at=at)
             case order.CancelOrder(_, seq):
-                self._may(order.CancelAcknowledged(seq), order.CancelFruitless(seq), at=at)
+                self._may(*(answer(seq) for answer in order.CANCEL_ANSWERS), at=at)
+            case order.AmendOrder(_, seq):
+                self._may(*(answer(seq) for answer in order.AMEND_ANSWERS), at=at)
             case position.ReadPosition():
                 self._may(position.ReadEnded(), position.AbsenceSeen(), at=at)
             case position.ConfirmAbsence():
@@ -261,7 +263,8 @@ class World:
         pick = self.random.choice
         happenings: list[tuple[float, Callable[[], None]]] = [
             (6, lambda: self._push(leg)),
-            (6, lambda: self._put(Address(Part.ENTRY, leg=leg), bots.EntryWanted())),
+            (6, lambda: self._put(Address(Part.ENTRY, leg=leg), bots.EntryWanted(rests=pick([True, False])))),
+            (3, lambda: self._put(Address(Part.ENTRY, leg=leg), order.RepriceWanted(slot.entry.data.seq))),
             (2, lambda: self._put(Address(Part.PROTECTION, leg=leg), protection.MoveWanted())),
             (4, lambda: self._of_the_stop(leg, seq)),
             (2, lambda: self._put(LIFECYCLE, gained)),

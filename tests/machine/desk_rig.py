@@ -21,9 +21,18 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.kernel import Effect, Event, Move
-from anchorwatch.machine.parameters import Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, PositionMode, Side, closing_deal
+from anchorwatch.machine.units import (
+    Deal,
+    Instrument,
+    LegKey,
+    MarginMode,
+    OrderKind,
+    PositionMode,
+    Side,
+    closing_deal,
+)
 from anchorwatch.machine.world import Fill, OrderReport, OrderState, PositionReport, StopReport, StopState
 
 BTC = "BTC-USDT-SWAP"
@@ -68,8 +77,14 @@ class DeskRig:
         cooldown_s: int = 0,
         sides: tuple[Side, ...] = (Side.LONG, Side.SHORT),
         facts: Facts | None = None,
+        making: Making | None = None,
     ) -> None:
-        trading = Trading(protecting=protecting or Protecting(), cooldown_s=cooldown_s, sides=sides)
+        trading = Trading(
+            protecting=protecting or Protecting(),
+            cooldown_s=cooldown_s,
+            sides=sides,
+            making=making or Making(OrderKind.MARKET),
+        )
         self.pace = pace or Pace()
         parameters = Parameters(((BTC, trading),), mode=mode, is_exclusive=is_exclusive, pace=self.pace)
         limits = {name: connection.Limits() for name in Name}

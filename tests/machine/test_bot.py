@@ -136,6 +136,77 @@ def test_each_obstacle_by_itself_denies_an_entry_and_is_named(obstacle: str) -> 
     assert outcome.bot == bot
 
 
+# What rests.
+
+
+def resting(leg: LegKey = LONG) -> Bot:
+    """A READY bot whose post-only entry is live."""
+    bot, effects = after(ready(), (entry(leg), bots.EntryWanted(rests=True)))
+    seq = next(one.seq for one in effects if isinstance(one, order.RecordIntent))
+    return after(bot, (entry(leg), order.IntentRecorded(seq)), (entry(leg), order.OrderSeenLive(seq)))[0]
+
+
+def shut(how: str, bot: Bot) -> tuple[Address, Event]:
+    match how:
+        case "a lost fact":
+            return LIFECYCLE, bots.FactLost(BTC, "mark price")
+        case "a pause":
+            return PERMISSION, permission.PauseRequested()
+        case "a halt":
+            return PERMISSION, permission.HaltRequested()
+        case "a stop":
+            return LIFECYCLE, lifecycle.StopRequested()
+        case "a doubt":
+            return RECONCILIATION, reconciliation.BookDoubted("a push was lost")
+    name = Name(how)
+    return LIVE[name], connection.SocketLost(bot.link(name).data.epoch, "reset")
+
+
+WAYS_TO_SHUT = ["a lost fact", "a pause", "a halt", "a stop", "a doubt", *(name.value for name in Name)]
+
+
+@pytest.mark.parametrize("how", WAYS_TO_SHUT)
+def test_whatever_shuts_entries_takes_back_the_one_that_rests(how: str) -> None:
+    bot = resting()
+    bot, effects = after(bot, shut(how, bot))
+    assert [one for one in effects if isinstance(one, order.CancelOrder)] == [
+        order.CancelOrder(order.Role.ENTRY, bot.slot(LONG).entry.data.seq)
+    ]
+    assert bot.slot(LONG).entry.state is order.S.CANCELLING
+
+
+def test_a_market_order_under_way_is_left_to_end_by_itself() -> None:
+    bot, effects = after(ready(), (entry(), bots.EntryWanted()))
+    seq = bot.slot(LONG).entry.data.seq
+    bot, effects = after(bot, (entry(), order.IntentRecorded(seq)), shut("a pause", bot))
+    assert not any(isinstance(one, order.CancelOrder) for one in effects)
+    assert "permission is paused" in bots.may_still_send(bot, LONG, seq)
+
+
+@pytest.mark.parametrize("how", WAYS_TO_SHUT)
+def test_an_amendment_that_waits_for_its_turn_is_not_sent_when_entries_are_shut(how: str) -> None:
+    bot = resting()
+    seq = bot.slot(LONG).entry.data.seq
+    bot, _ = after(bot, (entry(), order.RepriceWanted(seq)))
+    assert bots.may_still_amend(bot, LONG, seq) == ()
+    bot, _ = after(bot, shut(how, bot))
+    assert bots.may_still_amend(bot, LONG, seq)
+    _, effects = after(bot, (entry(), order.AmendRefused(seq)))
+    assert order.CancelOrder(order.Role.ENTRY, seq) in effects
+
+
+def test_the_entry_of_an_earlier_life_that_still_rests_is_taken_back() -> None:
+    bot = msgspec.structs.replace(ready(), lifecycle=with_stage(ready(), lifecycle.S.SYNC))
+    bot, _ = after(bot, (entry(), bots.OrderRemembered(order.Role.ENTRY)))
+    seq = bot.slot(LONG).entry.data.seq
+    _, effects = after(bot, (entry(), order.OrderSeenLive(seq)))
+    assert order.CancelOrder(order.Role.ENTRY, seq) in effects
+
+
+def with_stage(bot: Bot, stage: lifecycle.S) -> Snapshot[lifecycle.Life]:
+    return msgspec.structs.replace(bot.lifecycle, state=stage)
+
+
 @pytest.mark.parametrize("stage", [stage for stage in lifecycle.S if stage is not lifecycle.S.READY])
 def test_no_stage_but_ready_lets_an_entry_through(stage: lifecycle.S) -> None:
     bot = ready()
@@ -461,7 +532,14 @@ def test_the_walks_go_where_it_matters() -> None:
         for line in world.trace:
             reached.update(
                 word
-                for word in ("EntryWanted", "StopTriggered", "NakedTooLong", "AnswerLost", "SocketLost")
+                for word in (
+                    "EntryWanted",
+                    "StopTriggered",
+                    "NakedTooLong",
+                    "AnswerLost",
+                    "SocketLost",
+                    "AmendFruitless",
+                )
                 if word in line
             )
         reached.update([world.bot.lifecycle.state.value])
@@ -471,6 +549,7 @@ def test_the_walks_go_where_it_matters() -> None:
     assert reached["NakedTooLong"] >= 3
     assert reached["AnswerLost"] > 20
     assert reached["SocketLost"] > 20
+    assert reached["AmendFruitless"] >= 3
     assert reached["STOPPING"] + reached["STOPPED"] >= 4
 
 

@@ -146,6 +146,78 @@ def test_a_cancel_that_the_venue_cannot_carry_out_is_a_question() -> None:
     assert (snapshot.state, effects) == (S.IN_DOUBT, (o.QueryOrder(ENTRY, 1),))
 
 
+def test_a_cancel_that_may_not_have_arrived_is_asked_about_at_a_pace_and_sent_again() -> None:
+    snapshot, effects = after(o.CancelWanted(1), o.CancelFailed(1), start=live())
+    assert (snapshot.state, effects) == (S.IN_DOUBT, (o.StartQueryTimer(ENTRY, 1),))
+    snapshot, effects = after(o.QueryDue(1), o.OrderSeenLive(1), start=snapshot)
+    assert (snapshot.state, effects) == (S.CANCELLING, (o.CancelOrder(ENTRY, 1),))
+
+
+# A better price for what rests.
+
+
+def amending(*told: Event) -> Snapshot[Order]:
+    return after(*told, o.RepriceWanted(1), start=live())[0]
+
+
+def test_a_resting_order_is_repriced_in_place_and_rests_on() -> None:
+    snapshot, effects = after(o.RepriceWanted(1), start=live())
+    assert (snapshot.state, effects) == (S.AMENDING, (o.AmendOrder(ENTRY, 1),))
+    snapshot, effects = after(o.AmendAcknowledged(1), start=snapshot)
+    assert (snapshot.state, effects) == (S.LIVE, ())
+
+
+def test_an_amendment_that_is_refused_leaves_the_order_as_it_was() -> None:
+    assert after(o.AmendRefused(1, "51513"), start=amending()) == (live(), ())
+
+
+@pytest.mark.parametrize("answer", [o.AmendAcknowledged(1), o.AmendRefused(1)])
+def test_what_fills_while_it_is_amended_is_not_forgotten(answer: Event) -> None:
+    snapshot, effects = after(o.OrderPartlyFilled(1), start=amending())
+    assert (snapshot.state, snapshot.data.has_fills, effects) == (S.AMENDING, True, ())
+    assert after(answer, start=snapshot)[0].state is S.PARTIAL
+    snapshot, effects = after(o.OrderFilled(1), start=snapshot)
+    assert (snapshot.state, effects) == (S.FILLED, (o.OrderEnded(ENTRY, 1, S.FILLED),))
+    assert after(answer, start=snapshot) == (snapshot, ())
+
+
+def test_a_partly_filled_order_is_repriced_too() -> None:
+    assert amending(o.OrderPartlyFilled(1)).state is S.AMENDING
+
+
+@pytest.mark.parametrize("answer", [o.AmendAcknowledged(1), o.AmendRefused(1), o.AmendFruitless(1)])
+def test_one_write_at_a_time_a_cancel_waits_for_the_answer_to_the_amendment(answer: Event) -> None:
+    snapshot, effects = after(o.CancelWanted(1), start=amending())
+    assert (snapshot.state, effects) == (S.AMENDING, ())
+    snapshot, effects = after(answer, start=snapshot)
+    if isinstance(answer, o.AmendFruitless):
+        snapshot, effects = after(o.OrderSeenLive(1), start=snapshot)
+    assert (snapshot.state, effects) == (S.CANCELLING, (o.CancelOrder(ENTRY, 1),))
+
+
+def test_a_lost_answer_to_an_amendment_is_a_doubt_about_one_order() -> None:
+    snapshot, effects = after(o.AmendFruitless(1, "no answer"), start=amending())
+    assert (snapshot.state, effects) == (S.IN_DOUBT, (o.QueryOrder(ENTRY, 1),))
+    assert after(o.RepriceWanted(1), start=snapshot) == (snapshot, ())
+    assert after(o.OrderSeenLive(1), start=snapshot)[0].state is S.LIVE
+
+
+def test_an_amendment_that_would_have_taken_ends_the_order() -> None:
+    snapshot, effects = after(o.OrderCancelled(1), start=amending())
+    assert (snapshot.state, effects) == (S.CANCELLED, (o.OrderEnded(ENTRY, 1, S.CANCELLED),))
+
+
+def test_pushes_that_were_missed_while_amending_are_asked_for() -> None:
+    snapshot, effects = after(o.OrderDoubted(1), start=amending())
+    assert (snapshot.state, effects) == (S.IN_DOUBT, (o.QueryOrder(ENTRY, 1),))
+    assert after(o.AmendAcknowledged(1), start=snapshot) == (snapshot, ())
+
+
+def test_an_entry_of_an_earlier_life_is_taken_to_rest_and_a_close_is_not() -> None:
+    assert after(o.OrderRecovered(7, ENTRY))[0].data.rests
+    assert not after(o.OrderRecovered(7, CLOSE))[0].data.rests
+
+
 @pytest.mark.parametrize("told", [o.OrderPartlyFilled(1), o.OrderFilled(1)])
 @pytest.mark.parametrize("end", [o.OrderCancelled(1), o.OrderRefused(1)])
 def test_a_fill_after_the_end_is_news(end: Event, told: Event) -> None:
@@ -239,13 +311,30 @@ def test_always_a_filled_order_has_fills_and_a_fill_is_never_forgotten(everythin
             assert edge.after.data.has_fills
 
 
+def test_always_one_write_is_under_way_of_an_order(everything: Walk) -> None:
+    """A write starts where nothing is awaited: from rest, from the answer to another, or from a query's."""
+    writes = (o.AmendOrder, o.CancelOrder)
+    for edge in everything.edges:
+        if any(isinstance(one, writes) for one in edge.effects):
+            answers = edge.before.state is S.AMENDING and isinstance(edge.event, o.AMEND_ANSWERS)
+            knows = edge.before.state in (S.SENT, S.IN_DOUBT, *o.RESTING)
+            assert answers or knows
+
+
+def test_always_a_cancel_stays_wanted_until_the_end(everything: Walk) -> None:
+    for edge in everything.edges:
+        if edge.before.data.cancel_wanted and edge.after.state not in o.FREE:
+            assert edge.after.data.cancel_wanted
+
+
 # Any mailbox.
 
 ANSWERS = {
     o.RecordIntent: (o.IntentRecorded, o.IntentFailed),
     o.SendOrder: (o.WriteDenied, o.OrderAcknowledged, o.OrderRefused, o.AnswerLost),
     o.QueryOrder: (o.QueryInconclusive, o.AbsenceProven, *o.REPORTS),
-    o.CancelOrder: (o.CancelAcknowledged, o.CancelFruitless),
+    o.CancelOrder: o.CANCEL_ANSWERS,
+    o.AmendOrder: o.AMEND_ANSWERS,
     o.StartQueryTimer: (o.QueryDue,),
 }
 
@@ -255,7 +344,8 @@ def test_whatever_may_still_be_in_the_mailbox_never_raises(data: st.DataObject) 
     snapshot, waiting, pushes = ORDER.initial, list[Event](), list[Event]()
     for _ in range(data.draw(st.integers(1, 60))):
         seq = snapshot.data.seq
-        choices: list[Event] = [*waiting, *pushes, o.CancelWanted(seq), o.OrderDoubted(seq)]
+        wishes = (o.CancelWanted(seq), o.RepriceWanted(seq), o.OrderDoubted(seq))
+        choices: list[Event] = [*waiting, *pushes, *wishes]
         if snapshot.state in o.FREE:
             choices += [o.OrderWanted(seq + 1, role) for role in Role] + [o.OrderRecovered(seq + 1, ENTRY)]
         event = data.draw(st.sampled_from(choices))
