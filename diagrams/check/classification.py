@@ -190,7 +190,8 @@ def _start_reading(leg: Leg, facets: Facets, item: i.StartReading) -> Classified
 
 def _audit(leg: Leg, facets: Facets, item: i.Audit) -> Classified:
     stops = StopsSeen(leg.mine.live, leg.other.live)
-    return replace(leg, reading=Reading(leg.contracts, leg.filled, stops)), (i.Compare(),)
+    resumes = leg.reading if item.is_of_stage else None
+    return replace(leg, reading=Reading(leg.contracts, leg.filled, stops)), (i.Compare(resumes),)
 
 
 def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
@@ -206,7 +207,7 @@ def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
     told: tuple[i.Item, ...] = ()
     if not leg.recalled:
         leg, told = _recall(leg, reading)
-    return leg, (*told, i.Mend(), i.FindAgain(), i.CheckCover(), i.EndReading())
+    return leg, (*told, i.Mend(), i.FindAgain(), i.CheckCover(), i.EndReading(item.resumes))
 
 
 def _recall(leg: Leg, reading: Reading) -> Classified:
@@ -266,7 +267,8 @@ def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
 
 
 def _end_reading(leg: Leg, facets: Facets, item: i.EndReading) -> Classified:
-    return replace(leg, reading=None), ()
+    resumed = replace(item.resumes, overtaken=True) if item.resumes is not None else None
+    return replace(leg, reading=resumed), ()
 
 
 CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {

@@ -212,7 +212,7 @@ DESK_DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the fills that a reading of the leg counts are booked again",
         "S13",
-        Bounds("one entry in parts", entries=1, size=2),
+        Bounds("one entry in parts", entries=1, size=2, faults=1, prompt=True),
         lambda: _classifying(i.LegAnswer, _uncounted_leg),
     ),
     Defect(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
-from anchorwatch.diagrams.check.leg import Leg, Report, Shown, StopPush, StopsSeen
+from anchorwatch.diagrams.check.leg import Leg, Reading, Report, Shown, StopPush, StopsSeen
 from anchorwatch.diagrams.check.production import Tell
 from anchorwatch.machine import lifecycle
 from anchorwatch.machine.bot import Part
@@ -44,11 +46,15 @@ class StartReading(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """A whole reading at one instant, compared at once."""
+    """A whole reading at one instant, compared at once; one of a stage leaves a reading under way as it is."""
+
+    is_of_stage: bool = False
 
 
 class Compare(msgspec.Struct, frozen=True):
-    """The reading under way is complete."""
+    """The reading under way is complete; ``resumes`` is an older one that goes on after it."""
+
+    resumes: Reading | None = None
 
 
 class Mend(msgspec.Struct, frozen=True):
@@ -68,7 +74,7 @@ class CheckCover(msgspec.Struct, frozen=True):
 
 
 class EndReading(msgspec.Struct, frozen=True):
-    pass
+    resumes: Reading | None = None
 
 
 Item = (
@@ -102,6 +108,12 @@ class Move(msgspec.Struct, frozen=True):
     faults: int = 0
     entries: int = 0
     breaks: str = ""
+    can_wait: bool = False  # it answers nothing: in a prompt world it happens when nothing is under way
+
+
+def waiting(moves: Iterable[Move]) -> Iterator[Move]:
+    """The same moves, none of which is the delivery of something."""
+    return (msgspec.structs.replace(move, can_wait=True) for move in moves)
 
 
 def part_of(role: Role) -> Part:

@@ -18,6 +18,7 @@ from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import (
     Audit,
     Compare,
+    EndReading,
     Explained,
     Item,
     LegAnswer,
@@ -30,6 +31,7 @@ from anchorwatch.diagrams.check.items import (
     to_position,
     to_protection,
     to_reconciliation,
+    waiting,
 )
 from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Query, Report, Shown, StopsSeen
 from anchorwatch.diagrams.check.production import Facets, Tell
@@ -62,12 +64,15 @@ def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """Everything that can reach a running bot now."""
     for role in ROLES:
         yield from _of_order(leg, role, facets, bounds)
+        yield from waiting(_timers_of_order(leg, role))
     yield from _pushes(leg, facets)
     yield from _of_protection(leg, bounds)
-    yield from _of_position(leg, facets, bounds)
+    yield from waiting(_timers_of_protection(leg))
+    yield from _of_position(leg, bounds)
+    yield from waiting(_differences(leg, facets, bounds))
     if leg.reading is not None:
         yield from _of_reading(leg, bounds)
-    yield from _wishes(leg, facets, bounds)
+    yield from waiting(_wishes(leg, facets, bounds))
 
 
 def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -97,12 +102,20 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
         yield told(f"answer: the {name} is cancelled", order.CancelAcknowledged, cancel=Call.NONE)
     if this.cancel is Call.LOST:
         yield told(f"answer: the cancel of the {name} was fruitless", order.CancelFruitless, cancel=Call.NONE)
+    yield from _queries(leg, role, bounds)
+
+
+def _timers_of_order(leg: Leg, role: Role) -> Iterator[Move]:
+    name, this = NAMES[role], leg.order(role)
     if this.overdue_timer:
         is_early = int(this.is_untold or this.may_fill)
-        yield told(f"the {name} is overdue", order.OrderDoubted, is_early, overdue_timer=False)
+        doubted = (to_order(role, order.OrderDoubted),)
+        after = leg.with_order(role, replace(this, overdue_timer=False))
+        yield Move(f"the {name} is overdue", after, doubted, is_early)
     if this.query_timer:
-        yield told(f"time to ask for the {name} again", order.QueryDue, query_timer=False)
-    yield from _queries(leg, role, bounds)
+        due = (to_order(role, order.QueryDue),)
+        after = leg.with_order(role, replace(this, query_timer=False))
+        yield Move(f"time to ask for the {name} again", after, due)
 
 
 def _queries(leg: Leg, role: Role, bounds: Bounds) -> Iterator[Move]:
@@ -180,6 +193,9 @@ def _of_protection(leg: Leg, bounds: Bounds) -> Iterator[Move]:
         words = f"answer to the move: {leg.move.value}"
         yield Move(words, replace(leg, move=Call.NONE), (to_protection(MOVED[leg.move]),))
     yield from _stops_readings(leg, bounds)
+
+
+def _timers_of_protection(leg: Leg) -> Iterator[Move]:
     if leg.retry_timer:
         due = to_protection(protection.RetryDue)
         yield Move("time to try the stop again", replace(leg, retry_timer=False), (due,))
@@ -224,10 +240,16 @@ def _words(seen: StopsSeen) -> str:
     return " and ".join(shown) or "none"
 
 
-def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+def _differences(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if leg.confirm_timer:
+        due = (to_position(position.ConfirmationDue),)
+        yield Move("time to ask again for the cause", replace(leg, confirm_timer=False), due)
     if bounds.doubts and facets.private and facets.is_settled and leg.contracts != leg.booked:
         doubted = (to_reconciliation(reconciliation.BookDoubted),)
         yield Move("the pushed position differs from the book for long", leg, doubted)
+
+
+def _of_position(leg: Leg, bounds: Bounds) -> Iterator[Move]:
     if leg.leg_read is Asked.ASKED and not bounds.overtaking:
         seen = Shown(leg.contracts, leg.filled)
         yield Move(f"answer: {seen.contracts} held", replace(leg, leg_read=None), (LegAnswer(seen),))
@@ -253,15 +275,12 @@ def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         else:
             failed = (to_position(position.ConfirmationFailed),)
             yield Move("the venue's history cannot be read", after, failed, 1)
-    if leg.confirm_timer:
-        due = (to_position(position.ConfirmationDue),)
-        yield Move("time to ask again for the cause", replace(leg, confirm_timer=False), due)
 
 
 def _of_reading(leg: Leg, bounds: Bounds) -> Iterator[Move]:
     assert leg.reading is not None
-    failed = (to_reconciliation(reconciliation.ReadingFailed),)
-    yield Move("the reading of the account fails", replace(leg, reading=None), failed, 1)
+    failed = (EndReading(), to_reconciliation(reconciliation.ReadingFailed))
+    yield Move("the reading of the account fails", leg, failed, 1)
     if not bounds.overtaking:
         items: tuple[Item, ...] = (Audit(), to_reconciliation(reconciliation.AccountCompared))
         yield Move(f"the reading arrives: {leg.contracts} held", leg, items)

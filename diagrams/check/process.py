@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.production import Facets, Tell
+from anchorwatch.diagrams.check.purse import Cost
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection, lifecycle, permission, reconciliation
 from anchorwatch.machine.bot import Bot, Part
@@ -27,9 +28,6 @@ LINKS = tuple(connection.Name)
 class Shell(msgspec.Struct, frozen=True):
     """What is kept outside the machines for the whole bot."""
 
-    faults: int
-    crashes: int
-    entries: int
     permission: permission.S = permission.S.OPEN  # as the journal has it
     paused_below: bool = False
     reading_timer: bool = False
@@ -50,6 +48,8 @@ class Happening(msgspec.Struct, frozen=True):
     label: str
     shell: Shell
     items: tuple[i.Item, ...] = ()
+    cost: Cost = Cost.FREE
+    can_wait: bool = True  # it answers nothing: in a prompt world it happens when nothing is under way
 
 
 def unborn(bounds: Bounds, shell: Shell) -> Bot:
@@ -60,9 +60,7 @@ def unborn(bounds: Bounds, shell: Shell) -> Bot:
 
 
 def crashed(shell: Shell) -> Shell:
-    return replace(
-        shell, crashes=shell.crashes - 1, reading_timer=False, stage_retry=False, phases=Shell(0, 0, 0).phases
-    )
+    return Shell(permission=shell.permission, paused_below=shell.paused_below)
 
 
 def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[Shell, tuple[i.Item, ...]]:
@@ -119,7 +117,7 @@ ANSWER_OF_PHASE = {
 
 def _stage_answers(stage: lifecycle.S) -> list[i.Item]:
     if stage in (lifecycle.S.SAFETY, lifecycle.S.POSITIONS):
-        return [i.Audit(), i.stage_done()]
+        return [i.Audit(is_of_stage=True), i.stage_done()]
     if stage in (lifecycle.S.WS, lifecycle.S.CANDLES, lifecycle.S.SYNC):
         return []
     return [i.stage_done()]
@@ -128,7 +126,7 @@ def _stage_answers(stage: lifecycle.S) -> list[i.Item]:
 def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
     """Everything that can happen to the bot as a whole, crashes aside."""
     if not facets.is_born:
-        yield Happening("the bot starts", shell, (i.to_life(lifecycle.StartRequested),))
+        yield Happening("the bot starts", shell, (i.to_life(lifecycle.StartRequested),), can_wait=False)
         return
     if not facets.is_running:
         return
@@ -142,18 +140,14 @@ def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterat
     yield from _operator(facets, shell, bounds)
 
 
-def _faulty(shell: Shell) -> Shell:
-    return replace(shell, faults=shell.faults - 1)
-
-
 def _stages(facets: Facets, bot: Bot, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
     if facets.life is lifecycle.S.WS:
         yield Happening("the deadline of WS passes", shell, (i.to_life(lifecycle.DeadlinePassed),))
     if facets.life is lifecycle.S.CANDLES and not shell.stage_retry:
-        yield Happening("the candles are loaded", shell, (i.stage_done(),))
-        if bounds.stages_fail and shell.faults:
+        yield Happening("the candles are loaded", shell, (i.stage_done(),), can_wait=False)
+        if bounds.stages_fail:
             failed = (i.to_life(lifecycle.StageFailed),)
-            yield Happening("the candles cannot be loaded", _faulty(shell), failed)
+            yield Happening("the candles cannot be loaded", shell, failed, Cost.FAULT, can_wait=False)
     if shell.stage_retry:
         again = replace(shell, stage_retry=False)
         yield Happening("time to try the stage again", again, (i.to_life(lifecycle.RetryDue),))
@@ -166,28 +160,29 @@ def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happe
     name = link.data.name
     S = connection.S  # noqa: N806 - the name that the machine's own file gives its states
 
-    def told(words: str, event: type[Event], *, costs: bool = False, of_spare: bool = False) -> Happening:
-        after = _faulty(shell) if costs else shell
+    def told(
+        words: str, event: type[Event], *, costs: bool = False, of_spare: bool = False, can_wait: bool = True
+    ) -> Happening:
         tell = Tell(Part.CONNECTION, event, link=name, of_spare=of_spare)
-        return Happening(f"{name.value}: {words}", after, (tell,))
+        cost = Cost.FAULT if costs else Cost.FREE
+        return Happening(f"{name.value}: {words}", shell, (tell,), cost, can_wait)
 
     if link.state in (S.DIALING, S.LOGGING_IN, S.SUBSCRIBING, S.REPLACING):
         event = ANSWER_OF_PHASE[shell.phase(name)]
-        yield told(event.__name__, event)
-        if event is connection.LoginAccepted and shell.faults:
-            yield told("the login is refused", connection.LoginRefused, costs=True)
-    if link.state in connection.LOSABLE and shell.faults:
+        yield told(event.__name__, event, can_wait=False)
+        if event is connection.LoginAccepted:
+            yield told("the login is refused", connection.LoginRefused, costs=True, can_wait=False)
+    if link.state in connection.LOSABLE:
         yield told("the socket is lost", connection.SocketLost, costs=True)
     if link.state is S.REPLACING and link.data.spare:
         yield told("the old socket is closed", connection.SocketLost, of_spare=True)
     if link.state is S.LIVE:
         if link.data.failures:
             yield told("live has lasted", connection.LiveLasted)
-        if shell.faults:
-            yield told("it falls silent", connection.SilenceNoticed, costs=True)
-            yield told("the venue will close it", connection.UpgradeNoticed, costs=True)
+        yield told("it falls silent", connection.SilenceNoticed, costs=True)
+        yield told("the venue will close it", connection.UpgradeNoticed, costs=True)
     if link.state is S.PROBING:
-        yield told("a frame is seen", connection.FrameSeen)
+        yield told("a frame is seen", connection.FrameSeen, can_wait=False)
         yield told("no answer comes", connection.PongMissed)
     if link.state in connection.WAITING:
         yield told("the wait is over", connection.WaitElapsed)

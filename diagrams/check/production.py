@@ -33,7 +33,7 @@ from anchorwatch.machine.kernel import (
 )
 from anchorwatch.machine.units import LegKey, Side
 
-LEG = LegKey("BTC-USDT-SWAP", Side.LONG)
+LEGS = (LegKey("BTC-USDT-SWAP", Side.LONG), LegKey("BTC-USDT-SWAP", Side.SHORT))
 
 T = TypeVar("T")
 
@@ -111,37 +111,46 @@ class AnotherStopMeant(Effect, frozen=True):
 
 
 class Stepped(msgspec.Struct, frozen=True):
-    """One production step: the next bot, and what it asks of the leg's and of the bot's surroundings."""
+    """One production step: the next bot, and what it asks of each leg's and of the bot's surroundings."""
 
     bot: int
-    of_leg: int  # an interned tuple of effects
+    of_legs: tuple[int, ...]  # by leg: an interned tuple of effects
     of_bot: int
-    defect: str  # an UnexpectedEvent or a failed assertion, or empty
+    defect: str  # S0 (an UnexpectedEvent, a failed assertion) or S11 (the other leg moved), or empty
 
 
 class Production:
-    def __init__(self) -> None:
+    def __init__(self, legs_count: int = 1) -> None:
+        self.legs_count = legs_count
         self.bots: Interned[Bot] = Interned()
         self.tells: Interned[Tell] = Interned()
         self.effects: Interned[tuple[Effect, ...]] = Interned()
         self.facets: Interned[Facets] = Interned()
-        self.facets_of: list[int] = []  # by bot
-        self.rows: set[tuple[str, str, str, str]] = set()  # machine, source, event, dest
+        self.facets_of: list[tuple[int, ...]] = []  # by bot: one for each leg
+        self.life_of: list[lifecycle.S] = []  # by bot
+        self._defect_of: list[str] = []  # by bot: a report of the past would move it
         self._stepped: dict[int, Stepped] = {}
         self._probed: dict[tuple[Part, Snapshot[Any]], str] = {}
+        self._canonical: dict[Snapshot[Any], Snapshot[Any]] = {}
+        self._nothing = self.effects(())
+        assert self._nothing == 0, "nothing is falsy"
 
     def number(self, bot: Bot) -> int:
         """The number of this bot's canonical form."""
-        number = self.bots(canonical_bot(bot))
+        number = self.bots(canonical_bot(bot, self._canonical))
         if number == len(self.facets_of):
-            self.facets_of.append(self.facets(facets(self.bots.values[number])))
+            canonical_ = self.bots.values[number]
+            of_legs = tuple(self.facets(facets(canonical_, leg)) for leg in LEGS[: self.legs_count])
+            self.facets_of.append(of_legs)
+            self.life_of.append(self.facets.values[of_legs[0]].life)
+            self._defect_of.append(self._stale_defect(canonical_))
         return number
 
-    def step(self, bot: int, tell: int) -> Stepped:
-        key = bot << 16 | tell
+    def step(self, bot: int, tell: int, which: int = 0) -> Stepped:
+        key = (bot << 16 | tell) << 1 | which
         found = self._stepped.get(key)
         if found is None:
-            found = self._stepped[key] = self._step(bot, tell)
+            found = self._stepped[key] = self._step(bot, tell, which)
         return found
 
     @property
@@ -149,28 +158,35 @@ class Production:
         """Different production calls that were made."""
         return len(self._stepped)
 
-    def _step(self, number: int, tell: int) -> Stepped:
+    def _step(self, number: int, tell: int, which: int) -> Stepped:
         before, told = self.bots.values[number], self.tells.values[tell]
         if told.event is protection.CoverAdopted:
             before = bots.with_next_sequence(before)  # as the desk does for a stop that it has found
-        address, event = addressed(before, told)
+        address, event = addressed(before, told, LEGS[which])
         try:
             outcome = bots.step(before, address, event)
         except (UnexpectedEvent, AssertionError) as error:
-            return Stepped(number, self.effects(()), self.effects(()), f"{type(error).__name__}: {error}")
-        for move in outcome.moves:
-            self.rows.add((move.machine, move.source, move.trigger, move.dest))
-        of_leg = tuple(_nameless(step.effect) for step in outcome.effects if step.address.leg is not None)
-        if outcome.bot.slot(LEG).protection.data.seq != before.slot(LEG).protection.data.seq:
-            of_leg = (AnotherStopMeant(), *of_leg)
+            return Stepped(number, (), 0, f"S0: {type(error).__name__}: {error}")
+        of_legs = tuple(self._of_leg(before, outcome, leg) for leg in LEGS[: self.legs_count])
         of_bot = tuple(_nameless(step.effect) for step in outcome.effects if step.address.leg is None)
         after = self.number(outcome.bot)
-        return Stepped(after, self.effects(of_leg), self.effects(of_bot), self._stale_defect(outcome.bot))
+        defect = self._defect_of[after] and f"S0: {self._defect_of[after]}"
+        if address.leg is not None and self.legs_count > 1:
+            other = LEGS[1 - which]
+            if outcome.bot.slot(other) != before.slot(other):
+                defect = f"S11: {type(event).__name__} on {address.leg} moves {other}"
+        return Stepped(after, of_legs, self.effects(of_bot), defect)
+
+    def _of_leg(self, before: Bot, outcome: bots.Outcome, leg: LegKey) -> int:
+        effects = tuple(_nameless(step.effect) for step in outcome.effects if step.address.leg == leg)
+        if outcome.bot.slot(leg).protection.data.seq != before.slot(leg).protection.data.seq:
+            effects = (AnotherStopMeant(), *effects)
+        return self.effects(effects)
 
     def _stale_defect(self, bot: Bot) -> str:
         for address in _addresses(bot):
             snapshot = _snapshot(bot, address)
-            key = (address.part, canonical(snapshot))
+            key = (address.part, snapshot)
             found = self._probed.get(key)
             if found is None:
                 found = self._probed[key] = stale_defect(address.part, snapshot)
@@ -223,10 +239,9 @@ def _with_choices(event: type[Event], named: str) -> Iterator[Event]:
         yield event(**{named: 1})
 
 
-def addressed(bot: Bot, tell: Tell) -> tuple[Address, Event]:
+def addressed(bot: Bot, tell: Tell, leg: LegKey = LEGS[0]) -> tuple[Address, Event]:
     """The event with the identity that the machine means now."""
-    leg = LEG if tell.part in OF_LEG else None
-    address = Address(tell.part, leg=leg, link=tell.link)
+    address = Address(tell.part, leg=leg if tell.part in OF_LEG else None, link=tell.link)
     values = dict(tell.extra)
     if tell.event is protection.CoverAdopted:
         values["seq"] = bot.sequence
@@ -270,39 +285,40 @@ def _nameless(effect: Effect) -> Effect:
     return msgspec.structs.replace(effect, **erased) if erased else effect
 
 
-def canonical_bot(bot: Bot) -> Bot:
+def canonical_bot(bot: Bot, known: dict[Snapshot[Any], Snapshot[Any]]) -> Bot:
     """One representative of all bots that behave alike.
 
-    Orders and stops draw their names from one sequence, so they are renamed together, by
-    rank; every other machine has names of its own.
+    Every machine compares its identities with each other and with the next one, never with
+    another machine's, so each is renamed by rank for itself, and the sequence that they draw
+    from stays above all of them. ``known`` remembers what was renamed before.
     """
-    slots = [slot for _, slot in bot.legs]
-    given = {bot.sequence}
-    for slot in slots:
-        for part in (slot.entry, slot.close, slot.protection):
-            given.update(identities(part.data))
-    ranks = {0: 0, **{name: rank for rank, name in enumerate(sorted(given - {0}), start=1)}}
-    legs = tuple((key, _renamed_slot(slot, ranks)) for key, slot in bot.legs)
-    return msgspec.structs.replace(
-        bot,
-        lifecycle=canonical(bot.lifecycle),
-        permission=canonical(bot.permission),
-        reconciliation=canonical(bot.reconciliation),
-        links=tuple(canonical(link) for link in bot.links),
-        legs=legs,
-        sequence=ranks[bot.sequence],
-    )
 
-
-def _renamed_slot(slot: Slot, ranks: dict[int, int]) -> Slot:
     def of(snapshot: Snapshot[Any]) -> Snapshot[Any]:
-        return Snapshot(snapshot.state, renamed(snapshot.data, ranks))
+        found = known.get(snapshot)
+        if found is None:
+            found = known[snapshot] = canonical(snapshot)
+        return found
 
-    return Slot(of(slot.entry), of(slot.close), slot.position, of(slot.protection))
+    changed: dict[str, Any] = {
+        field: of(value)
+        for field in bot.__struct_fields__
+        if isinstance(value := getattr(bot, field), Snapshot)
+    }
+    changed["links"] = tuple(of(link) for link in bot.links)
+    changed["legs"] = tuple(
+        sorted(
+            (
+                (key, Slot(**{field: of(getattr(slot, field)) for field in Slot.__struct_fields__}))
+                for key, slot in bot.legs
+            ),
+            key=lambda leg: LEGS.index(leg[0]),
+        )
+    )
+    return msgspec.structs.replace(bot, **changed, sequence=min(bot.sequence, 1))
 
 
-def facets(bot: Bot) -> Facets:
-    slot, life = bot.slot(LEG), bot.lifecycle
+def facets(bot: Bot, leg: LegKey = LEGS[0]) -> Facets:
+    slot, life = bot.slot(leg), bot.lifecycle
     # A snapshot's state is typed as any machine's; which machine's it is follows from where it stands.
     states: dict[str, Any] = {
         "life": life.state,
@@ -319,7 +335,7 @@ def facets(bot: Bot) -> Facets:
         is_clean_exit=life.data.exit is lifecycle.Exit.CLEAN,
         private=connection.delivers(bot.link(connection.Name.PRIVATE)),
         algo=connection.delivers(bot.link(connection.Name.PRIVATE_BUSINESS)),
-        may_write_entry=not bots.may_still_send(bot, LEG, slot.entry.data.seq),
+        may_write_entry=not bots.may_still_send(bot, leg, slot.entry.data.seq),
         entry_is_right=_entry_is_right(bot),
     )
 
@@ -336,4 +352,4 @@ def _entry_is_right(bot: Bot) -> bool:
     )
 
 
-__all__ = ["LEG", "Addressed", "Facets", "Interned", "Production", "Stepped", "Tell"]
+__all__ = ["LEGS", "Addressed", "Facets", "Interned", "Production", "Stepped", "Tell"]

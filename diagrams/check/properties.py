@@ -50,8 +50,9 @@ def _has_position_in_ready(facets: Facets, leg: Leg, shell: Shell) -> bool:
 
 
 def _is_in_the_book(facets: Facets, leg: Leg, shell: Shell) -> bool:
-    """S6. What is pending is a reading, a doubt, or a report on its way."""
-    is_pending = facets.reconciliation is not reconciliation.S.SETTLED or leg.is_untold
+    """S6. What is pending is a reading, a doubt, a report on its way, or the relogin that is read after."""
+    is_away = not (facets.private and facets.algo)  # entries are frozen, and the account is polled
+    is_pending = is_away or facets.reconciliation is not reconciliation.S.SETTLED or leg.is_untold
     if is_pending or leg.entry.overdue_timer or leg.close.overdue_timer:
         return True
     is_known = not leg.contracts or (leg.booked == leg.contracts and facets.position in position.HELD)

@@ -28,7 +28,7 @@ def table(model: Model, found: Counterexample) -> Iterator[str]:
     heads = ("stage", "entry", "close", "position", "protection", "book", "held", "booked", "stops")
     yield f"{'':4}{'what happened':<64}" + "".join(f"{head:<13}" for head in heads)
     for number, step in enumerate(found.steps):
-        facets, leg, _ = model.shown(step.state)
+        facets, leg, _ = model.shown(step.core)
         stops = "+".join(name for name, stop in (("meant", leg.mine), ("other", leg.other)) if stop.live)
         cells = (
             facets.life.value,

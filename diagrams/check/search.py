@@ -1,37 +1,44 @@
-"""Breadth first through every state of a model: counts, shortest counterexamples, deadlocks."""
+"""Breadth first through every state of a model: counts, shortest counterexamples, dead ends."""
 
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 from anchorwatch.diagrams.check.leg import Leg
-from anchorwatch.diagrams.check.model import Model
+from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
 from anchorwatch.diagrams.check.process import Shell
 from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.diagrams.check.recording import Fired, recorded
 from anchorwatch.machine import lifecycle, order, position, protection
 
 
 class Step(msgspec.Struct, frozen=True):
+    """What happened, and the core after it."""
+
     label: str
-    state: int
+    core: int
 
 
 class Counterexample(msgspec.Struct, frozen=True):
-    """The shortest way to a broken property."""
+    """The shortest way to a broken property. ``loop`` is what then goes on for ever, for a property of liveness."""
 
     property: str
     words: str
     steps: tuple[Step, ...]
+    loop: tuple[Step, ...] = ()
 
 
 class Explored(msgspec.Struct, frozen=True):
-    """What an exploration found. ``cut``: it ended before everything was seen, at a bound or at a violation."""
+    """What an exploration found. Not ``complete``: it ended at a bound or at a violation, before all was seen."""
 
     name: str
     states: int
+    cores: int
     transitions: int
     depth: int
     seconds: float
@@ -40,8 +47,114 @@ class Explored(msgspec.Struct, frozen=True):
     bots: int
     legs: int
     counterexamples: tuple[Counterexample, ...]
-    dead_ends: tuple[Step, ...]
+    dead_ends: tuple[Counterexample, ...]
     labels: tuple[str, ...]
+    rows: frozenset[tuple[str, int]]
+
+
+class Search:
+    """One exploration. Its states are (core, purse); the way to each is kept."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.states: array[int] = array("q")
+        self._parents: array[int] = array("q")
+        self._by: array[int] = array("l")
+        self.fired: Fired = set()
+        self.labels: set[int] = set()
+        self.transitions = 0
+        self.depth = 0
+        self.complete = False
+        self.counterexamples: list[Counterexample] = []
+        self.dead_ends: list[Counterexample] = []
+        self._broken_ids: set[str] = set()
+
+    def run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
+        """Explore until everything is seen, or ``violations_max`` different properties are broken, or it is over.
+
+        A state that breaks a property is not explored further.
+        """
+        with _without_collecting(), recorded(self.fired):
+            self._run(violations_max, is_over)
+        for edges in self.model.computed():
+            self.labels.update(packed & LABEL_MASK for packed in edges)
+
+    def _run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
+        model, states = self.model, self.states
+        purses, affordable, count = model.purses, model.purses.affordable, model.purses.count
+        edges_of, broken = model.edges, model.broken
+        seen = bytearray(count)
+        states.append(model.initial * count + purses.full)
+        self._parents.append(-1)
+        self._by.append(-1)
+        seen[states[0]] = 1
+        add, add_parent, add_label = states.append, self._parents.append, self._by.append
+        level_ends, index, transitions = 1, 0, 0
+        bound = model.bounds.states_max
+        while index < len(states):
+            if index == level_ends:
+                self.depth += 1
+                level_ends = len(states)
+            if len(states) > bound or (index & 1023 == 0 and is_over()):
+                self.transitions = transitions
+                return
+            core, purse = divmod(states[index], count)
+            was = transitions
+            for cost, left in affordable[purse]:
+                edges = edges_of(core, cost)
+                short = len(model.verdicts) * count - len(seen)
+                if short > 0:
+                    seen += bytes(short)
+                transitions += len(edges)
+                for packed in edges:
+                    after = (packed >> LABEL_BITS) * count + left
+                    if not seen[after]:
+                        seen[after] = 1
+                        add(after)
+                        add_parent(index)
+                        add_label(packed & LABEL_MASK)
+                if (core, cost) in broken:
+                    transitions += len(broken[core, cost])
+                    if self._break(core, cost, index, violations_max):
+                        self.transitions = transitions
+                        return
+            if transitions == was and not _is_at_rest(model, core) and len(self.dead_ends) < DEAD_ENDS_KEPT:
+                self.dead_ends.append(Counterexample("dead end", "nothing leads on", self.way_to(index)))
+            index += 1
+        self.transitions = transitions
+        self.complete = not self._broken_ids
+
+    def _break(self, core: int, cost: int, index: int, violations_max: int) -> bool:
+        """Note what is broken here for the first time; says whether that is enough."""
+        for one in self.model.broken[core, cost]:
+            if one.name not in self._broken_ids:
+                self._broken_ids.add(one.name)
+                last = Step(self.model.labels.values[one.label], one.after)
+                name, _, words = one.name.partition(": ")
+                self.counterexamples.append(Counterexample(name, words, (*self.way_to(index), last)))
+        return len(self._broken_ids) >= violations_max
+
+    def way_to(self, index: int) -> tuple[Step, ...]:
+        """The shortest way to the state of this number, from before the start."""
+        count, steps = self.model.purses.count, []
+        while index >= 0:
+            by = self._by[index]
+            words = self.model.labels.values[by] if by >= 0 else "(before the start)"
+            steps.append(Step(words, self.states[index] // count))
+            index = self._parents[index]
+        return tuple(reversed(steps))
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Nothing that an exploration makes is garbage before it ends: looking for it is time lost."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def explore(
@@ -49,94 +162,41 @@ def explore(
 ) -> Explored:
     """Explore ``model`` completely, or until ``violations_max`` different properties are broken.
 
-    A state that breaks a property is not explored further. ``clock`` gives seconds.
+    ``clock`` gives seconds.
     """
     began = clock()
-    search = _Search(model)
+    search = Search(model)
     search.run(violations_max, lambda: clock() - began > seconds_max)
+    return found(search, clock() - began)
+
+
+def found(search: Search, seconds: float) -> Explored:
+    """What ``search`` has found until now."""
+    model = search.model
     return Explored(
         name=model.bounds.name,
         states=len(search.states),
+        cores=len(model.cores),
         transitions=search.transitions,
         depth=search.depth,
-        seconds=round(clock() - began, 2),
+        seconds=round(seconds, 2),
         complete=search.complete,
         production_steps=model.production.steps,
         bots=len(model.production.bots),
         legs=len(model.legs),
         counterexamples=tuple(search.counterexamples),
         dead_ends=tuple(search.dead_ends),
-        labels=tuple(model.labels.values[label] for label in sorted(search.labels)),
+        labels=tuple(sorted(model.labels.values[label] for label in search.labels)),
+        rows=frozenset(search.fired),
     )
 
 
-class _Search:
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.states: dict[int, int] = {}
-        self._order: list[int] = []
-        self._parents = array("q")
-        self._by = array("l")
-        self.labels: set[int] = set()
-        self.transitions = 0
-        self.depth = 0
-        self.complete = False
-        self.counterexamples: list[Counterexample] = []
-        self.dead_ends: list[Step] = []
-
-    def run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
-        model = self._model
-        self._add(model.initial, -1, -1)
-        level_ends, index = 1, 0
-        broken_ids: set[str] = set()
-        while index < len(self._order):
-            if index == level_ends:
-                self.depth += 1
-                level_ends = len(self._order)
-            if len(self._order) > model.bounds.states_max or (index & 1023 == 0 and is_over()):
-                return
-            state = self._order[index]
-            is_dead = True
-            for label, after, broken in model.successors(state):
-                self.transitions += 1
-                is_dead = False
-                self.labels.add(label)
-                known = after in self.states
-                if not broken and not known:
-                    broken = model.broken(after)
-                if broken:
-                    if broken not in broken_ids:
-                        broken_ids.add(broken)
-                        self._found(broken, index, label, after)
-                        if len(broken_ids) >= violations_max:
-                            return
-                elif not known:
-                    self._add(after, index, label)
-            if is_dead and not _is_at_rest(*model.shown(state)) and len(self.dead_ends) < DEAD_ENDS_KEPT:
-                self.dead_ends.append(Step("nothing can happen", state))
-            index += 1
-        self.complete = not broken_ids
-
-    def _add(self, state: int, parent: int, label: int) -> None:
-        self.states[state] = len(self._order)
-        self._order.append(state)
-        self._parents.append(parent)
-        self._by.append(label)
-
-    def _found(self, broken: str, parent: int, label: int, after: int) -> None:
-        steps = [Step(self._model.labels.values[label], after)]
-        while parent >= 0:
-            words = (
-                self._model.labels.values[self._by[parent]] if self._by[parent] >= 0 else "(before the start)"
-            )
-            steps.append(Step(words, self._order[parent]))
-            parent = self._parents[parent]
-        name, _, words = broken.partition(": ")
-        self.counterexamples.append(Counterexample(name, words, tuple(reversed(steps))))
-
-
-def _is_at_rest(facets: Facets, leg: Leg, shell: Shell) -> bool:
+def _is_at_rest(model: Model, core: int) -> bool:
     """Nothing is open and nothing is under way, or the process has ended."""
+    return all(_is_leg_at_rest(*model.shown(core, which)) for which in range(model.legs_count))
+
+
+def _is_leg_at_rest(facets: Facets, leg: Leg, shell: Shell) -> bool:
     is_flat = facets.position is position.S.FLAT and facets.protection is protection.S.NONE
     is_idle = facets.entry in order.FREE and facets.close in order.FREE
     is_ready = facets.life is lifecycle.S.READY and not leg.contracts

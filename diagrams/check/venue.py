@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.items import Move
+from anchorwatch.diagrams.check.items import Move, waiting
 from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop, StopPush, without_fills
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine.order import Role
@@ -29,11 +29,14 @@ def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     for role in ROLES:
         yield from _of_order(leg, role, facets, bounds)
     if leg.child.at is At.LIVE:
-        yield from _fills(leg, None, facets)
-        yield Move("the child order stops at the price limit", _ended(leg, None, facets), faults=1)
+        yield from waiting(_fills(leg, None, facets))
+        stopped = _ended(leg, None, facets)
+        yield Move("the child order stops at the price limit", stopped, faults=1, can_wait=True)
     yield from _of_stops(leg, facets)
+    yield from waiting(_late_stops(leg, facets))
+    yield from waiting(_triggers(leg, facets))
     if bounds.strangers:
-        yield from _strangers(leg, facets)
+        yield from waiting(_strangers(leg, facets))
 
 
 def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -53,6 +56,18 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
         yield Move(f"the {name} is lost on its way", _answered(leg, role, Call.LOST), faults=1)
         late = leg.with_order(role, replace(order, call=Call.LOST, stray=True))
         yield Move(f"the {name} times out and is still on its way", late, faults=1)
+    yield from waiting(_by_itself(leg, role, facets, bounds))
+    if order.cancel is Call.WIRE:
+        if order.at is At.LIVE:
+            ended = _ended(leg, role, facets)
+            yield Move(f"the {name} is cancelled as asked", _cancel_answered(ended, role, Call.ACCEPTED))
+        else:
+            yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.LOST))
+        yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
+
+
+def _by_itself(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    name, order = NAMES[role], leg.order(role)
     if order.stray:
         yield Move(f"the deadline of the late {name} passes", _not_stray(leg, role))
         if role is Role.ENTRY or leg.contracts:
@@ -62,13 +77,6 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
             is_belted = bounds.belt and role is Role.ENTRY and move.leg.entry.at is At.DONE
             yield replace(move, leg=_belted(move.leg, facets)) if is_belted else move
         yield Move(f"the venue cancels the {name}", _ended(leg, role, facets))
-    if order.cancel is Call.WIRE:
-        if order.at is At.LIVE:
-            ended = _ended(leg, role, facets)
-            yield Move(f"the {name} is cancelled as asked", _cancel_answered(ended, role, Call.ACCEPTED))
-        else:
-            yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.LOST))
-        yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
 
 
 def _answered(leg: Leg, role: Role, call: Call) -> Leg:
@@ -174,7 +182,6 @@ def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
             replace(leg, place=Call.LOST, stray_stop=True),
             faults=1,
         )
-    yield from _late_stops(leg, facets)
     if leg.move is Call.WIRE:
         if leg.mine.live:
             moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
@@ -191,6 +198,9 @@ def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
             swept = replace(swept, other=stop_changed(leg.other, facets, StopPush.GONE))
         yield Move("the other stops are swept", swept)
         yield Move("the sweep is lost", replace(leg, sweep=False), faults=1)
+
+
+def _triggers(leg: Leg, facets: Facets) -> Iterator[Move]:
     if leg.contracts and leg.child.at is not At.LIVE:
         for is_mine in (True, False):
             stop = leg.mine if is_mine else leg.other

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import order, permission, protection
 from anchorwatch.machine.bot import Bot, Part
-from anchorwatch.machine.kernel import Event, Kind, Row, UnexpectedEvent, kinds
+from anchorwatch.machine.kernel import Event, Kind, Row, Snapshot, UnexpectedEvent, identities, kinds, renamed
 
 STOPPING = msgspec.structs.replace(ONE, stops=True)
 
@@ -112,22 +113,32 @@ def test_no_snapshot_that_is_reached_is_moved_by_a_report_of_the_past(explored: 
 
 
 def stretched(bot: Bot, factor: int) -> Bot:
-    """The same bot with every identity of orders and stops further apart, in the same order."""
+    """The same bot with every identity further apart, in the same order, and each machine's by a factor of its own."""
+    machines = 1
 
-    def of(value: int) -> int:
-        return value * factor
+    def of(snapshot: Snapshot[Any]) -> Snapshot[Any]:
+        nonlocal machines
+        machines += 1
+        names = {name: name * factor * machines for name in identities(snapshot.data)}
+        return Snapshot(snapshot.state, renamed(snapshot.data, names))
 
-    def leg(slot: bots.Slot) -> bots.Slot:
-        changed = {}
-        for name in ("entry", "close", "protection"):
-            snapshot = getattr(slot, name)
-            data = msgspec.structs.replace(snapshot.data, seq=of(snapshot.data.seq))
-            changed[name] = msgspec.structs.replace(snapshot, data=data)
-        return msgspec.structs.replace(slot, **changed)
-
-    return msgspec.structs.replace(
-        bot, sequence=of(bot.sequence), legs=tuple((key, leg(slot)) for key, slot in bot.legs)
+    legs = tuple(
+        (key, bots.Slot(**{field: of(getattr(slot, field)) for field in bots.Slot.__struct_fields__}))
+        for key, slot in bot.legs
     )
+    changed = {
+        field: of(value)
+        for field in bot.__struct_fields__
+        if isinstance(value := getattr(bot, field), Snapshot)
+    }
+    links = tuple(of(link) for link in bot.links)
+    top = max((name for _, slot in legs for name in names_of(slot)), default=0)
+    return msgspec.structs.replace(bot, **changed, links=links, legs=legs, sequence=top + factor)
+
+
+def names_of(slot: bots.Slot) -> Iterator[int]:
+    for field in bots.Slot.__struct_fields__:
+        yield from identities(getattr(slot, field).data)
 
 
 def outcomes(production: Production, factor: int) -> Iterator[Bot | str]:
@@ -138,7 +149,7 @@ def outcomes(production: Production, factor: int) -> Iterator[Bot | str]:
             before = bots.with_next_sequence(bot) if tell.event is protection.CoverAdopted else bot
             address, event = addressed(before, tell)
             try:
-                yield canonical_bot(bots.step(before, address, event).bot)
+                yield canonical_bot(bots.step(before, address, event).bot, {})
             except (UnexpectedEvent, AssertionError):
                 yield "unexpected"
 
@@ -163,7 +174,7 @@ def test_words_for_people_decide_nothing() -> None:
 
 def told(bot: Bot, address: bots.Address, event: Event) -> Bot | str:
     try:
-        return canonical_bot(bots.step(bot, address, event).bot)
+        return canonical_bot(bots.step(bot, address, event).bot, {})
     except (UnexpectedEvent, AssertionError):
         return "unexpected"
 
@@ -208,7 +219,7 @@ def test_a_world_that_was_not_seen_whole_is_no_success() -> None:
 
 
 def test_a_crash_leaves_the_permission_of_the_journal() -> None:
-    shell = Shell(faults=0, crashes=1, entries=0, permission=permission.S.HALTED, paused_below=True)
+    shell = Shell(permission=permission.S.HALTED, paused_below=True)
     bot = unborn(ONE, crashed(shell))
     assert (bot.permission.state, bot.permission.data.paused_below) == (permission.S.HALTED, True)
 

@@ -1,0 +1,45 @@
+"""Which rows of the tables answer while something runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
+
+Fired = set[tuple[str, int]]
+"""Machine, and the number of its row."""
+
+
+class Recorded:
+    """A definition that notes which of its rows answers."""
+
+    def __init__(self, definition: Definition[Any], fired: Fired) -> None:
+        self._definition = definition
+        self._fired = fired
+        self._numbers = {id(row): number for number, row in enumerate(definition.rows)}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._definition, name)
+
+    def step(self, before: Snapshot[Any], event: Event) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
+        if type(event) in self._definition.events:
+            for row in self._definition.cell(before.state, type(event)):
+                if row.when is None or row.when(before.data, event):
+                    self._fired.add((self._definition.name, self._numbers[id(row)]))
+                    break
+        return self._definition.step(before, event)
+
+
+@contextmanager
+def recorded(fired: Fired) -> Iterator[None]:
+    """The tables of the bot, noting in ``fired`` which rows answer."""
+    before = dict(bots.DEFINITIONS)
+    for part, definition in before.items():
+        bots.DEFINITIONS[part] = cast("Definition[Any]", Recorded(definition, fired))
+    try:
+        yield
+    finally:
+        bots.DEFINITIONS.update(before)
