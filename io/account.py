@@ -8,6 +8,7 @@ are told apart by the event.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 import trio
@@ -34,9 +35,10 @@ from anchorwatch.io.okx.requests import (
     OrderRequest,
 )
 from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.okx.stop_refusals import answer_to
 from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_orders import AlgoOrder
-from anchorwatch.machine import order, position, protection, requests, world
+from anchorwatch.machine import order, protection, requests, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
@@ -62,11 +64,6 @@ PEAK_MINUTES_MS = 86_400_000
 PEAK_REACH_MS = 30 * 86_400_000
 PEAK_TRIES = 5
 PEAK_RETRY_S = 3.0
-
-BEYOND_CODES = ("51277", "51278", "51279", "51280", "51300", "51302")
-"""The trigger is on the wrong side of the price: the market has passed it."""
-EXISTS_CODES = ("51088", *DUPLICATE_ID_CODES)
-NO_POSITION_CODES = ("51023", "51058", "51169")
 
 CLOSED_CAUSES = {"1": "closed", "2": "closed", "3": "liquidation", "4": "liquidation", "5": "ADL", "6": "ADL"}
 
@@ -209,7 +206,9 @@ class AccountCalls:
             case Answered():
                 event: Event = protection.StopAccepted(request.seq)
             case Refused():
-                event = protection.StopRefused(request.seq, _refusal(outcome.code), _words("stop", outcome))
+                event = protection.StopRefused(
+                    request.seq, answer_to(outcome.code), _words("stop", outcome), outcome.code
+                )
             case Unknown(reason=reason):
                 event = protection.StopAnswerLost(request.seq, reason)
         return _told_stop(request.leg, event)
@@ -277,7 +276,17 @@ class AccountCalls:
                 if is_this and row.type in CLOSED_CAUSES:
                     cause = CLOSED_CAUSES[row.type]
                     return world.AbsenceExplained(leg, cause, row.pnl or Decimal(0), row.u_time_ms or 0)
-        return Told(Address(Part.POSITION, leg=leg), position.ConfirmationFailed())
+        return world.AbsenceUnexplained(leg)
+
+    async def reload_rules(self, request: requests.ReloadRules) -> Event:
+        """The instrument's rules anew. When they cannot be had the old ones go on, and the next refusal asks again."""
+        outcome = await self._rest.instruments(inst_id=request.instrument)
+        if isinstance(outcome, Answered):
+            for row in outcome.rows:
+                if row.inst_id == request.instrument:
+                    with suppress(WireError):
+                        return world.RulesRead(request.instrument, translate.instrument(row))
+        return world.RulesRead(request.instrument, None)
 
     async def read_peak(self, request: requests.ReadPeak) -> Event:
         """The best of the mark candles that opened after the entry; asked a few times, because it can wait."""
@@ -310,16 +319,6 @@ def _told(ticket: requests.OrderTicket, event: Event) -> Told:
 
 def _told_stop(leg: LegKey, event: Event) -> Told:
     return Told(Address(Part.PROTECTION, leg=leg), event)
-
-
-def _refusal(code: str) -> protection.Refusal:
-    if code in BEYOND_CODES:
-        return protection.Refusal.BEYOND
-    if code in EXISTS_CODES:
-        return protection.Refusal.EXISTS
-    if code in NO_POSITION_CODES:
-        return protection.Refusal.NO_POSITION
-    return protection.Refusal.RETRY
 
 
 def _words(what: str, outcome: Refused | Failed) -> str:

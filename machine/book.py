@@ -58,6 +58,8 @@ class LegBook:
     uncovered_ms: int = 0
     uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
+    refused_code: str = ""  # the venue's, of the last stop that it refused
+    gone_since_ms: int = 0  # when its absence was first asked about
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
     partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
@@ -113,6 +115,13 @@ class Filled:
     fee: Decimal = Decimal(0)
 
 
+class Emergency(msgspec.Struct, frozen=True):
+    """A close that was asked for because the exchange would not have closed by itself."""
+
+    at_ms: int
+    why: str  # the venue's code, or what took too long
+
+
 @dataclass(slots=True)
 class Totals:
     """What a run adds up to. Money in settlement currency; fees positive when paid."""
@@ -143,6 +152,7 @@ class Book:
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
     equity_at_ms: int = 0
+    emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
     last_close_ms: dict[str, int] = field(default_factory=dict)  # per instrument, for the cool-down
     totals: Totals = field(default_factory=Totals)
 

@@ -215,7 +215,10 @@ def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
         reasons.append("the last position is not settled")
     for key, other in bot.legs:
         if key != leg and key.instrument == leg.instrument:
-            shared = bot.mode is PositionMode.NET or other.position.state is position.S.WATCHED
+            shared = bot.mode is PositionMode.NET or other.position.state in (
+                position.S.WATCHED,
+                *position.GONE,
+            )
             if shared and _is_busy(other):
                 reasons.append(f"{key} is not flat")
     return tuple(reasons)
@@ -237,6 +240,11 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     ]
     if not is_settled(bot):
         reasons.append("the book is not reconciled")
+    reasons += [
+        f"{key} has no stop, and the venue takes none"
+        for key, slot in bot.legs
+        if slot.protection.state is protection.S.BARRED
+    ]
     reasons += [f"{scope} {name}".strip() for scope, name in bot.missing if scope in ("", instrument)]
     return tuple(reasons)
 
@@ -328,7 +336,13 @@ def _order_ended(run: _Run, address: Address, effect: order.OrderEnded) -> list[
 
 
 def _ask_for_close(run: _Run, address: Address, effect: protection.AskForClose) -> list[Told]:
+    run.put_out(address, effect)
     return [(_of(address, Part.POSITION), position.CloseWanted(effect.reason))]
+
+
+def _doubt_position(run: _Run, address: Address, effect: Effect) -> list[Told]:
+    reason = f"{address.id}: the exchange knows no position to protect"
+    return [(RECONCILIATION, reconciliation.BookDoubted(reason))]
 
 
 def _end_leg(run: _Run, address: Address, effect: position.EndLeg) -> list[Told]:
@@ -379,6 +393,7 @@ ROUTES: dict[type[Effect], Route] = {
     position.EndLeg: _end_leg,
     order.OrderEnded: _order_ended,
     protection.AskForClose: _ask_for_close,
+    protection.DoubtPosition: _doubt_position,
     lifecycle.RunStage: _run_stage,
     lifecycle.RunStopStep: _run_stop_step,
 }

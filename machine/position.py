@@ -9,7 +9,9 @@ told whether there *is* a position, and by what right that is known.
 * **Unknown is never flat.**  A position leaves the book only with a cause: our own
   close, the stop, a liquidation, a close by hand.  An absence without a cause leads
   to VANISHED, which asks the venue's fills and position history; a failed question
-  is asked again, and an answer that shows the position returns to OPEN.
+  is asked again, and an answer that shows the position returns to OPEN.  What the
+  histories do not show in time is UNEXPLAINED: the operator is told, and the question
+  stays, at a slower pace.
 
 * **There is exactly one closer.**  Every reason to close is a request to this
   machine; it has one closing order at a time, and verifies by reading before it
@@ -20,7 +22,7 @@ told whether there *is* a position, and by what right that is known.
   goes on from wherever the part has come.
 
 * **What is not ours is watched.**  WATCHED counts in every limit and is never
-  touched.
+  touched.  A part of it that turns out to be ours makes it OPEN, for our part.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class S(State):
     REDUCING = "reducing"
     CLOSING = "closing"
     VANISHED = "vanished"
+    UNEXPLAINED = "unexplained"
     WATCHED = "watched"
 
 
@@ -90,6 +93,10 @@ class EndConfirmed(Event, frozen=True):
 
 class ConfirmationFailed(Event, frozen=True):
     """The venue could not say why: it did not answer, or its histories do not show it yet."""
+
+
+class ConfirmationOverdue(Event, frozen=True):
+    """The venue could not say why, once more, and it has been asked for long."""
 
 
 class ConfirmationDue(Event, frozen=True):
@@ -150,6 +157,10 @@ class StartConfirmationTimer(Effect, frozen=True):
     pass
 
 
+class TellUnexplained(Effect, frozen=True):
+    """Tell the operator of a position that is gone, and of which the venue does not say why."""
+
+
 class EndLeg(Effect, frozen=True):
     """The leg is over: book its result, sweep its stops, free its place in the limits."""
 
@@ -196,6 +207,10 @@ def ask_later(leg: Leg, event: Event) -> Step[Leg]:
     return leg, (StartConfirmationTimer(),)
 
 
+def give_alarm(leg: Leg, event: Event) -> Step[Leg]:
+    return leg, (TellUnexplained(), StartConfirmationTimer())
+
+
 def end(leg: Leg, event: EndConfirmed) -> Step[Leg]:
     return leg, (CancelEntry(), EndLeg(event.cause))
 
@@ -206,7 +221,9 @@ def watch(leg: Leg, event: Event) -> Step[Leg]:
 
 HELD = (S.OPEN, S.REDUCING, S.CLOSING)
 """There is a position of ours, as far as is known."""
-OURS = (*HELD, S.VANISHED)
+GONE = (S.VANISHED, S.UNEXPLAINED)
+"""It is not there any more, and nobody has said why."""
+OURS = (*HELD, *GONE)
 
 # fmt: off
 TABLE = (
@@ -228,31 +245,34 @@ TABLE = (
     # Absence is a question; a cause is the answer.
     *(Row(s,          AbsenceSeen,         S.VANISHED,    then=ask_for_cause)  for s in HELD),
     Row(S.FLAT,       PositionMissed,      S.VANISHED,    then=ask_for_cause),
-    Row(S.VANISHED,   ConfirmationFailed,  S.VANISHED,    then=ask_later),
-    Row(S.VANISHED,   ConfirmationDue,     S.VANISHED,    then=ask_for_cause),
-    Row(S.VANISHED,   PositionSeen,        S.OPEN,        then=protect),
-    Row(S.VANISHED,   PositionGrown,       S.OPEN,        then=protect),
+    *(Row(s,          ConfirmationFailed,  s,             then=ask_later)  for s in GONE),
+    Row(S.VANISHED,   ConfirmationOverdue, S.UNEXPLAINED, then=give_alarm),
+    Row(S.UNEXPLAINED, ConfirmationOverdue, S.UNEXPLAINED, then=ask_later),
+    *(Row(s,          ConfirmationDue,     s,             then=ask_for_cause)  for s in GONE),
+    *(Row(s,          PositionSeen,        S.OPEN,        then=protect)  for s in GONE),
+    *(Row(s,          PositionGrown,       S.OPEN,        then=protect)  for s in GONE),
     *(Row(s,          EndConfirmed,        S.FLAT,        then=end)  for s in OURS),
     # Not ours.
     Row(S.FLAT,       ForeignSeen,         S.WATCHED,     then=watch),
     Row(S.ENTERING,   ForeignSeen,         S.WATCHED,     then=cancel_entry),
+    Row(S.WATCHED,    PositionSeen,        S.OPEN,        then=protect,  because="an order of ours filled on it: that part is ours"),
     Row(S.WATCHED,    AbsenceSeen,         S.FLAT),
     Row(S.WATCHED,    EndConfirmed,        S.FLAT,        because="its owner closed it; nothing of it is booked as ours"),
     # What may happen and does not matter.
     *ignored(HELD,                         (PositionSeen,), "known already"),
     *ignored((S.FLAT, S.ENTERING),         (AbsenceSeen,), "nothing is expected to be there"),
     *ignored((S.FLAT, S.ENTERING),         (EndConfirmed,), "the end was booked before"),
-    *ignored((S.VANISHED,),                (AbsenceSeen,), "its cause is being asked for"),
-    *ignored((S.WATCHED,),                 (ForeignSeen, PositionSeen, PositionGrown), "watched, and no more"),
+    *ignored(GONE,                         (AbsenceSeen,), "its cause is being asked for"),
+    *ignored((S.WATCHED,),                 (ForeignSeen, PositionGrown), "watched, and no more"),
     *ignored(OURS,                         (ForeignSeen,), "ownership does not change while the leg is open"),
     *ignored((S.FLAT, S.WATCHED),          (CloseWanted,), "there is nothing of ours to close"),
     *ignored((S.CLOSING,),                 (CloseWanted, ReduceWanted), "it is being closed"),
-    *ignored((S.VANISHED,),                (CloseWanted, ReduceWanted), "it is gone, and its cause is being asked for"),
+    *ignored(GONE,                         (CloseWanted, ReduceWanted), "it is gone, and its cause is being asked for"),
     *ignored((S.FLAT, S.ENTERING, S.WATCHED), (ReduceWanted,), "there is nothing of ours to take a part of"),
     *ignored((S.REDUCING,),                (ReduceWanted,), "one part at a time; what is still wanted is asked for again"),
     *ignored((*OURS, S.FLAT, S.WATCHED),   (EntryEnded,), "what it filled was seen before"),
-    *ignored((S.FLAT, S.ENTERING, S.OPEN, S.VANISHED, S.WATCHED), (CloseEnded, ReadEnded), "the leg has moved on; the report was still under way"),
-    *ignored((S.FLAT, S.ENTERING, *HELD, S.WATCHED), (ConfirmationFailed, ConfirmationDue), "the question is answered"),
+    *ignored((S.FLAT, S.ENTERING, S.OPEN, *GONE, S.WATCHED), (CloseEnded, ReadEnded), "the leg has moved on; the report was still under way"),
+    *ignored((S.FLAT, S.ENTERING, *HELD, S.WATCHED), (ConfirmationFailed, ConfirmationOverdue, ConfirmationDue), "the question is answered"),
     # What cannot happen.
     *impossible(tuple(s for s in S if s is not S.FLAT), (PositionMissed,), "memory is recalled once, before anything else"),
     *impossible((S.ENTERING, *OURS, S.WATCHED), (EntryStarted,), "an entry starts from flat only"),

@@ -9,11 +9,21 @@ Theory of operation
 * **Naked has a deadline.**  It starts with the first contract and ends only with
   cover or flat.  What the venue answers to a refused stop decides what is done: a
   price that the market has already passed closes the position at once; a stop that
-  exists already is adopted by reading; anything else is tried again until the
-  deadline, which asks for a close.
+  exists already is adopted by reading; a broken rule of the instrument has the rules
+  read again, a position that the venue does not find has the account read; these and
+  anything else are tried again until the deadline, which asks for a close.
+
+* **A venue that takes no stops takes no close either** (settlement, a thin book,
+  maintenance).  BARRED has no deadline but an alarm: it tries again, each try with a
+  deadline of its own, and no entry is made meanwhile.
 
 * **A stop is moved in place**, and only ever tightened: while MOVING the old level
   still covers.  A move whose answer is lost is read back before the next one.
+
+* **Where others share the position, the stop has our size exactly**, and the desk says
+  when it is too small.  It is grown in place (GROWING, under the deadline, because the
+  new contracts have no cover yet), and where the venue refuses that, *bridged*: a second
+  stop is made, and the first swept when the second is live.
 
 * **Triggered is not filled.**  The venue makes a market order of the stop, and that
   may stop at the price limit.  If the position is not flat soon after, the closer
@@ -48,8 +58,10 @@ class S(State):
     PENDING = "pending"
     DOUBTFUL = "doubtful"
     NAKED = "naked"
+    BARRED = "barred"
     COVERED = "covered"
     MOVING = "moving"
+    GROWING = "growing"
     TRIGGERED = "triggered"
     ESCALATING = "escalating"
 
@@ -60,6 +72,8 @@ class Refusal(Enum):
     BEYOND = "the market has passed the trigger"
     EXISTS = "such a stop exists already"
     NO_POSITION = "there is no position to protect"
+    RULES = "it breaks a rule of the instrument that may have changed: tick, lot, price limit"
+    BARRED = "the venue takes no stops for now: settlement, a thin book, maintenance"
     RETRY = "anything that another try may mend"
 
     __hash__ = object.__hash__
@@ -92,6 +106,7 @@ class StopAccepted(OfStop, frozen=True):
 class StopRefused(OfStop, frozen=True):
     refusal: Refusal
     reason: Reason = ""
+    code: Reason = ""  # the venue's
 
 
 class StopAnswerLost(OfStop, frozen=True):
@@ -125,7 +140,17 @@ class NakedTooLong(Event, frozen=True):
 
 
 class MoveWanted(Event, frozen=True):
-    """The book holds a level that is a real improvement."""
+    """The book holds a level that is a real improvement, or a size that is smaller."""
+
+
+class CoverTooSmall(Event, frozen=True):
+    """The stop is live, and smaller than the position; how much it is to cover is in the book."""
+
+
+class BridgeWanted(Event, frozen=True):
+    """The live stop cannot be given the size that is wanted; ``seq`` names a second one beside it."""
+
+    seq: Identity
 
 
 class MoveAccepted(OfStop, frozen=True):
@@ -160,6 +185,26 @@ class StartRetry(Effect, frozen=True):
 
 class StartNakedClock(Effect, frozen=True):
     """Start the deadline of nakedness, if it does not run already."""
+
+
+class HoldNakedClock(Effect, frozen=True):
+    """The deadline does not run while the venue takes neither stops nor closes."""
+
+
+class RenewNakedClock(Effect, frozen=True):
+    """Start the deadline from now."""
+
+
+class TellBarred(Effect, frozen=True):
+    """Tell the operator of an uncovered position for which the venue takes no stop."""
+
+
+class ReloadRules(Effect, frozen=True):
+    """Read the rules of the instrument again."""
+
+
+class DoubtPosition(Effect, frozen=True):
+    """For the bot: the venue knows no position to protect, so the account is to be read."""
 
 
 class StopNakedClock(Effect, frozen=True):
@@ -203,7 +248,19 @@ def exists(stop: Stop, event: StopRefused) -> bool:
     return event.refusal is Refusal.EXISTS
 
 
-def arm(stop: Stop, event: CoverWanted) -> Step[Stop]:
+def has_no_position(stop: Stop, event: StopRefused) -> bool:
+    return event.refusal is Refusal.NO_POSITION
+
+
+def breaks_rules(stop: Stop, event: StopRefused) -> bool:
+    return event.refusal is Refusal.RULES
+
+
+def is_barred(stop: Stop, event: StopRefused) -> bool:
+    return event.refusal is Refusal.BARRED
+
+
+def arm(stop: Stop, event: CoverWanted | BridgeWanted) -> Step[Stop]:
     assert event.seq > stop.seq, "a sequence is never used twice"
     return Stop(event.seq), (StartNakedClock(), PlaceStop(event.seq))
 
@@ -226,6 +283,26 @@ def cover(stop: Stop, event: Event) -> Step[Stop]:
 
 def retry_later(stop: Stop, event: Event) -> Step[Stop]:
     return stop, (StartNakedClock(), StartRetry(stop.seq))
+
+
+def doubt_and_retry(stop: Stop, event: Event) -> Step[Stop]:
+    return stop, (StartNakedClock(), DoubtPosition(), StartRetry(stop.seq))
+
+
+def reload_and_retry(stop: Stop, event: Event) -> Step[Stop]:
+    return stop, (StartNakedClock(), ReloadRules(), StartRetry(stop.seq))
+
+
+def wait_at_the_bar(stop: Stop, event: Event) -> Step[Stop]:
+    return stop, (HoldNakedClock(), TellBarred(), StartRetry(stop.seq))
+
+
+def knock_again(stop: Stop, event: Event) -> Step[Stop]:
+    return stop, (RenewNakedClock(), PlaceStop(stop.seq))
+
+
+def grow(stop: Stop, event: Event) -> Step[Stop]:
+    return stop, (StartNakedClock(), MoveStop(stop.seq))
 
 
 def move(stop: Stop, event: Event) -> Step[Stop]:
@@ -251,7 +328,8 @@ def sweep(stop: Stop, event: Event) -> Step[Stop]:
     return stop, (StopNakedClock(), SweepAll())
 
 
-UNCOVERED = (S.ARMING, S.PENDING, S.DOUBTFUL, S.NAKED)
+TIMED = (S.ARMING, S.PENDING, S.DOUBTFUL, S.NAKED, S.GROWING)
+UNCOVERED = (*TIMED, S.BARRED)
 COVERING = (S.COVERED, S.MOVING)
 OF_STOP = (
     StopAccepted, StopRefused, StopAnswerLost, StopSeenLive, StopGone, StopTriggered, StopReadFailed, RetryDue,
@@ -270,34 +348,47 @@ TABLE = (
     Row(  S.ARMING,      StopAnswerLost, S.DOUBTFUL,                       then=read),
     Row(  S.ARMING,      StopRefused,    S.ESCALATING,   when=is_beyond,   then=ask_for_close),
     Row(  S.ARMING,      StopRefused,    S.DOUBTFUL,     when=exists,      then=read),
+    Row(  S.ARMING,      StopRefused,    S.BARRED,       when=is_barred,   then=wait_at_the_bar),
+    Row(  S.ARMING,      StopRefused,    S.NAKED,        when=breaks_rules, then=reload_and_retry),
+    Row(  S.ARMING,      StopRefused,    S.NAKED,        when=has_no_position, then=doubt_and_retry),
     Row(  S.ARMING,      StopRefused,    S.NAKED,                          then=retry_later),
     *(Row(s,             StopSeenLive,   S.COVERED,                        then=cover)  for s in UNCOVERED),
     # Unknown is not naked and not covered: read until something is said.
-    *(Row(s,             StopReadFailed, S.DOUBTFUL,                       then=retry_later)  for s in (S.PENDING, S.DOUBTFUL)),
+    *(Row(s,             StopReadFailed, S.DOUBTFUL,                       then=retry_later)  for s in (S.PENDING, S.DOUBTFUL, S.GROWING)),
     Row(  S.DOUBTFUL,    RetryDue,       S.DOUBTFUL,                       then=read),
-    *(Row(s,             StopGone,       S.NAKED,                          then=retry_later)  for s in (S.PENDING, S.DOUBTFUL, *COVERING)),
+    *(Row(s,             StopGone,       S.NAKED,                          then=retry_later)  for s in (S.PENDING, S.DOUBTFUL, S.GROWING, *COVERING)),
     Row(  S.NAKED,       RetryDue,       S.ARMING,                         then=place_again),
-    *(Row(s,             NakedTooLong,   S.ESCALATING,                     then=ask_for_close)  for s in UNCOVERED),
+    Row(  S.BARRED,      RetryDue,       S.ARMING,                         then=knock_again),
+    *(Row(s,             NakedTooLong,   S.ESCALATING,                     then=ask_for_close)  for s in TIMED),
     # Tighter, in place.
     Row(  S.COVERED,     MoveWanted,     S.MOVING,                         then=move),
     Row(  S.MOVING,      MoveAccepted,   S.COVERED),
     Row(  S.MOVING,      MoveRefused,    S.DOUBTFUL,                       then=read),
     Row(  S.MOVING,      StopAnswerLost, S.DOUBTFUL,                       then=read),
+    # Of our size exactly, where others share the position.
+    *(Row(s,             CoverTooSmall,  S.GROWING,                        then=grow)  for s in (S.COVERED, S.PENDING, S.DOUBTFUL)),
+    Row(  S.GROWING,     MoveAccepted,   S.GROWING,                        then=read),
+    *(Row(S.GROWING,     e,              S.DOUBTFUL,                       then=read)  for e in (MoveRefused, StopAnswerLost)),
+    *(Row(s,             BridgeWanted,   S.ARMING,                         then=arm)  for s in (S.COVERED, S.PENDING, S.DOUBTFUL)),
     # Triggered is not filled.
     *(Row(s,             StopTriggered,  S.TRIGGERED,                      then=await_fill)  for s in (*UNCOVERED, *COVERING)),
     Row(  S.TRIGGERED,   FillOverdue,    S.ESCALATING,                     then=ask_for_close),
     *(Row(s,             LegEnded,       S.NONE,                           then=sweep)  for s in S if s is not S.NONE),
     # What may happen and does not matter.
-    *ignored((S.NONE,),                  (LegEnded, NakedTooLong, MoveWanted), "there is nothing to protect"),
+    *ignored((S.NONE,),                  (LegEnded, NakedTooLong, MoveWanted, CoverTooSmall, BridgeWanted), "there is nothing to protect"),
     *ignored((S.NONE,),                  OF_STOP, "the leg is flat and its stops are swept"),
-    *ignored((*UNCOVERED, *COVERING, S.TRIGGERED, S.ESCALATING), (CoverWanted,), "the stop covers the whole position, whatever its size"),
+    *ignored((*UNCOVERED, *COVERING, S.TRIGGERED, S.ESCALATING), (CoverWanted,), "there is a stop, or it is being made; one that is too small is told by name"),
     *ignored((*COVERING, S.TRIGGERED, S.ESCALATING), (CoverAdopted,), "the stop is known already"),
     *ignored((*COVERING, S.TRIGGERED, S.ESCALATING), (NakedTooLong,), "covered, triggered or being closed before the clock ran out"),
+    *ignored((S.BARRED,),                (NakedTooLong,), "the venue would take no close either, and the operator is told"),
     *ignored((*UNCOVERED, S.MOVING, S.TRIGGERED, S.ESCALATING), (MoveWanted,), "one request at a time; the book keeps the better level"),
+    *ignored((S.ARMING, S.NAKED, S.BARRED, S.GROWING, S.MOVING), (CoverTooSmall, BridgeWanted), "one request at a time; it is looked at again when that is answered"),
+    *ignored((S.TRIGGERED, S.ESCALATING), (CoverTooSmall, BridgeWanted), "the position is being closed"),
     *ignored((*COVERING,),               (StopSeenLive,), "known already"),
     *ignored((*COVERING,),               (*PLACING, StopReadFailed, RetryDue), LATE),
     *ignored((S.COVERED,),               (StopAnswerLost, MoveAccepted, MoveRefused), LATE),
-    *ignored((S.NAKED,),                 (*PLACING, StopAnswerLost, StopGone, StopReadFailed, MoveAccepted, MoveRefused), LATE),
+    *ignored((S.GROWING,),               (*PLACING, RetryDue), LATE),
+    *ignored((S.NAKED, S.BARRED),        (*PLACING, StopAnswerLost, StopGone, StopReadFailed, MoveAccepted, MoveRefused), LATE),
     *ignored((S.ARMING,),                (StopGone, StopReadFailed, RetryDue, MoveAccepted, MoveRefused), "a new request for it is under way"),
     *ignored((S.PENDING, S.DOUBTFUL),    (*PLACING, StopAnswerLost, MoveAccepted, MoveRefused), "the reading decides"),
     *ignored((S.PENDING,),               (RetryDue,), "the reading is under way"),

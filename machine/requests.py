@@ -110,6 +110,12 @@ class ExplainAbsence(Effect, frozen=True):
     since_ms: int
 
 
+class ReloadRules(Effect, frozen=True):
+    """Read the rules of one instrument again: an order of ours broke one."""
+
+    instrument: str
+
+
 class ReadPeak(Effect, frozen=True):
     """The best mark price since then: what a trailing stop missed while nobody looked."""
 

@@ -26,6 +26,11 @@ def behind(side: Side, price: Decimal, fraction: Decimal, instrument: Instrument
     return instrument.price_above(price * (1 + fraction))
 
 
+def on_tick(side: Side, level: Decimal, instrument: Instrument) -> Price:
+    """``level`` on the tick, away from the market where the tick has grown since it was computed."""
+    return instrument.price_below(level) if side is Side.LONG else instrument.price_above(level)
+
+
 def is_tighter(side: Side, level: Decimal, than: Decimal) -> bool:
     return level > than if side is Side.LONG else level < than
 

@@ -249,5 +249,18 @@ class AbsenceExplained(Event, frozen=True):
     closed_ms: int
 
 
+class AbsenceUnexplained(Event, frozen=True):
+    """The venue did not answer why a leg is flat, or its histories do not show it yet."""
+
+    leg: LegKey
+
+
+class RulesRead(Event, frozen=True):
+    """The rules of an instrument as they are now; None when they could not be read."""
+
+    instrument: str
+    rules: Instrument | None
+
+
 class ClockTicked(Event, frozen=True):
     """Time has passed and nothing else: ages and silences are looked at."""

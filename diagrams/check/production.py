@@ -222,7 +222,13 @@ def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
 
 
 STALE_FIELDS = ("seq", "epoch")
-NEW_IDENTITY = (order.OrderWanted, order.OrderRecovered, protection.CoverWanted, protection.CoverAdopted)
+NEW_IDENTITY = (
+    order.OrderWanted,
+    order.OrderRecovered,
+    protection.CoverWanted,
+    protection.CoverAdopted,
+    protection.BridgeWanted,
+)
 """Events that bring the next identity instead of speaking of one."""
 
 

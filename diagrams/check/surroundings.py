@@ -182,6 +182,15 @@ def _sweep_all(leg: Leg, effect: protection.SweepAll, bounds: Bounds) -> Absorbe
     return replace(leg, sweep=leg.sweep or is_known), ""
 
 
+def _told(leg: Leg, effect: Effect, bounds: Bounds) -> Absorbed:
+    """For people."""
+    return leg, ""
+
+
+def _hold_naked(leg: Leg, effect: protection.HoldNakedClock, bounds: Bounds) -> Absorbed:
+    return replace(leg, naked_clock=False), ""
+
+
 def _denied(leg: Leg, effect: bot.EntryDenied, bounds: Bounds) -> Absorbed:
     return leg, ""
 
@@ -200,6 +209,7 @@ ABSORBERS: dict[type[Effect], Callable[[Leg, Any, Bounds], Absorbed]] = {
     position.StartClose: _note_reason,
     position.ConfirmAbsence: _explain,
     position.StartConfirmationTimer: _confirm_later,
+    position.TellUnexplained: _told,
     position.EndLeg: _end_leg,
     position.WatchLeg: _watch,
     protection.PlaceStop: _place,
@@ -211,6 +221,11 @@ ABSORBERS: dict[type[Effect], Callable[[Leg, Any, Bounds], Absorbed]] = {
     protection.StartFillClock: _start_fill_clock,
     protection.SweepOthers: _sweep_others,
     protection.SweepAll: _sweep_all,
+    protection.HoldNakedClock: _hold_naked,
+    protection.RenewNakedClock: _start_naked,
+    protection.TellBarred: _told,
+    protection.ReloadRules: _told,
+    protection.AskForClose: _told,
 }
 
 

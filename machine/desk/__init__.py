@@ -31,7 +31,7 @@ from anchorwatch.machine.bot import (
     is_settled,
     with_permission,
 )
-from anchorwatch.machine.desk import entries, making, orders, positions, stages, stops
+from anchorwatch.machine.desk import emergencies, entries, making, orders, positions, stages, stops
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
 from anchorwatch.machine.facts import Facts, PermissionFact
@@ -66,6 +66,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     position.StartConfirmationTimer: positions.ask_again_later,
     position.StartClose: positions.note_reason,
     position.StartReduce: positions.note_part,
+    position.TellUnexplained: positions.tell_unexplained,
     position.EndLeg: positions.end_leg,
     position.WatchLeg: positions.watch_leg,
     protection.PlaceStop: stops.place,
@@ -73,6 +74,11 @@ PERFORMERS: dict[type[Effect], Performer] = {
     protection.StartRetry: stops.retry_later,
     protection.StartNakedClock: stops.start_naked_clock,
     protection.StopNakedClock: stops.stop_naked_clock,
+    protection.HoldNakedClock: stops.hold_naked_clock,
+    protection.RenewNakedClock: stops.renew_naked_clock,
+    protection.TellBarred: stops.tell_barred,
+    protection.ReloadRules: stops.reload_rules,
+    protection.AskForClose: emergencies.note,
     protection.MoveStop: stops.move,
     protection.StartFillClock: stops.start_fill_clock,
     protection.SweepOthers: stops.sweep_others,
@@ -144,6 +150,8 @@ class Desk:
         context = self._context
         if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
             stops.took_move(context, told.address.leg)
+        if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
+            context.book.leg(told.address.leg).refused_code = told.event.code
         context.tell(told.address, told.event)
         if isinstance(told.event, reconciling.CheckDue):
             pace = context.parameters.pace
@@ -240,6 +248,11 @@ class Desk:
                 stops.take_peak(context, event)
             case world.AbsenceExplained():
                 positions.take_explanation(context, event)
+            case world.AbsenceUnexplained():
+                positions.take_no_explanation(context, event)
+            case world.RulesRead(instrument, rules):
+                if rules is not None:
+                    context.book.instruments[instrument] = rules
             case _:
                 raise AssertionError(f"no room takes {type(event).__name__}")
 

@@ -119,7 +119,7 @@ def _cause(close_reason: str, report: OrderReport) -> str:
 
 def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found: bool = False) -> None:
     leg = context.book.leg(key)
-    leg.entered_ms, leg.close_reason = at_ms, ""
+    leg.entered_ms, leg.close_reason, leg.gone_since_ms = at_ms, "", 0
     leg.peak = Price(leg.account.average_price)
     if not is_ours:
         context.tell(of_leg(Part.POSITION, key), position.ForeignSeen())
@@ -189,9 +189,10 @@ def compare(context: Context, reading: world.AccountReading) -> None:
 def _find_again(context: Context, reading: world.AccountReading) -> None:
     """A leg whose absence is being asked about, and which is shown: it never left."""
     for report in reading.positions:
-        if report.contracts and context.bot.slot(report.leg).position.state is position.S.VANISHED:
+        if report.contracts and context.bot.slot(report.leg).position.state in position.GONE:
             context.tell(of_leg(Part.POSITION, report.leg), position.PositionSeen())
             leg = context.book.leg(report.leg)
+            leg.gone_since_ms = 0
             if leg.close_reason:
                 stops.want_close(context, leg, leg.close_reason)
 
@@ -272,7 +273,7 @@ def take_leg(context: Context, event: world.LegRead) -> None:
 
 def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
     """A leg is flat, and the venue says why: book what it brought."""
-    if context.bot.slot(event.leg).position.state is not position.S.VANISHED:
+    if context.bot.slot(event.leg).position.state not in position.GONE:
         return  # a fill told the end first, or the position was shown again
     leg = context.book.leg(event.leg)
     if leg.contracts:
@@ -281,6 +282,14 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
         leg.account = leg.account.settled(event.realised_pnl)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
     context.tell(of_leg(Part.POSITION, event.leg), position.EndConfirmed(event.cause))
+
+
+def take_no_explanation(context: Context, event: world.AbsenceUnexplained) -> None:
+    """Asked again at a pace; a question that stays open for long is told."""
+    asked_ms = context.now_ms - context.book.leg(event.leg).gone_since_ms
+    is_overdue = asked_ms >= context.parameters.pace.confirmation_patience_s * 1000
+    answer = position.ConfirmationOverdue() if is_overdue else position.ConfirmationFailed()
+    context.tell(of_leg(Part.POSITION, event.leg), answer)
 
 
 # Effects of the position machine.
@@ -294,13 +303,28 @@ def read_position(context: Context, address: Address, effect: position.ReadPosit
 
 def explain(context: Context, address: Address, effect: position.ConfirmAbsence) -> None:
     assert address.leg is not None
-    context.ask(ExplainAbsence(address.leg, context.book.leg(address.leg).entered_ms))
+    leg = context.book.leg(address.leg)
+    leg.gone_since_ms = leg.gone_since_ms or context.now_ms
+    context.ask(ExplainAbsence(address.leg, leg.entered_ms))
 
 
 def ask_again_later(context: Context, address: Address, effect: position.StartConfirmationTimer) -> None:
+    assert address.leg is not None
     pace = context.parameters.pace
-    context.ask(
-        StartTimer(f"confirm {address.leg}", pace.confirmation_retry_s, address, position.ConfirmationDue())
+    is_late = context.bot.slot(address.leg).position.state is position.S.UNEXPLAINED
+    wait_s = pace.unexplained_retry_s if is_late else pace.confirmation_retry_s
+    context.ask(StartTimer(f"confirm {address.leg}", wait_s, address, position.ConfirmationDue()))
+
+
+def tell_unexplained(context: Context, address: Address, effect: position.TellUnexplained) -> None:
+    """No entry is made on the instrument while nobody knows how its last position ended."""
+    assert address.leg is not None
+    context.announce(
+        "alarm",
+        "UNEXPLAINED",
+        leg=address.leg,
+        contracts=context.book.leg(address.leg).contracts,
+        why="it is gone, and the exchange's histories do not say how; no entries on the instrument until they do",
     )
 
 

@@ -17,6 +17,7 @@ from anchorwatch.machine.requests import (
     PlaceStop,
     ReadStops,
     Record,
+    ReloadRules,
     StartTimer,
 )
 from anchorwatch.machine.units import Conduct, Contracts, LegKey, Price, Side, closing_deal, floor_to
@@ -359,6 +360,9 @@ def place(context: Context, address: Address, effect: protection.PlaceStop) -> N
     if leg.wanted is None:
         set_first_level(context, leg, is_found=True)
     assert leg.wanted is not None
+    leg.wanted = levels.on_tick(
+        address.leg.side, leg.wanted, context.book.instruments[address.leg.instrument]
+    )
     serial = context.next_stop_serial()
     leg.stop_client_id = str(ids.ClientId(context.generation, ids.Made.STOP, serial))
     leg.moved_ms = context.now_ms
@@ -423,8 +427,36 @@ def start_naked_clock(context: Context, address: Address, effect: protection.Sta
 
 def stop_naked_clock(context: Context, address: Address, effect: protection.StopNakedClock) -> None:
     assert address.leg is not None
-    context.book.cover(context.book.leg(address.leg), context.report_ms or context.now_ms)
+    leg = context.book.leg(address.leg)
+    leg.refused_code = ""
+    context.book.cover(leg, context.report_ms or context.now_ms)
     context.ask(CancelTimer(f"naked {address.leg}"))
+
+
+def hold_naked_clock(context: Context, address: Address, effect: protection.HoldNakedClock) -> None:
+    context.ask(CancelTimer(f"naked {address.leg}"))
+
+
+def renew_naked_clock(context: Context, address: Address, effect: protection.RenewNakedClock) -> None:
+    deadline_s = context.parameters.pace.naked_deadline_s
+    context.ask(StartTimer(f"naked {address.leg}", deadline_s, address, protection.NakedTooLong()))
+
+
+def tell_barred(context: Context, address: Address, effect: protection.TellBarred) -> None:
+    """Once a spell: the venue is asked again every second."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    if not leg.uncovered_is_told:
+        leg.uncovered_is_told = True
+        why = "the exchange takes no stop for now; no entries until it does"
+        context.announce(
+            "alarm", "STOP_BARRED", leg=address.leg, contracts=leg.contracts, code=leg.refused_code, why=why
+        )
+
+
+def reload_rules(context: Context, address: Address, effect: protection.ReloadRules) -> None:
+    assert address.leg is not None
+    context.ask(ReloadRules(address.leg.instrument))
 
 
 def start_fill_clock(context: Context, address: Address, effect: protection.StartFillClock) -> None:

@@ -151,7 +151,12 @@ class World:
             case position.ReadPosition():
                 self._may(position.ReadEnded(), position.AbsenceSeen(), at=at)
             case position.ConfirmAbsence():
-                self._may(position.EndConfirmed("closed"), position.ConfirmationFailed(), at=at)
+                self._may(
+                    position.EndConfirmed("closed"),
+                    position.ConfirmationFailed(),
+                    position.ConfirmationOverdue(),
+                    at=at,
+                )
             case position.StartConfirmationTimer():
                 self._may(position.ConfirmationDue(), at=at)
             case position.EndLeg():
@@ -171,7 +176,7 @@ class World:
                 self._may(protection.RetryDue(seq), at=at)
             case protection.StartFillClock(seq):
                 self._may(protection.FillOverdue(seq), at=at)
-            case protection.StartNakedClock():
+            case protection.StartNakedClock() | protection.RenewNakedClock():
                 if not self.kind:
                     self._may(protection.NakedTooLong(), at=at)
             case connection.OpenSocket(name, epoch):
@@ -236,7 +241,7 @@ class World:
             next(o for o in self.orders if o.leg == at.leg and o.seq == event.seq).is_over = True
         if isinstance(event, position.EndConfirmed):
             assert at.leg is not None
-            if self.bot.slot(at.leg).position.state is not position.S.VANISHED:
+            if self.bot.slot(at.leg).position.state not in position.GONE:
                 return  # as the desk: a question that was answered otherwise meanwhile
         self.tell(at, event)
 
@@ -272,6 +277,7 @@ class World:
             (2, self._connect_again),
             (1, lambda: self._put(RECONCILIATION, reconciliation.CheckDue())),
             (1, lambda: self._put(Address(Part.POSITION, leg=leg), position.CloseWanted("profit"))),
+            (1, lambda: self._put(Address(Part.POSITION, leg=leg), position.ReduceWanted("half"))),
             (0.3, lambda: self._put(RECONCILIATION, reconciliation.BookDoubted("a push was lost"))),
             (0.3, lambda: self._put(LIFECYCLE, lost)),
             (0.3, lambda: self._put(PERMISSION, pick(shutting))),
@@ -299,7 +305,8 @@ class World:
     def _of_the_stop(self, leg: LegKey, seq: int) -> None:
         if self.bot.slot(leg).protection.state in protection.COVERS:
             told: list[Event] = [
-                protection.StopSeenLive(seq), protection.StopGone(seq), protection.StopTriggered(seq)
+                protection.StopSeenLive(seq), protection.StopGone(seq), protection.StopTriggered(seq),
+                protection.CoverTooSmall(),
             ]  # fmt: skip
             self._put(Address(Part.PROTECTION, leg=leg), self.random.choice(told))
 

@@ -526,7 +526,7 @@ def test_a_hostile_world_never_brings_an_event_that_no_table_expects(seed: int) 
 def test_the_walks_go_where_it_matters() -> None:
     """Sometimes: without these the walks above would show nothing."""
     reached: Counter[str] = Counter()
-    for seed in range(12):
+    for seed in range(24):
         world = walk(seed)
         reached.update(role.value for _, role, _ in world.sent)
         for line in world.trace:

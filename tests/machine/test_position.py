@@ -91,10 +91,24 @@ def test_a_position_of_an_earlier_life_that_is_gone_is_asked_about() -> None:
 
 def test_what_is_not_ours_is_watched_until_it_is_gone() -> None:
     assert after(p.ForeignSeen()) == (S.WATCHED, (p.WatchLeg(),))
-    for touch in (p.CloseWanted(), p.PositionGrown(), p.PositionSeen()):
+    for touch in (p.CloseWanted(), p.ReduceWanted(), p.PositionGrown(), p.ForeignSeen()):
         assert after(p.ForeignSeen(), touch) == (S.WATCHED, ())
     assert after(p.ForeignSeen(), p.AbsenceSeen()) == (S.FLAT, ())
     assert after(p.ForeignSeen(), p.EndConfirmed("by hand")) == (S.FLAT, ())
+
+
+def test_a_part_of_what_is_watched_that_is_ours_is_protected() -> None:
+    assert after(p.ForeignSeen(), p.PositionSeen()) == (S.OPEN, (p.StartProtection(),))
+
+
+def test_what_nobody_explains_in_time_is_told_and_asked_about_for_ever() -> None:
+    gone = (p.PositionSeen(), p.AbsenceSeen(), p.ConfirmationOverdue())
+    assert after(*gone) == (S.UNEXPLAINED, (p.TellUnexplained(), p.StartConfirmationTimer()))
+    assert after(*gone, p.ConfirmationDue()) == (S.UNEXPLAINED, (p.ConfirmAbsence(),))
+    for failed in (p.ConfirmationFailed(), p.ConfirmationOverdue()):
+        assert after(*gone, p.ConfirmationDue(), failed) == (S.UNEXPLAINED, (p.StartConfirmationTimer(),))
+    assert after(*gone, p.EndConfirmed("closed")) == (S.FLAT, (p.CancelEntry(), p.EndLeg("closed")))
+    assert after(*gone, p.PositionSeen()) == (S.OPEN, (p.StartProtection(),))
 
 
 def test_an_entry_onto_a_foreign_position_is_withdrawn() -> None:
@@ -143,17 +157,17 @@ def test_always_a_close_starts_from_an_open_leg_or_after_a_reading(everything: W
             ]
 
 
-def test_always_a_watched_leg_asks_for_nothing(everything: Walk) -> None:
+def test_always_a_watched_leg_asks_for_nothing_but_cover_of_what_is_ours(everything: Walk) -> None:
     for edge in everything.edges:
         if edge.before.state is S.WATCHED:
-            assert edge.effects == ()
+            assert edge.effects == ((p.StartProtection(),) if edge.after.state is S.OPEN else ())
 
 
 # Any mailbox: what the desk can say in each state, in any order.
 
 ALWAYS = (
     p.EntryEnded, p.PositionSeen, p.ForeignSeen, p.AbsenceSeen, p.EndConfirmed, p.ConfirmationFailed,
-    p.ConfirmationDue, p.CloseWanted, p.ReduceWanted, p.CloseEnded, p.ReadEnded,
+    p.ConfirmationOverdue, p.ConfirmationDue, p.CloseWanted, p.ReduceWanted, p.CloseEnded, p.ReadEnded,
 )  # fmt: skip
 
 

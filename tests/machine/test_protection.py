@@ -44,7 +44,9 @@ def test_accepted_is_not_covered_and_is_read() -> None:
     [
         (Refusal.BEYOND, S.ESCALATING, (g.AskForClose("the market has passed the stop's level"),)),
         (Refusal.EXISTS, S.DOUBTFUL, (g.ReadStop(1),)),
-        (Refusal.NO_POSITION, S.NAKED, (g.StartNakedClock(), g.StartRetry(1))),
+        (Refusal.NO_POSITION, S.NAKED, (g.StartNakedClock(), g.DoubtPosition(), g.StartRetry(1))),
+        (Refusal.RULES, S.NAKED, (g.StartNakedClock(), g.ReloadRules(), g.StartRetry(1))),
+        (Refusal.BARRED, S.BARRED, (g.HoldNakedClock(), g.TellBarred(), g.StartRetry(1))),
         (Refusal.RETRY, S.NAKED, (g.StartNakedClock(), g.StartRetry(1))),
     ],
 )
@@ -127,6 +129,34 @@ def test_reports_of_an_earlier_stop_change_nothing() -> None:
         assert after(late, start=snapshot) == (snapshot, ())
 
 
+def test_a_venue_that_takes_no_stops_is_asked_again_and_nothing_is_sold_meanwhile() -> None:
+    barred, _ = after(g.CoverWanted(1), g.StopRefused(1, Refusal.BARRED))
+    assert after(g.NakedTooLong(), start=barred) == (barred, ())
+    snapshot, effects = after(g.RetryDue(1), start=barred)
+    assert (snapshot.state, effects) == (S.ARMING, (g.RenewNakedClock(), g.PlaceStop(1)))
+    assert after(g.NakedTooLong(), start=snapshot)[0].state is S.ESCALATING
+    assert after(g.StopRefused(1, Refusal.BARRED), start=snapshot)[0] == barred
+
+
+def test_a_stop_that_is_too_small_grows_in_place_under_the_deadline() -> None:
+    snapshot, effects = after(g.CoverTooSmall(), start=covered())
+    assert (snapshot.state, effects) == (S.GROWING, (g.StartNakedClock(), g.MoveStop(1)))
+    assert after(g.MoveAccepted(1), start=snapshot) == (snapshot, (g.ReadStop(1),))
+    assert after(g.NakedTooLong(), start=snapshot)[0].state is S.ESCALATING
+    snapshot, effects = after(g.StopSeenLive(1), start=snapshot)
+    assert (snapshot.state, effects) == (S.COVERED, (g.StopNakedClock(), g.SweepOthers(1)))
+
+
+def test_what_cannot_grow_is_bridged_and_swept_when_the_second_stop_is_live() -> None:
+    snapshot, effects = after(g.CoverTooSmall(), g.MoveRefused(1), start=covered())
+    assert (snapshot.state, effects) == (S.DOUBTFUL, (g.ReadStop(1),))
+    snapshot, effects = after(g.BridgeWanted(2), start=snapshot)
+    assert (snapshot.state, effects) == (S.ARMING, (g.StartNakedClock(), g.PlaceStop(2)))
+    assert after(g.StopSeenLive(1), start=snapshot) == (snapshot, ())
+    snapshot, effects = after(g.StopSeenLive(2), start=snapshot)
+    assert (snapshot.state, effects) == (S.COVERED, (g.StopNakedClock(), g.SweepOthers(2)))
+
+
 # Everything that can become of it.
 
 
@@ -134,9 +164,12 @@ def sequences(snapshot: Guard) -> list[int]:
     return [snapshot.data.seq - 1, snapshot.data.seq]
 
 
+NAMING = (g.CoverWanted, g.CoverAdopted, g.BridgeWanted)
+
+
 @pytest.fixture(scope="module")
 def everything() -> Walk:
-    return walk(PROTECTION, PROTECTION.initial, sequences, naming_the_next=(g.CoverWanted, g.CoverAdopted))
+    return walk(PROTECTION, PROTECTION.initial, sequences, naming_the_next=NAMING)
 
 
 def test_sometimes_every_state_and_every_row_is_reached(everything: Walk) -> None:
@@ -157,6 +190,12 @@ def test_always_an_uncovered_leg_has_a_deadline_running(everything: Walk) -> Non
             assert g.StartNakedClock() in edge.effects
         if edge.before.state is S.NONE and edge.after.state in g.UNCOVERED:
             assert g.StartNakedClock() in edge.effects
+        if edge.before.state is S.COVERED and edge.after.state in (S.ARMING, S.GROWING):
+            assert g.StartNakedClock() in edge.effects
+        if edge.before.state is S.BARRED and edge.after.state in g.TIMED:
+            assert g.RenewNakedClock() in edge.effects
+        if g.HoldNakedClock() in edge.effects:
+            assert g.TellBarred() in edge.effects
         if g.StopNakedClock() in edge.effects:
             assert edge.after.state in (S.COVERED, S.TRIGGERED, S.NONE)
 
@@ -164,7 +203,8 @@ def test_always_an_uncovered_leg_has_a_deadline_running(everything: Walk) -> Non
 def test_always_a_stop_is_placed_only_where_none_can_be(everything: Walk) -> None:
     for edge in everything.edges:
         if any(isinstance(one, g.PlaceStop) for one in edge.effects):
-            assert edge.before.state in (S.NONE, S.NAKED)
+            is_bridge = isinstance(edge.event, g.BridgeWanted)
+            assert is_bridge or edge.before.state in (S.NONE, S.NAKED, S.BARRED)
 
 
 def test_always_stops_are_swept_only_when_another_covers_or_the_leg_is_flat(everything: Walk) -> None:
@@ -180,7 +220,8 @@ def test_always_stops_are_swept_only_when_another_covers_or_the_leg_is_flat(ever
 def test_always_a_move_starts_from_a_covered_leg(everything: Walk) -> None:
     for edge in everything.edges:
         if any(isinstance(one, g.MoveStop) for one in edge.effects):
-            assert edge.before.state is S.COVERED
+            grows = isinstance(edge.event, g.CoverTooSmall)
+            assert edge.before.state is S.COVERED or (grows and g.StartNakedClock() in edge.effects)
 
 
 def test_always_who_escalates_asks_for_a_close_once(everything: Walk) -> None:
@@ -199,7 +240,8 @@ def test_whatever_may_still_be_in_the_mailbox_never_raises(steps: list[tuple[int
         newest = snapshot.data.seq
         seq = max(0, newest - age)
         others: list[Event] = [
-            g.CoverWanted(newest + 1), g.CoverAdopted(newest + 1), g.NakedTooLong(), g.MoveWanted(),
+            g.CoverWanted(newest + 1), g.CoverAdopted(newest + 1), g.BridgeWanted(newest + 1), g.NakedTooLong(),
+            g.MoveWanted(), g.CoverTooSmall(),
             g.LegEnded(), g.StopRefused(seq, refusal),
         ]  # fmt: skip
         every = [*others, *(kind(seq) for kind in KINDS)]

@@ -1,0 +1,30 @@
+"""Closes that a missing cover asks for: told, counted, and the end of entries when they repeat.
+
+One emergency close is an accident. Two with one cause within a minute are a defect, of ours or of the venue, that
+every further entry would meet again: entries are halted, and a third is not entered into.
+"""
+
+from __future__ import annotations
+
+from anchorwatch.machine import permission, protection
+from anchorwatch.machine.book import Emergency
+from anchorwatch.machine.bot import PERMISSION, Address
+from anchorwatch.machine.desk.context import Context
+
+REPEATED = 2
+REPEATED_WITHIN_MS = 60_000
+
+
+def note(context: Context, address: Address, effect: protection.AskForClose) -> None:
+    """Tell the close that the protection of a leg asks for, and halt entries when such closes repeat."""
+    assert address.leg is not None
+    leg, book = context.book.leg(address.leg), context.book
+    why = leg.refused_code or effect.reason
+    context.announce("alarm", "EMERGENCY_CLOSE", leg=address.leg, why=effect.reason, code=leg.refused_code)
+    since_ms = context.now_ms - REPEATED_WITHIN_MS
+    recent = [one for one in book.emergencies if one.at_ms > since_ms]
+    book.emergencies = [*recent, Emergency(context.now_ms, why)]
+    count = len([one for one in book.emergencies if one.why == why])
+    if count >= REPEATED:
+        reason = f"{count} emergency closes within a minute: {why}"
+        context.tell(PERMISSION, permission.HaltRequested(reason))
