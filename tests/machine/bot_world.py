@@ -271,7 +271,7 @@ class World:
             (6, lambda: self._put(Address(Part.ENTRY, leg=leg), bots.EntryWanted(rests=pick([True, False])))),
             (3, lambda: self._put(Address(Part.ENTRY, leg=leg), order.RepriceWanted(slot.entry.data.seq))),
             (2, lambda: self._put(Address(Part.PROTECTION, leg=leg), protection.MoveWanted())),
-            (4, lambda: self._of_the_stop(leg, seq)),
+            (8, lambda: self._of_the_stop(leg, seq)),
             (2, lambda: self._put(LIFECYCLE, gained)),
             (2, lambda: self._put(PERMISSION, pick(lifting))),
             (2, self._connect_again),
