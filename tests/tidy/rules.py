@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOMS = ("machine", "io", "diagrams")
@@ -53,6 +54,12 @@ PLACES_ON_ONE_MACHINE = re.compile(r"/(?:work|tmp|home|root|Users)/[a-z]")
 PROSE = ("README.md", "CHANGELOG.md", "pyproject.toml", "constraints.txt", "Makefile")
 
 
+@cache
+def _parsed(source: str, name: str) -> ast.Module:
+    """Every rule reads the whole house: parsing it once is most of what that costs."""
+    return ast.parse(source, filename=name)
+
+
 def files(root: Path, *rooms: str) -> Iterator[tuple[str, Path]]:
     """The Python files of these rooms, by their path from the root, in order."""
     for room in rooms:
@@ -62,7 +69,7 @@ def files(root: Path, *rooms: str) -> Iterator[tuple[str, Path]]:
 
 def trees(root: Path, *rooms: str) -> Iterator[tuple[str, ast.Module]]:
     for name, path in files(root, *rooms):
-        yield name, ast.parse(path.read_text(encoding="utf-8"), filename=name)
+        yield name, _parsed(path.read_text(encoding="utf-8"), name)
 
 
 def imports(tree: ast.Module, name: str) -> Iterator[tuple[int, str]]:
