@@ -17,6 +17,7 @@ from anchorwatch.machine import reconciliation, world
 from anchorwatch.machine.bot import RECONCILIATION
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Told
+from anchorwatch.machine.kernel import Event
 
 SWAP = "SWAP"
 
@@ -26,8 +27,13 @@ def channels_of(settings: Settings) -> Mapping[Name, Sequence[Arg]]:
     symbols = settings.symbols
     timeframes = [timeframe for timeframe, _ in settings.candles]
     return {
-        Name.PUBLIC: tuple(
-            Arg(channel=channel, inst_id=name) for name in symbols for channel in ("mark-price", "tickers")
+        Name.PUBLIC: (
+            *(
+                Arg(channel=channel, inst_id=name)
+                for name in symbols
+                for channel in ("mark-price", "tickers")
+            ),
+            Arg(channel="instruments", inst_type=SWAP),
         ),
         Name.BUSINESS: tuple(
             Arg(channel=f"candle{timeframe}", inst_id=name) for name in symbols for timeframe in timeframes
@@ -63,13 +69,15 @@ class Intake:
         elif isinstance(frame, Garbled):
             self._lost(name, frame.reason)
 
-    def _put(self, event: object) -> None:
+    def _put(self, event: Event) -> None:
         match event:
             case world.MarkMoved(instrument):
                 self._mailbox.put_market("mark", instrument, event)
             case world.QuoteMoved(instrument):
                 self.quotes[instrument] = event  # for the view
                 self._mailbox.put_market("quote", instrument, event)
+            case world.RulesRead(instrument):
+                self._mailbox.put_market("rules", instrument, event)
             case world.Observed():
                 self._mailbox.put(event)
 

@@ -152,8 +152,6 @@ async def _rules(settings: Settings, rest: OkxRest) -> tuple[Instrument, ...]:
             instrument = translate.instrument(rows[name])
         except WireError as error:
             raise StageFault(_failed(str(error))) from None
-        if not instrument.is_live:
-            raise StageFault(_failed(f"{name} is not live: {rows[name].state}"))
         if settings.of(name).leverage > instrument.max_leverage:
             raise StageFault(
                 _refused(

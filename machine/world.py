@@ -256,7 +256,7 @@ class AbsenceUnexplained(Event, frozen=True):
 
 
 class RulesRead(Event, frozen=True):
-    """The rules of an instrument as they are now; None when they could not be read."""
+    """The rules of an instrument as they are now, pushed or read again; None when they could not be read."""
 
     instrument: str
     rules: Instrument | None

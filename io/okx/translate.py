@@ -69,12 +69,22 @@ def events_of(push: Push) -> Iterator[Event]:
             case wire_market.Ticker():
                 if row.bid_px is not None and row.ask_px is not None:
                     yield world.QuoteMoved(row.inst_id, row.bid_px, row.ask_px, row.ts_ms or 0)
+            case wire_market.Instrument():
+                yield from _rules(row)
             case wire_market.Candle():
                 if row.confirmed:
                     timeframe = push.channel.removeprefix(TIMEFRAME_PREFIX)
                     yield world.CandleClosed(push.arg.inst_id, timeframe, candle(row))
             case _:
                 pass
+
+
+def _rules(row: wire_market.Instrument) -> Iterator[Event]:
+    """The rules of one swap. Shortly before a listing most fields are empty, and nothing is traded by them."""
+    try:
+        yield world.RulesRead(row.inst_id, instrument(row))
+    except WireError:
+        return
 
 
 def candle(row: wire_market.Candle) -> world.Candle:

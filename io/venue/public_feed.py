@@ -102,8 +102,12 @@ class PublicFeed:
     def announce(self, channel: str, rows: list[Row]) -> None:
         """A change that concerns no single instrument's subscribers: instruments, status."""
         for session, subscription in self._by_instrument.get("", ()):
-            if subscription.channel == channel:
-                self._send(session, subscription, msgspec.json.encode(rows))
+            if subscription.channel != channel:
+                continue
+            if self._venue.faults.draw("drop_push", channel, self._venue.now_ms()):
+                self._venue.note("fault", f"push dropped: {channel}")
+                continue
+            self._send(session, subscription, msgspec.json.encode(rows))
 
     def _pushing(self, session: Session, subscription: Subscription) -> _Push:
         return _Push(self, session, subscription)

@@ -31,7 +31,7 @@ from anchorwatch.machine.bot import (
     is_settled,
     with_permission,
 )
-from anchorwatch.machine.desk import emergencies, entries, making, orders, positions, stages, stops
+from anchorwatch.machine.desk import emergencies, entries, making, orders, positions, rules, stages, stops
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
 from anchorwatch.machine.facts import Facts, PermissionFact
@@ -153,6 +153,8 @@ class Desk:
         if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
             context.book.leg(told.address.leg).refused_code = told.event.code
         context.tell(told.address, told.event)
+        if isinstance(told.event, rules.REFUSALS) and told.address.leg is not None:
+            rules.reload(context, told.address.leg.instrument)
         if isinstance(told.event, reconciling.CheckDue):
             pace = context.parameters.pace
             again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
@@ -216,6 +218,7 @@ class Desk:
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()
+                rules.reload_the_old(context)
                 stops.tell_the_uncovered(context)
                 for name in context.book.quotes:
                     making.follow(context, name)
@@ -224,7 +227,7 @@ class Desk:
                 if not self._is_stopping():
                     stops.close_the_old(context)
             case world.VenueReady():
-                context.book.instruments = {rules.name: rules for rules in event.instruments}
+                rules.take_all(context, event)
                 context.tell(LIFECYCLE, FactGained("", "instrument rules"))
                 self._take_equity(event.equity, event.available)
             case world.HistoryLoaded(instrument):
@@ -250,9 +253,8 @@ class Desk:
                 positions.take_explanation(context, event)
             case world.AbsenceUnexplained():
                 positions.take_no_explanation(context, event)
-            case world.RulesRead(instrument, rules):
-                if rules is not None:
-                    context.book.instruments[instrument] = rules
+            case world.RulesRead():
+                rules.take(context, event)
             case _:
                 raise AssertionError(f"no room takes {type(event).__name__}")
 

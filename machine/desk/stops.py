@@ -280,7 +280,7 @@ def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
     if level is not None:
         leg.wanted = levels.tighter(key.side, leg.wanted, levels.clamped(key.side, level, mark, instrument))
     # What was wanted may have been passed by mark while it waited for its turn.
-    level = levels.clamped(key.side, leg.wanted, mark, instrument)
+    level = levels.clamped(key.side, levels.on_tick(key.side, leg.wanted, instrument), mark, instrument)
     may_move = (
         leg.resting is not None
         and context.bot.slot(key).protection.state is protection.S.COVERED
