@@ -75,7 +75,8 @@ class Alerts:
                     self._waiting.popleft()
 
     def _client(self) -> httpx.AsyncClient:
-        verify: ssl.SSLContext | bool = self._tls if self._tls is not None else False
+        # Loading the roots costs tens of milliseconds: only who alarms pays for it.
+        verify = self._tls if self._tls is not None else ssl.create_default_context()
         return httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, verify=verify)
 
     async def _deliver(self, client: httpx.AsyncClient) -> None:

@@ -298,6 +298,45 @@ def check(
 
 
 @app.command
+def simulate(
+    *,
+    seeds: Annotated[
+        str | None, Parameter("--seeds", help="how many runs, each with a seed of its own")
+    ] = None,
+    seed: Annotated[str | None, Parameter("--seed", help="the first of them")] = None,
+    scenario: Annotated[
+        tuple[str, ...], Parameter("--scenario", help="a shipped one by name, or a file; may be repeated")
+    ] = (),
+    faults: Annotated[
+        str | None,
+        Parameter("--faults", help="only these kinds (a list with commas), or the faults of a file"),
+    ] = None,
+    market: Annotated[
+        str | None, Parameter("--market", help="play these recorded 1m candles instead of an invented market")
+    ] = None,
+    for_: Annotated[str | None, Parameter("--for", help="how long faults happen: 10m")] = None,
+    json: Annotated[str | None, Parameter("--json", help="write the results here")] = None,
+    workers: Annotated[
+        str | None, Parameter("--workers", help="processes; as many as there are cores")
+    ] = None,
+    only: Annotated[
+        str | None, Parameter("--only", help="of the plan, only the faults at these places: 2,5 or none")
+    ] = None,
+    until: Annotated[str | None, Parameter("--until", help="end the faults early, the plan stays")] = None,
+) -> int:
+    """The whole bot and the exchange in one process on a virtual clock, with everything going wrong, from seeds."""
+    from anchorwatch.io.commands.simulate import Wanted
+    from anchorwatch.io.commands.simulate import run as campaign
+
+    return campaign(
+        Wanted(
+            seeds=seeds, seed=seed, scenarios=scenario, faults=faults, market=market,
+            for_=for_, json=json, workers=workers, only=only, until=until,
+        )
+    )  # fmt: skip
+
+
+@app.command
 def version() -> int:
     """Print the version."""
     sys.stdout.write(f"anchorwatch {__version__}\n")

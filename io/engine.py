@@ -117,12 +117,13 @@ class Engine:
             alerts.heartbeat_url,
             alerts.heartbeat_s,
             note=lambda words: telemetry.warn("ALERTS", reason=words),
-            tls=tls if tls is not None else ssl.create_default_context(),
+            tls=tls,
         )
         telemetry.on_alarm = self.alerts.raise_alarm
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
         self._connected_ms: dict[str, int] = {}
+        self._in_flight: InFlight | None = None
 
     def clear_halt(self) -> None:
         """The operator has looked at the halt that an earlier life left, and lifts it."""
@@ -131,6 +132,15 @@ class Engine:
     def request_stop(self, reason: str) -> None:
         """Ask for the orderly stop (R10)."""
         self.mailbox.put_first(Told(LIFECYCLE, lifecycle.StopRequested(reason)))
+
+    @property
+    def generation(self) -> str:
+        """What the client ids of this life carry."""
+        return self._generation.token
+
+    def writes_under_way(self) -> int:
+        """How many requests that change the account have no answer yet."""
+        return self._in_flight.writes() if self._in_flight is not None else 0
 
     async def run(self) -> Exit:
         """Live until the stop is through. Raises whatever the desk raises: a defect of ours."""
@@ -165,7 +175,7 @@ class Engine:
         performers: trio.Nursery,
     ) -> Keeper:
         timers = Timers(performers, self.mailbox.put)
-        in_flight = InFlight(performers, self.mailbox.put)
+        in_flight = self._in_flight = InFlight(performers, self.mailbox.put)
         links = Links(
             performers,
             endpoints=self._endpoints,

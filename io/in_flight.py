@@ -38,6 +38,10 @@ class InFlight:
         """Ask for a change; deliver the answer, if it is one that decides something."""
         self._start(task, args, is_write=True)
 
+    def writes(self) -> int:
+        """How many changes of the account are under way."""
+        return len(self._of_kind(is_write=True))
+
     async def settle(self, *, within_s: float) -> list[str]:
         """Give the reads up and wait for the writes; the names of those that had no answer in time."""
         with trio.move_on_after(within_s):

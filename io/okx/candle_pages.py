@@ -16,6 +16,7 @@ import trio
 from anchorwatch.io.okx.calls import Calls, Query
 from anchorwatch.io.okx.outcomes import Answered, Failed, Read
 from anchorwatch.io.okx.wire_market import Candle, MarkCandle
+from anchorwatch.machine.timeframes import span_ms
 
 C = TypeVar("C", Candle, MarkCandle)
 
@@ -47,7 +48,10 @@ async def read_candles(
             if pages == CANDLE_PAGES_MAX:
                 return Failed(f"{path}: more than {CANDLE_PAGES_MAX} pages")
             pages += 1
-            query: Query = {"instId": inst_id, "bar": bar, "after": oldest_ms, "limit": CANDLES_PER_PAGE}
+            # No more than are wanted: three hundred days for the sake of ten are work for both sides.
+            wanted = -(-(oldest_ms - start_ms) // span_ms(bar)) + 1
+            limit = min(wanted, CANDLES_PER_PAGE)
+            query: Query = {"instId": inst_id, "bar": bar, "after": oldest_ms, "limit": limit}
             left_s = max(0.0, until - trio.current_time())
             page: Read[C] = await calls.read(path, query, row, deadline_s=left_s)
             if not isinstance(page, Answered):

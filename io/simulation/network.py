@@ -110,6 +110,8 @@ class Sighting:
     what: str  # dialed, sent, reset, half-open, dropped, refused, black hole, unresolved, closed
     connection: int  # -1 where there is none
     bytes_sent: int = 0
+    who: str = ""  # the incarnation whose socket sent; empty for the world's own
+    payload: bytes = b""
 
 
 class Connection:
@@ -150,6 +152,10 @@ class Connection:
             lane.is_vanishing = True
         self._network.tally.half_opens += 1
         self._network.saw("half-open", self.number)
+
+    @property
+    def is_half_open(self) -> bool:
+        return any(lane.is_vanishing for lane in self._lanes())
 
     def _lanes(self) -> tuple[Lane, ...]:
         return tuple(lane for lane in (self.client.outgoing, self.client.incoming) if lane is not None)
@@ -254,9 +260,11 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
 
     # For the sockets of this network.
 
-    def saw(self, what: str, connection: int = -1, bytes_sent: int = 0) -> None:
+    def saw(
+        self, what: str, connection: int = -1, bytes_sent: int = 0, who: str = "", payload: bytes = b""
+    ) -> None:
         if self._observe is not None:
-            self._observe(Sighting(trio.current_time(), what, connection, bytes_sent))
+            self._observe(Sighting(trio.current_time(), what, connection, bytes_sent, who, payload))
 
     def forget(self, connection: Connection) -> bool:
         """True if the connection was still known."""
@@ -315,7 +323,6 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
             self.tally.short_writes += 1
         self.tally.sends += 1
         self.tally.bytes_sent += len(taken)
-        self.saw("sent", connection.number, len(taken))
         pieces = [taken]
         if len(taken) > 1 and self._random.random() < weather.fragment_share:
             cut = self._random.randrange(1, len(taken))
@@ -323,6 +330,8 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
             self.tally.fragmented += 1
         for piece in pieces:
             lane.carry(piece, trio.current_time() + self._delay_s(connection.address[0]))
+        who = socket.owner.name if socket.owner is not None else ""
+        self.saw("sent", connection.number, len(taken), who, taken)
         return taken
 
     def arrival_s(self, socket: FakeSocket) -> float:

@@ -8,6 +8,7 @@ seed and the count of occasions alone, so the same run meets the same faults.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, get_args
 
@@ -155,6 +156,8 @@ class FaultPlan:
         self._seen: Counter[int] = Counter()
         self._struck: Counter[int] = Counter()
         self.struck_by_kind: Counter[str] = Counter()
+        # Told of each strike, as it happens.
+        self.on_struck: Callable[[Fault], None] = lambda _: None
 
     @property
     def is_armed(self) -> bool:
@@ -207,6 +210,7 @@ class FaultPlan:
                 continue
             self._struck[number] += 1
             self.struck_by_kind[kind] += 1
+            self.on_struck(rule)
             return rule
         return None
 

@@ -30,7 +30,7 @@ MANUAL_MINUTES_MAX = 10_080
 
 
 # Days of a faster feed kept at hand: today, yesterday for the 24-hour figures, and what a client pages through.
-FASTER_DAYS_KEPT = 4
+FASTER_DAYS_KEPT = 32
 
 
 class Minutes(msgspec.Struct, frozen=True):

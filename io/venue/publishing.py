@@ -15,7 +15,7 @@ import msgspec
 
 from anchorwatch.io.venue.account_rows import balance_row, position_brief, position_row
 from anchorwatch.io.venue.accounts import Account
-from anchorwatch.io.venue.announcing import Amendment
+from anchorwatch.io.venue.announcing import Amendment, Announcer
 from anchorwatch.io.venue.channels import COALESCE_MS, SNAPSHOT_MS
 from anchorwatch.io.venue.instruments import Instrument
 from anchorwatch.io.venue.market import Tick
@@ -52,6 +52,8 @@ class Publisher:
         self.feed = PublicFeed(venue)
         self._private: dict[str, list[tuple[Session, Subscription]]] = {}
         self._gathered: dict[str, Gathered] = {}
+        # Told of everything before any client is: for whoever watches the exchange itself.
+        self.watchers: list[Announcer] = []
 
     # Subscriptions.
 
@@ -90,6 +92,8 @@ class Publisher:
     # Announcements.
 
     def order_changed(self, account: Account, order: Order, fill: Fill | None, amendment: Amendment) -> None:
+        for watcher in self.watchers:
+            watcher.order_changed(account, order, fill, amendment)
         subscribers = self._of(account, ("orders",), order.inst_id)
         if not subscribers:
             return
@@ -99,11 +103,15 @@ class Publisher:
             self._push(session, subscription, {"data": [row]})
 
     def algo_changed(self, account: Account, algo: AlgoOrder, amendment: Amendment) -> None:
+        for watcher in self.watchers:
+            watcher.algo_changed(account, algo, amendment)
         channel = "algo-advance" if algo.kind == "move_order_stop" else "orders-algo"
         for session, subscription in self._of(account, (channel,), algo.inst_id):
             self._push_algo(session, subscription, algo, amendment)
 
     def position_changed(self, account: Account, position: Position, cause: str, trade_id: str) -> None:
+        for watcher in self.watchers:
+            watcher.position_changed(account, position, cause, trade_id)
         gathered = self._gather(account)
         gathered.positions[position.key] = position
         gathered.cause = cause or gathered.cause

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 
 _DAY_MINUTES = DAY_MS // MINUTE_MS
 
-# Days kept at hand: a running market looks at today and, for its 24-hour figures, at yesterday.
-_DAYS_KEPT = 4
+# Days kept at hand, 60 kB each: a bot that starts pages through a month of history, bar by bar, again at each start.
+_DAYS_KEPT = 64
 
 # (days between two independent values, share of the price): slow swings are wide, fast ones narrow; in sum below 0.4.
 _SWINGS = ((113, 0.16), (29, 0.1), (7, 0.05), (2, 0.025), (1, 0.01))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anchorwatch.io.venue.accounts import Account, lever_key
 from anchorwatch.io.venue.announcing import Amendment
-from anchorwatch.io.venue.matching import amendable
+from anchorwatch.io.venue.matching import IMMEDIATE, amendable
 from anchorwatch.io.venue.order_rows import Row, stamp
 from anchorwatch.io.venue.orders import BY_USER, Order
 from anchorwatch.io.venue.parameters import Parameters, plain
@@ -51,9 +51,14 @@ class Trading:
 
     def _enter(self, order: Order) -> None:
         venue = self._venue
+        rule = venue.faults.draw("ack_then_cancel", order.inst_id, venue.now_ms())
+        if rule is not None and order.kind in IMMEDIATE:
+            # One that would be done at once is cancelled before it meets the book.
+            venue.accounts[order.account].pending[order.order_id] = order
+            venue.matching.cancel(order, rule.code_or_default)
+            return
         venue.matching.enter(order)
         venue.settle()
-        rule = venue.faults.draw("ack_then_cancel", order.inst_id, venue.now_ms())
         if rule is not None and order.is_pending:
             venue.matching.cancel(order, rule.code_or_default)
 

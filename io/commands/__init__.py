@@ -1,0 +1,1 @@
+"""Commands of ``anchorwatch`` that have a module of their own."""

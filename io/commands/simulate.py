@@ -1,0 +1,194 @@
+"""``anchorwatch simulate``: the whole bot and the exchange in one process, with everything going wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from anchorwatch.io.durations import duration_s
+from anchorwatch.io.seams import elapsed_s
+from anchorwatch.io.settings import Problem, SettingsError
+from anchorwatch.io.simulation.campaign import Sum, Task, cores, run_all
+from anchorwatch.io.simulation.faults import Kind
+from anchorwatch.io.simulation.minimise import minimised, readable
+from anchorwatch.io.simulation.observer import PROPERTIES
+from anchorwatch.io.simulation.scenario import (
+    SUFFIX,
+    BadScenario,
+    Scenario,
+    find_scenario,
+    kinds_in,
+    read_faults,
+    shipped,
+)
+from anchorwatch.io.simulation.world import Outcome, settings_of
+
+SEEDS_MAX = 1_000_000
+WORKERS_MAX = 256
+# Failures that are made small and told; the others are counted.
+TOLD_MAX = 3
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for, as text."""
+
+    seeds: str | None = None
+    seed: str | None = None
+    scenarios: tuple[str, ...] = ()
+    faults: str | None = None
+    market: str | None = None
+    for_: str | None = None
+    json: str | None = None
+    workers: str | None = None
+    only: str | None = None
+    until: str | None = None
+
+
+def run(wanted: Wanted) -> int:
+    """Simulate, tell, and return the exit code: 1 when a property was violated. Raises SettingsError."""
+    tasks, workers = read(wanted)
+    report = Path(wanted.json) if wanted.json else None
+    began_s = elapsed_s()
+    total = Sum()
+    by_seed = {task.seed: task for task in tasks}
+    for outcome in run_all(tasks, workers):
+        total.take(outcome)
+        _say(_line(outcome, len(total.outcomes), len(tasks)))
+    told: dict[int, tuple[str, list[str]]] = {}
+    for outcome in sorted(total.failed, key=lambda one: one.seed)[:TOLD_MAX]:
+        told[outcome.seed] = _tell(by_seed[outcome.seed], outcome)
+    result = total.as_dict(told)
+    _sum_up(total, result, elapsed_s() - began_s)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+    return 1 if total.failed else 0
+
+
+def read(wanted: Wanted) -> tuple[list[Task], int]:
+    """The runs to make, and on how many processes. Raises SettingsError with every problem that was found."""
+    problems: list[Problem] = []
+
+    def number(name: str, text: str | None, otherwise: int, most: int) -> int:
+        if text is None:
+            return otherwise
+        if text.isascii() and text.isdigit() and 0 <= int(text[:19]) <= most:
+            return int(text)
+        problems.append(Problem(name, f"{text!r}; allowed: a whole number up to {most}"))
+        return otherwise
+
+    def span(name: str, text: str | None) -> float | None:
+        try:
+            return duration_s(text) if text is not None else None
+        except ValueError as error:
+            problems.append(Problem(name, str(error)))
+            return None
+
+    first = number("--seed", wanted.seed, 1, 2**62)
+    count = number("--seeds", wanted.seeds, 1 if wanted.seed is not None else 20, SEEDS_MAX)
+    workers = number("--workers", wanted.workers, cores(), WORKERS_MAX)
+    scenarios = _scenarios(wanted, problems)
+    kinds = tuple(Kind)
+    try:
+        if wanted.faults is not None and wanted.faults.endswith(SUFFIX):
+            own = read_faults(Path(wanted.faults))
+            scenarios = [msgspec.structs.replace(one, fault=own, random_faults=False) for one in scenarios]
+        elif wanted.faults is not None:
+            kinds = kinds_in(wanted.faults)
+    except BadScenario as error:
+        problems.append(Problem("--faults", str(error)))
+    for_s, until_s = span("--for", wanted.for_), span("--until", wanted.until)
+    if for_s is not None:
+        scenarios = [msgspec.structs.replace(one, for_s=for_s) for one in scenarios]
+    only = _places(wanted.only, problems)
+    if wanted.json is not None and not Path(wanted.json).resolve().parent.is_dir():
+        problems.append(
+            Problem(
+                "--json", f"{wanted.json!r} cannot be written; allowed: a file in a directory that exists"
+            )
+        )
+    if problems:
+        raise SettingsError(problems)
+    tasks = [
+        Task(scenario=scenarios[seed % len(scenarios)], seed=seed, kinds=kinds, only=only, until_s=until_s)
+        for seed in range(first, first + count)
+    ]
+    return tasks, min(workers, len(tasks))
+
+
+def _scenarios(wanted: Wanted, problems: list[Problem]) -> list[Scenario]:
+    found: list[Scenario] = []
+    try:
+        if wanted.scenarios:
+            found = [find_scenario(name) for name in wanted.scenarios]
+        else:
+            found = [one for one in shipped().values() if one.random_faults]
+        for one in found:
+            settings_of(one)
+    except BadScenario as error:
+        problems.append(Problem("--scenario", str(error)))
+    return found
+
+
+def _places(text: str | None, problems: list[Problem]) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    if text == "none":
+        return ()
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() and int(word[:9]) > 0 for word in words):
+        problems.append(Problem("--only", f"{text!r}; allowed: places in the plan such as 2,5, or none"))
+        return None
+    return tuple(int(word) for word in words)
+
+
+def _line(outcome: Outcome, number: int, of: int) -> str:
+    struck = sum(outcome.faults.values())
+    verdict = "ok" if not outcome.violations else f"VIOLATED {outcome.violations[0].property}"
+    return (
+        f"{number:>5}/{of}  seed {outcome.seed:<6} {outcome.virtual_s:7.0f} s  {outcome.lives:>3} lives  "
+        f"{outcome.orders:>4} orders  {struck:>3} faults  {outcome.digest[:12]}  {verdict}"
+    )
+
+
+def _tell(task: Task, outcome: Outcome) -> tuple[str, list[str]]:
+    """Make a failure small and print it; returns the command that makes it again, and its trace."""
+    _say(f"\nseed {outcome.seed}: made smaller …")
+    small = minimised(task, outcome)
+    trace, replay = readable(small.outcome.trace), small.task.replay()
+    for found in small.outcome.violations:
+        _say(f"  {found.property} at {found.at_s:.3f} s: {PROPERTIES[found.property]}\n    {found.words}")
+    _say("  the plan:")
+    for fault in small.task.plan():
+        _say(f"    {fault.words()}")
+    _say("  what happened:")
+    for line in trace:
+        _say(f"    {line}")
+    _say(f"  again: {replay}\n  digest {small.outcome.digest} ({small.runs} runs to make it small)")
+    return replay, trace
+
+
+def _sum_up(total: Sum, result: dict[str, Any], wall_s: float) -> None:
+    _say("\nfault                        struck   while a write was in flight")
+    for kind, count in result["faults"].items():
+        _say(f"  {kind:<26} {count:>6}   {result['in_flight'][kind]:>6}")
+    spells = result["unprotected"]
+    _say(
+        f"\n{result['seeds']} seeds, {result['virtual_seconds'] / 3600:.2f} virtual hours in {result['cpu_seconds']:.1f} CPU "
+        f"seconds ({wall_s:.1f} s of wall time): {_ratio(result['virtual_seconds'], result['cpu_seconds'])}× real time, "
+        f"{_ratio(result['messages'], result['virtual_seconds'])} messages a second\n"
+        f"{result['lives']} lives, {result['orders']} orders, {result['spells']} positions or spells; without a stop: "
+        f"p50 {spells['p50']:.3f} s, p99 {spells['p99']:.3f} s, at most {spells['max']:.3f} s\n"
+        f"{len(result['violations'])} violations in {len(total.failed)} seeds"
+    )
+
+
+def _ratio(this: float, by: float) -> str:
+    return f"{this / by:.1f}" if by else "–"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

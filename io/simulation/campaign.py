@@ -1,0 +1,158 @@
+"""Many runs: seeds over scenarios, on all cores, added up."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from anchorwatch.io.simulation import plans
+from anchorwatch.io.simulation.faults import Fault, Kind
+from anchorwatch.io.simulation.observer import PROPERTIES
+from anchorwatch.io.simulation.scenario import Scenario
+from anchorwatch.io.simulation.world import Outcome, simulate
+
+# A worker of its own for each run would start the interpreter anew each time; one for ever would grow.
+RUNS_PER_WORKER = 50
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One run to be made. `only` keeps these faults of the plan (by place, from 1), `until_s` ends the faults early."""
+
+    scenario: Scenario
+    seed: int
+    kinds: tuple[Kind, ...] = tuple(Kind)
+    only: tuple[int, ...] | None = None
+    until_s: float | None = None
+
+    def whole_plan(self) -> tuple[Fault, ...]:
+        """The scenario's own faults, and those that the seed adds."""
+        own = self.scenario.fault
+        if not self.scenario.random_faults:
+            return own
+        drawn = plans.plan(Random(f"{self.seed} plan"), self.scenario.for_s, self.kinds)
+        return tuple(sorted((*own, *drawn), key=lambda fault: fault.at_s))
+
+    def plan(self) -> tuple[Fault, ...]:
+        whole = self.whole_plan()
+        return (
+            whole
+            if self.only is None
+            else tuple(whole[place - 1] for place in self.only if place <= len(whole))
+        )
+
+    def run(self) -> Outcome:
+        scenario = self.scenario
+        if self.until_s is not None:
+            scenario = msgspec.structs.replace(scenario, for_s=self.until_s)
+        folder = Path(tempfile.mkdtemp(prefix="anchorwatch-", dir=_fast_folder()))
+        try:
+            return simulate(scenario, self.seed, self.plan(), folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def replay(self) -> str:
+        """The command that makes this run again, to the same digest."""
+        words = ["anchorwatch simulate", f"--scenario {self.scenario.name}", f"--seed {self.seed}"]
+        if self.scenario.random_faults and self.kinds != tuple(Kind):
+            words.append("--faults " + ",".join(kind.value for kind in self.kinds))
+        if self.only is not None:
+            words.append("--only " + (",".join(map(str, self.only)) or "none"))
+        if self.until_s is not None:
+            words.append(f"--until {self.until_s:g}s")
+        return " ".join(words)
+
+
+def _fast_folder() -> str | None:
+    """Memory where the system offers it: a simulated disk is asked to be durable within the run only."""
+    memory = Path("/dev/shm")  # Linux's file system in memory
+    return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
+
+
+class Sum(msgspec.Struct, kw_only=True):
+    """What all runs amount to."""
+
+    outcomes: list[Outcome] = []
+
+    def take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [one for one in self.outcomes if one.violations]
+
+    def counts(self, of: Callable[[Outcome], dict[str, int]]) -> dict[str, int]:
+        total: Counter[str] = Counter({kind.value: 0 for kind in Kind})
+        for one in self.outcomes:
+            total.update(of(one))
+        return dict(total)
+
+    def unprotected(self) -> dict[str, float]:
+        """Seconds without cover, from the first fill to the first live stop: over every spell of every leg."""
+        spells = sorted(spell for one in self.outcomes for spell in one.spells_ms)
+        return {
+            "p50": quantile(spells, 0.5) / 1000,
+            "p99": quantile(spells, 0.99) / 1000,
+            "max": quantile(spells, 1.0) / 1000,
+        }
+
+    def as_dict(self, traces: dict[int, tuple[str, list[str]]]) -> dict[str, object]:
+        """For JSON. `traces` has, by seed, the replay command and the trace of a failed run."""
+        ordered = sorted(self.outcomes, key=lambda one: one.seed)
+        return {
+            "seeds": len(ordered),
+            "violations": [
+                {
+                    "seed": one.seed,
+                    "property": found.property,
+                    "words": f"{PROPERTIES[found.property]}: {found.words}",
+                    "trace": traces.get(one.seed, ("", list(one.trace)))[1],
+                    "replay": traces.get(one.seed, ("", []))[0],
+                }
+                for one in ordered
+                for found in one.violations
+            ],
+            "faults": self.counts(lambda one: one.faults),
+            "in_flight": self.counts(lambda one: one.in_flight),
+            "virtual_seconds": round(sum(one.virtual_s for one in ordered), 3),
+            "cpu_seconds": round(sum(one.cpu_s for one in ordered), 3),
+            "messages": sum(one.messages for one in ordered),
+            "orders": sum(one.orders for one in ordered),
+            "lives": sum(one.lives for one in ordered),
+            "unprotected": self.unprotected(),
+            "spells": sum(len(one.spells_ms) for one in ordered),
+            "digests": {str(one.seed): one.digest for one in ordered},
+        }
+
+
+def quantile(ordered: Sequence[int], share: float) -> int:
+    """The smallest value that at least this share of all values does not exceed; 0 of none."""
+    if not ordered:
+        return 0
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
+
+
+def run_all(tasks: Iterable[Task], workers: int) -> Iterator[Outcome]:
+    """The outcomes, as they come. With one worker they are made here, in order."""
+    if workers <= 1:
+        for task in tasks:
+            yield task.run()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=RUNS_PER_WORKER) as pool:
+        for done in as_completed([pool.submit(Task.run, task) for task in tasks]):
+            yield done.result()
+
+
+def cores() -> int:
+    """How many processes can compute at the same time here."""
+    return max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)

@@ -1,0 +1,200 @@
+"""One life of the real bot in a simulated world: its own fence, its log as entries of the merged log, its end."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import trio
+
+from anchorwatch.io.engine import Engine
+from anchorwatch.io.okx.environments import Credentials, Endpoints
+from anchorwatch.io.seams import Seams
+from anchorwatch.io.settings import Settings
+from anchorwatch.io.simulation.chronicle import Chronicle
+from anchorwatch.io.simulation.disk import Disk
+from anchorwatch.io.simulation.incarnation import Incarnation
+from anchorwatch.io.simulation.observer import Conduct, Observer
+from anchorwatch.io.telemetry import Telemetry
+from anchorwatch.machine import lifecycle, permission
+from anchorwatch.machine.bot import PERMISSION
+from anchorwatch.machine.desk import Told
+from anchorwatch.machine.kernel import Event, Move
+from anchorwatch.machine.lifecycle import Exit
+
+# A field of a line in the merged log; longer texts are pages of HTML.
+WORDS_MAX = 160
+
+
+class Witness(Telemetry):
+    """The telemetry of one life: every line goes to the merged log, as data, unless the life is over."""
+
+    def __init__(self, chronicle: Chronicle, incarnation: Incarnation, now_ms: Callable[[], int]) -> None:
+        super().__init__(None, now_ms=now_ms)
+        self._chronicle = chronicle
+        self._incarnation = incarnation
+        self.on_move: Callable[[Move], None] = lambda _: None
+        self.alarms = 0
+
+    def transition(self, at_ms: int, move: Move) -> None:
+        self.on_move(move)
+        own = f" {move.id}" if move.id and move.id != move.machine else ""
+        cause = f"  {move.cause}" if move.cause else ""
+        self._add("move", f"{move.machine}{own}: {move.source} → {move.dest}  {move.trigger}{cause}")
+
+    def stage(self, name: str, at_ms: int, seconds: float, outcome: str) -> None:
+        self._add("stage", f"{name} {outcome}")
+
+    def stop_step(self, name: str, outcome: str, seconds: float) -> None:
+        super().stop_step(name, outcome, seconds)
+        self._add("stop", f"{name} {outcome}")
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        """Not said, as in a run at the usual level."""
+
+    def say(self, event: str, /, **fields: Any) -> None:
+        self._line("says", event, fields)
+
+    def warn(self, event: str, /, **fields: Any) -> None:
+        self._line("warns", event, fields)
+
+    def alarm(self, event: str, /, **fields: Any) -> None:
+        self.alarms += 1
+        self._line("ALARM", event, fields)
+        self.on_alarm({"alarm": event, **{name: str(value) for name, value in fields.items()}})
+
+    def _line(self, how: str, event: str, fields: dict[str, Any]) -> None:
+        self._add(how, event + "".join(f" {name}={value}" for name, value in fields.items()))
+
+    def _add(self, what: str, words: str) -> None:
+        if self._incarnation.may_act():
+            self._chronicle.add(self._incarnation.name, what, words[:WORDS_MAX])
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """What a life is started for, beyond the settings."""
+
+    flatten: bool = False
+    clear_halt: bool = False
+
+
+class Life:
+    """One incarnation of the engine. `run` returns when it has ended, whatever its end was."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        seams: Seams,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        disk: Disk,
+        chronicle: Chronicle,
+        observer: Observer,
+        errand: Errand,
+        dies_at_effect: int | None = None,
+    ) -> None:
+        self.name = name
+        self.incarnation = Incarnation(name, dies_at_effect=dies_at_effect)
+        self.engine: Engine | None = None
+        self.exit: Exit | None = None
+        self.defect = ""  # the traceback of what the engine raised
+        self.ended = trio.Event()
+        self.disk = disk
+        self._settings = settings
+        self._seams = seams
+        self._endpoints = endpoints
+        self._credentials = credentials
+        self._chronicle = chronicle
+        self._observer = observer
+        self._errand = errand
+        self._conduct: Conduct | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.engine is not None and self.incarnation.is_alive and not self.ended.is_set()
+
+    @property
+    def was_killed(self) -> bool:
+        return not self.incarnation.is_alive
+
+    def writes_under_way(self) -> int:
+        return self.engine.writes_under_way() if self.engine is not None and self.is_alive else 0
+
+    def tell_permission(self, event: Event) -> None:
+        """The operator speaks."""
+        if self.engine is not None and self.is_alive:
+            self.engine.mailbox.put(Told(PERMISSION, event))
+
+    def request_stop(self, reason: str) -> None:
+        if self.engine is not None and self.is_alive:
+            self.engine.request_stop(reason)
+
+    def kill(self) -> None:
+        """The process is gone, here and now."""
+        if self.incarnation.is_alive and not self.ended.is_set():
+            self.incarnation.kill()
+            self._chronicle.add("world", "killed", self.name)
+
+    async def run(self) -> None:
+        self.incarnation.when_killed(self.disk.crash)
+        try:
+            await self.incarnation.live(self._live)
+        except Exception as error:
+            # The edge of a life: what the engine raises is a defect of ours, kept with its text.
+            self.defect = "".join(traceback.format_exception(error))
+            self._chronicle.add(self.name, "DEFECT", _last_words(error))
+        finally:
+            self.ended.set()
+
+    async def _live(self) -> None:
+        self._chronicle.add("world", "started", self.name)
+        witness = Witness(self._chronicle, self.incarnation, self._seams.wall_ms)
+        generation = ""
+
+        def recorded(facts: Any) -> None:
+            self._chronicle.add(self.name, "recorded", ", ".join(type(fact).__name__ for fact in facts))
+            if generation:
+                self._observer.recorded(generation, facts)
+
+        with self.disk.open(self.incarnation.may_act, recorded, self.kill) as journal:
+            remembered = journal.read().permission
+            engine = Engine(
+                self._settings,
+                witness,
+                seams=self._seams,
+                endpoints=self._endpoints,
+                credentials=self._credentials,
+                journal=journal,
+                flatten=self._errand.flatten,
+            )
+            generation = engine.generation
+            self._conduct = conduct = self._observer.life_began(generation)
+            conduct.is_open = remembered is None or remembered.state == permission.S.OPEN.value
+            witness.on_move = self._take_move
+            if self._errand.clear_halt:
+                engine.clear_halt()
+            self.engine = engine
+            self.exit = await engine.run()
+        self._chronicle.add(self.name, "ended", self.exit.name)
+
+    def _take_move(self, move: Move) -> None:
+        assert self._conduct is not None
+        if move.machine == "lifecycle":
+            self._conduct.is_ready = (
+                move.dest == lifecycle.S.READY.name or move.dest == lifecycle.S.READY.value
+            )
+        elif move.machine == "permission":
+            self._conduct.is_open = move.dest in (permission.S.OPEN.name, permission.S.OPEN.value)
+        else:
+            return
+        self._conduct.judge(trio.current_time())
+
+
+def _last_words(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:WORDS_MAX]

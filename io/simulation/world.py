@@ -1,0 +1,329 @@
+"""One run: the whole engine and the exchange in one process, faults for a while, then healed and watched to rest.
+
+Theory of operation
+===================
+
+Everything here lives in one ``trio.run`` on a virtual clock and a fake network. The exchange is the embedded one,
+served as it always is; the bot is the production engine in a fenced incarnation, on a journal that is a real file.
+When a life ends, by whatever cause, the *supervisor* starts the next one on the same disk, as systemd would.
+
+A run has three parts. **Faults**: each planned fault is a task that waits for its time (`strikes`). **Healing**:
+everything that is wrong is put right, and within `CONVERGE_WITHIN_S` the system must come to rest
+(`convergence.unrest`). **Stop**: the bot is asked to stop, and must do so in order.
+
+The observer watches from the exchange's side all the while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import msgspec
+import trio
+from trio.testing import MockClock
+
+from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
+from anchorwatch.io.seams import Seams, virtual_seams
+from anchorwatch.io.settings import Settings, SettingsError, load
+from anchorwatch.io.simulation import plans
+from anchorwatch.io.simulation.chronicle import Chronicle
+from anchorwatch.io.simulation.convergence import orphans, unrest
+from anchorwatch.io.simulation.determinism import StepDigest, deterministic
+from anchorwatch.io.simulation.disk import Disk
+from anchorwatch.io.simulation.faults import Fault, Kind
+from anchorwatch.io.simulation.ghost import live_covers
+from anchorwatch.io.simulation.life import Errand, Life
+from anchorwatch.io.simulation.network import FakeNetwork, Sighting
+from anchorwatch.io.simulation.observer import Observer, Violation
+from anchorwatch.io.simulation.scenario import BadScenario, Scenario
+from anchorwatch.io.venue.accounts import DEFAULT_KEY, AccountSpec
+from anchorwatch.io.venue.exchange import Venue
+from anchorwatch.io.venue.feeds import FasterFeed, Feed
+from anchorwatch.io.venue.instruments import instrument_for
+from anchorwatch.io.venue.market import Market
+from anchorwatch.io.venue.serve import serve_venue
+from anchorwatch.io.venue.synthetic import SyntheticFeed
+from anchorwatch.machine import permission
+from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.units import PositionMode
+
+HOST = "localhost"  # the engine speaks without TLS to nobody else
+PORT = 80
+KEY = Credentials(key=DEFAULT_KEY.key, secret=DEFAULT_KEY.secret, passphrase=DEFAULT_KEY.passphrase)
+
+# The longest backoff of a private connection is 300 s, a refused candle history or a mode of guard adds minutes.
+CONVERGE_WITHIN_S = 900.0
+LOOK_EVERY_S = 1.0
+STOP_WITHIN_S = 60.0
+# A supervisor waits a little before it starts a process that has ended by itself.
+RESTART_AFTER_S = 2.0
+# More lives than this in one run, and something starts to die at once, again and again.
+LIVES_MAX = 400
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run amounted to. Times in seconds, spells without cover in milliseconds of exchange time."""
+
+    seed: int
+    digest: str
+    steps: int
+    entries: int
+    virtual_s: float
+    cpu_s: float
+    messages: int
+    lives: int
+    orders: int
+    faults: dict[str, int]
+    in_flight: dict[str, int]
+    violations: tuple[Violation, ...]
+    spells_ms: tuple[int, ...]
+    others_ms: tuple[int, ...]
+    plan: tuple[Fault, ...]
+    trace: tuple[str, ...] = ()
+
+
+class World:
+    """The exchange, the network, the disks and the lives of one run."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, plan: Sequence[Fault], folder: Path, chronicle: Chronicle
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.plan = tuple(plan)
+        self.random = Random(f"{seed} world")
+        self.chronicle = chronicle
+        self.settings = settings_of(scenario)
+        self.base_weather = plans.weather(Random(f"{seed} weather"))
+        self.network = FakeNetwork(Random(f"{seed} network"), self.base_weather, observe=self._saw)
+        self.skew_ms = 0
+        self._base = virtual_seams(scenario.market.start_ms, seed)
+        self.venue = self._venue()
+        self.account = self.venue.accounts["main"]
+        self.observer = Observer(self.venue, self.account, chronicle, trio.current_time)
+        self.venue.publisher.watchers.append(self.observer)
+        self.disk = Disk(folder / "one", Environment.SIM.value, KEY.key)
+        self.folder = folder
+        self.life: Life | None = None
+        self.twin: Life | None = None
+        self.lives = 0
+        self.errand = Errand()
+        self.restart_after_s = RESTART_AFTER_S
+        self.faults: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
+        self.writing = trio.Event()
+        self.last_write_connection = -1
+        self._is_over = False
+
+    def _venue(self) -> Venue:
+        market = self.scenario.market
+        feeds: dict[str, Feed] = {}
+        for name in market.instruments:
+            instrument = instrument_for(name)
+            assert instrument is not None
+            feed: Feed = SyntheticFeed(instrument, self.seed if market.seed is None else market.seed)
+            feeds[name] = FasterFeed(feed, market.faster, market.start_ms) if market.faster > 1 else feed
+        is_hedged = self.settings.account.position_mode is PositionMode.HEDGE
+        spec = AccountSpec(
+            cash=self.scenario.account.cash, pos_mode="long_short_mode" if is_hedged else "net_mode"
+        )
+        return Venue(
+            Market(feeds, market.start_ms, steps=market.trades_per_minute),
+            now_ms=self._base.wall_ms,
+            switches=self.scenario.switches,
+            accounts=(spec,),
+            seed=self.seed,
+        )
+
+    # Time and counts.
+
+    def seams(self, number: int) -> Seams:
+        """What the host of the bot knows of time and chance; its clock may be off."""
+        base = virtual_seams(self.scenario.market.start_ms, self.seed * 1_000 + number)
+        return Seams(wall_ms=lambda: base.wall_ms() + self.skew_ms, random=base.random)
+
+    def struck(self, kind: Kind, words: str = "") -> None:
+        """A fault took effect; whether a change of the account was under way is counted too."""
+        self.faults[kind.value] += 1
+        if any(life is not None and life.writes_under_way() for life in (self.life, self.twin)):
+            self.in_flight[kind.value] += 1
+        self.chronicle.add("world", "FAULT", f"{kind.value} {words}".rstrip())
+
+    def _saw(self, sighting: Sighting) -> None:
+        if sighting.what == "sent":
+            self.observer.messages += 1
+            if sighting.who:
+                head = sighting.payload[:60].split(b"\r\n", 1)[0]
+                is_http = head.startswith((b"GET ", b"POST "))
+                words = head.decode("latin-1") if is_http else f"{sighting.bytes_sent} bytes"
+                self.chronicle.add(sighting.who, "sent", words)
+                if is_http and head.startswith(b"POST "):
+                    self.last_write_connection = sighting.connection
+                    self.writing.set()
+                    self.writing = trio.Event()
+        elif sighting.what in ("reset", "half-open", "refused", "black hole"):
+            self.chronicle.add("network", sighting.what, f"connection {sighting.connection}")
+
+    # Lives.
+
+    def new_life(self, name: str, disk: Disk, errand: Errand) -> Life:
+        self.lives += 1
+        assert self.lives < LIVES_MAX, "lives end as soon as they begin"
+        where = f"{HOST}:{PORT}"
+        return Life(
+            name,
+            settings=self.settings,
+            seams=self.seams(self.lives),
+            endpoints=endpoints(Environment.SIM, rest_url=f"http://{where}", ws_url=f"ws://{where}/ws/v5"),
+            credentials=KEY,
+            disk=disk,
+            chronicle=self.chronicle,
+            observer=self.observer,
+            errand=errand,
+        )
+
+    async def supervise(self) -> None:
+        """Start the bot again and again, until the run is over."""
+        while not self._is_over:
+            errand, self.errand = self.errand, Errand()
+            self.life = self.new_life(f"bot {self.lives + 1}", self.disk, errand)
+            await self.life.run()
+            if self.life.defect:
+                self.observer.violate("S0", self.life.defect.strip().splitlines()[-1])
+            wait_s, self.restart_after_s = self.restart_after_s, RESTART_AFTER_S
+            await trio.sleep(wait_s)
+
+    # The run.
+
+    async def run(self) -> None:
+        from anchorwatch.io.simulation.strikes import Strikes
+
+        self.network.install()
+        self.network.add_host(HOST)
+        listeners = await trio.open_tcp_listeners(PORT, host=HOST)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(serve_venue, self.venue, listeners))
+            nursery.start_soon(self.supervise)
+            strikes = Strikes(self)
+            with trio.move_on_after(self.scenario.for_s):
+                async with trio.open_nursery() as striking:
+                    for fault in self.plan:
+                        striking.start_soon(strikes.strike, fault)
+                    striking.start_soon(trio.sleep_forever)
+            strikes.heal()
+            self.chronicle.add("world", "healed", "")
+            if await self._converges():
+                await self._stops()
+            nursery.cancel_scope.cancel()
+
+    async def _converges(self) -> bool:
+        deadline_s = trio.current_time() + CONVERGE_WITHIN_S
+        amiss = ["nothing was looked at"]
+        while trio.current_time() < deadline_s:
+            await trio.sleep(LOOK_EVERY_S)
+            amiss = self.amiss()
+            if not amiss:
+                self.chronicle.add("world", "converged", "")
+                return True
+        self.observer.violate("L1", "; ".join(amiss))
+        return False
+
+    def amiss(self) -> list[str]:
+        life = self.life
+        if life is None or not life.is_alive or life.engine is None:
+            return ["no bot lives"]
+        grant = life.engine.desk.bot.permission
+        if grant.state is not permission.S.OPEN:
+            # A halt that a limit asked for is the operator's to lift, in a healed world as well.
+            life.tell_permission(permission.HaltCleared())
+            life.tell_permission(permission.ResumeRequested())
+        self.venue.advance()
+        return unrest(life.engine.desk, self.account)
+
+    async def _stops(self) -> None:
+        self._is_over = True
+        life = self.life
+        assert life is not None
+        life.request_stop("the run is over")
+        with trio.move_on_after(STOP_WITHIN_S):
+            await life.ended.wait()
+        if life.exit is not Exit.CLEAN:
+            self.observer.violate(
+                "L7", f"the stop ended with {life.exit and life.exit.name}{life.defect[-200:]}"
+            )
+            return
+        self.venue.advance()
+        left = orphans(self.account)
+        left += [
+            f"{one.inst_id}/{one.pos_side} is not covered"
+            for one in self.account.open_positions()
+            if not live_covers(self.account, one)
+        ]
+        left += [repr(socket) for socket in self.network.open_sockets(life.incarnation)]
+        if left:
+            self.observer.violate("S15", "; ".join(left))
+
+
+def settings_of(scenario: Scenario) -> Settings:
+    """The bot's settings of a scenario. Raises BadScenario naming the setting."""
+    options: dict[str, object] = {"symbols": list(scenario.market.instruments)}
+    for section, values in scenario.settings.items():
+        if isinstance(values, dict) and section != "candles":
+            options |= {f"{section}.{name}": value for name, value in values.items()}
+        else:
+            options[section] = values
+    try:
+        return load(file=None, environ={}, options=options, markets=())
+    except SettingsError as error:
+        words = "; ".join(f"settings.{problem}" for problem in error.problems)
+        raise BadScenario(f"scenario {scenario.name}: {words}") from None
+
+
+def simulate(
+    scenario: Scenario,
+    seed: int,
+    plan: Sequence[Fault],
+    folder: Path,
+    *,
+    at_start: Callable[[World], None] = lambda _: None,
+) -> Outcome:
+    """One run of one seed, from its first step to its last. `folder` holds the disks; it is new and empty."""
+    digest = StepDigest()
+    cpu_before_s = time.process_time()
+    worlds: list[World] = []
+    ended_s = 0.0
+
+    async def run() -> None:
+        nonlocal ended_s
+        world = World(scenario, seed, plan, folder, Chronicle(trio.current_time))
+        worlds.append(world)
+        at_start(world)
+        await world.run()
+        ended_s = trio.current_time()
+
+    with deterministic(seed):
+        trio.run(run, clock=MockClock(autojump_threshold=0), instruments=[digest])
+    world = worlds[0]
+    return Outcome(
+        seed=seed,
+        digest=f"{digest.hexdigest()[:32]}{world.chronicle.digest()[:32]}",
+        steps=digest.steps,
+        entries=world.chronicle.count,
+        virtual_s=ended_s,
+        cpu_s=time.process_time() - cpu_before_s,
+        messages=world.observer.messages,
+        lives=world.lives,
+        orders=len(world.account.done) + len(world.account.pending),
+        faults=dict(sorted(world.faults.items())),
+        in_flight=dict(sorted(world.in_flight.items())),
+        violations=tuple(world.observer.violations),
+        spells_ms=tuple(world.observer.ghost.spells_ms),
+        others_ms=tuple(world.observer.ghost.others_ms),
+        plan=tuple(plan),
+        trace=tuple(entry.line() for entry in world.chronicle.entries) if world.observer.violations else (),
+    )
