@@ -38,6 +38,10 @@ def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
         leg.wanted = leg.resting
         return
     level = levels.initial_level(side, entry, protecting, instrument)
+    belt = _belt(context, leg)
+    if belt is not None:
+        # It was reckoned before the fill, and may be tighter: swapping it must not loosen anything.
+        level = levels.tighter(side, level, belt)
     mark = context.book.marks.get(leg.leg.instrument)
     if mark is not None:
         behind_mark = levels.clamped(side, level, mark, instrument)
@@ -46,6 +50,15 @@ def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
         else:
             level = behind_mark
     leg.wanted = level
+
+
+def _belt(context: Context, leg: LegBook) -> Price | None:
+    """The level of the stop that travelled with the entry which opened this leg."""
+    entry = context.bot.slot(leg.leg).entry
+    ticket = context.book.slots.get((leg.leg, order.Role.ENTRY))
+    if entry.state in order.FREE or ticket is None or ticket.attached is None:
+        return None
+    return Price(ticket.attached.trigger)
 
 
 # Reports.

@@ -40,6 +40,17 @@ def test_an_entry_travels_with_a_stop_of_its_own(wants: Side, level: str) -> Non
     assert attached.trigger == px(level)
 
 
+@pytest.mark.parametrize(("wants", "filled_at"), [(Side.LONG, "59990"), (Side.SHORT, "60010")])
+def test_our_own_stop_is_no_looser_than_the_one_that_travelled_with_the_entry(
+    wants: Side, filled_at: str
+) -> None:
+    """The belt is reckoned from mark; a better fill would put our stop behind it, and swap the tighter for it."""
+    rig = DeskRig(wants=wants).booted()
+    ticket = rig.enter_and_fill(px(filled_at))
+    assert ticket.attached is not None
+    assert rig.only(requests.PlaceStop).trigger == ticket.attached.trigger
+
+
 def test_an_intent_is_recorded_before_its_order_is_sent() -> None:
     rig = DeskRig().booted()
     rig.journal_writes = False
