@@ -62,10 +62,14 @@ class Book:
 
     def _opposite(self, inst_id: str, side: Side, now_ms: int, depth: int) -> list[Level]:
         """What a taker of this side meets, best first."""
+        instrument, touch = self._touch(inst_id, side)
+        return opposite_levels(instrument, touch, side, now_ms, depth, seed=self._seed)
+
+    def _touch(self, inst_id: str, side: Side) -> tuple[Instrument, int]:
+        """The instrument, and the best price in ticks that a taker of this side meets."""
         instrument = self._market.instrument(inst_id)
         best = self._market.best_ask(inst_id) if side == "buy" else self._market.best_bid(inst_id)
-        touch = int(best / instrument.tick_sz)
-        return self._side(instrument, touch, 1 if side == "buy" else -1, now_ms, depth)
+        return instrument, int(best / instrument.tick_sz)
 
     def fill_plan(
         self, inst_id: str, side: Side, contracts: Decimal, limit_px: Decimal | None, now_ms: int
@@ -74,29 +78,58 @@ class Book:
 
         `limit_px` is the worst acceptable price, None for any. The sizes may sum to less than asked.
         """
-        # The near levels are enough for most orders, and much cheaper than all of them.
-        for depth in (2 * _NEAR_LEVELS, DEPTH_MAX):
-            opposite = self._opposite(inst_id, side, now_ms, depth)
-            got = walk(((level.px, level.contracts) for level in opposite), side, contracts, limit_px)
-            if sum(size for _, size in got) >= contracts or len(got) < len(opposite):
-                # The order is filled, or its limit ends before these levels do.
-                break
-        return got
+        instrument, touch = self._touch(inst_id, side)
+        return fill_plan(instrument, touch, side, contracts, limit_px, now_ms, seed=self._seed)
 
-    def _side(self, instrument: Instrument, touch: int, step: int, now_ms: int, depth: int) -> list[Level]:
-        key = mix(self._seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
-        lot_usd = float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract) * touch
-        touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / lot_usd
-        tick, lot = instrument.tick_sz, instrument.lot_sz
-        levels = []
-        for place, px in enumerate(_prices(touch, step, depth)):
-            noise = mix(key, px)
-            # From half to one and a half times the usual size.
-            lots = touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * (0.5 + (noise & 0xFFFF) / 0x10000)
-            whole = max(1, int(lots))
-            orders = 1 + min(int(whole * lot_usd / _ORDER_USD), whole - 1)
-            levels.append(Level(px * tick, whole * lot, orders))
-        return levels
+
+def fill_plan(
+    instrument: Instrument,
+    touch: int,
+    side: Side,
+    contracts: Decimal,
+    limit_px: Decimal | None,
+    now_ms: int,
+    *,
+    seed: int = 0,
+    share: Decimal = Decimal(1),
+) -> list[tuple[Decimal, Decimal]]:
+    """What a taker of this side gets, (price, contracts), best first, when the best opposite price is `touch` ticks.
+
+    The one rule of the embedded exchange and the back-test. `share` of each level is there for the taker, in whole
+    lots; the sizes may sum to less than asked.
+    """
+    # The near levels are enough for most orders, and much cheaper than all of them.
+    for depth in (2 * _NEAR_LEVELS, DEPTH_MAX):
+        opposite = opposite_levels(instrument, touch, side, now_ms, depth, seed=seed)
+        offers = ((level.px, level.contracts) for level in opposite)
+        if share != 1:
+            lot = instrument.lot_sz
+            offers = ((px, size * share // lot * lot) for px, size in offers)
+        got = walk(offers, side, contracts, limit_px)
+        if sum(size for _, size in got) >= contracts or len(got) < len(opposite):
+            # The order is filled, or its limit ends before these levels do.
+            break
+    return got
+
+
+def opposite_levels(
+    instrument: Instrument, touch: int, side: Side, now_ms: int, depth: int, *, seed: int = 0
+) -> list[Level]:
+    """The levels that a taker of this side meets, best first, from `touch` ticks on."""
+    step = 1 if side == "buy" else -1
+    key = mix(seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
+    lot_usd = float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract) * touch
+    touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / lot_usd
+    tick, lot = instrument.tick_sz, instrument.lot_sz
+    levels = []
+    for place, px in enumerate(_prices(touch, step, depth)):
+        noise = mix(key, px)
+        # From half to one and a half times the usual size.
+        lots = touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * (0.5 + (noise & 0xFFFF) / 0x10000)
+        whole = max(1, int(lots))
+        orders = 1 + min(int(whole * lot_usd / _ORDER_USD), whole - 1)
+        levels.append(Level(px * tick, whole * lot, orders))
+    return levels
 
 
 def _prices(touch: int, step: int, depth: int) -> list[int]:

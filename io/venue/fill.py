@@ -14,12 +14,25 @@ Side = Literal["buy", "sell"]
 LATENCY_BASE_MS = 30
 LATENCY_JITTER_MS = 20
 
+# A violent minute widens the spread: by a tick for each so many ticks of its range.
+RANGE_PER_SPREAD_TICK = 256
+
 
 def latency_ms(
     seed: int, sequence: int, *, base_ms: int = LATENCY_BASE_MS, jitter_ms: int = LATENCY_JITTER_MS
 ) -> int:
     """Milliseconds from sending request number `sequence` to its match: base to base + jitter, repeatable."""
     return base_ms + mix(seed, sequence) % (jitter_ms + 1)
+
+
+def touch_ticks(close: int, high: int, low: int, taker_side: Side) -> tuple[int, int]:
+    """(best bid, best ask) in ticks while a minute runs: the last trade was at the side that its taker came to.
+
+    `close`, `high` and `low` are of the minute so far; `taker_side` is of the last trade.
+    """
+    spread = 1 + (high - low) // RANGE_PER_SPREAD_TICK
+    bid = max(1, close - spread if taker_side == "buy" else close)
+    return bid, bid + spread
 
 
 def walk(

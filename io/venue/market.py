@@ -21,7 +21,7 @@ from anchorwatch.io.venue import basis, candles
 from anchorwatch.io.venue.bars import bar_ms, bar_start, is_bar
 from anchorwatch.io.venue.candles import CANDLES_MAX, CandleRow
 from anchorwatch.io.venue.feeds import DAY_MS, MINUTE_MS, Feed, ManualFeed, ticks_of
-from anchorwatch.io.venue.fill import Side
+from anchorwatch.io.venue.fill import Side, touch_ticks
 from anchorwatch.io.venue.instruments import Instrument
 from anchorwatch.io.venue.playback import Playback, Tick
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
@@ -32,9 +32,6 @@ __all__ = ["CANDLES_MAX", "CandleRow", "Funding", "ManualFeed", "Market", "Side"
 LIMIT_Y = Decimal("0.02")
 LIMIT_Z = Decimal("0.05")
 PREMIUM_AVERAGE_MS = 120_000
-
-# A violent minute widens the spread: by a tick for each so many ticks of its range.
-_RANGE_PER_SPREAD_TICK = 256
 
 _HONG_KONG_MS = 8 * 3_600_000
 
@@ -337,11 +334,8 @@ class Market:
         return basis.index_ticks(playback.close, self._previous_close(playback), premium)
 
     def _touch(self, playback: Playback) -> tuple[int, int]:
-        """(best bid, best ask) in ticks: the last trade was at the side that its taker came to."""
-        spread = 1 + (playback.high - playback.low) // _RANGE_PER_SPREAD_TICK
-        bid = playback.close - spread if playback.taker_side == "buy" else playback.close
-        bid = max(1, bid)
-        return bid, bid + spread
+        """(best bid, best ask) in ticks: see `fill.touch_ticks`."""
+        return touch_ticks(playback.close, playback.high, playback.low, playback.taker_side)
 
     def _open_at(self, playback: Playback, ts_ms: int) -> Decimal:
         feed, instrument = playback.feed, playback.instrument
