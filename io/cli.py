@@ -135,6 +135,50 @@ def run(
 
 
 @app.command
+def backtest(
+    *data: Annotated[str, Parameter(help="recorded 1m candles (.csv, .csv.gz), one file each instrument")],
+    strategy: Annotated[
+        str | None, Parameter("--strategy", help="instead of the settings' strategy.name")
+    ] = None,
+    from_: Annotated[
+        str | None, Parameter("--from", allow_leading_hyphen=True, help="start of trading, UTC")
+    ] = None,
+    to: Annotated[
+        str | None, Parameter("--to", allow_leading_hyphen=True, help="end of trading, UTC")
+    ] = None,
+    config: Config = None,
+    out: Annotated[str | None, Parameter("--out", help="directory for report, tables and facts")] = None,
+    seed: Annotated[
+        str | None, Parameter("--seed", allow_leading_hyphen=True, help="of what is invented")
+    ] = None,
+) -> int:
+    """Trade recorded candles with the bot's own decisions, as fast as the machine, and say what came of it."""
+    from anchorwatch.io.backtest.options import BacktestOptions
+    from anchorwatch.io.commands.backtest import backtest as run_backtest
+
+    files = tuple(Path(name) for name in data)
+    if not files:
+        raise SettingsError(
+            [Problem("DATA", "no file is given; allowed: one or more, such as BTCUSDT_1m.csv.gz")]
+        )
+    options: dict[str, Any] = {"venue.kind": "sim", "strategy.name": strategy}
+    settings = load(
+        file=Path(config) if config else None,
+        environ=os.environ,
+        options={key: value for key, value in options.items() if value is not None},
+        markets=files,
+    )
+    given = {"--from": from_, "--seed": seed}
+    asked = run_options(settings, markets=files, given=given, confirmed=False)
+    bounds = run_options(settings, markets=files, given={"--from": to}, confirmed=False)
+    wanted = BacktestOptions(files, asked.from_ms, bounds.from_ms, Path(out) if out else None, asked.seed)
+    try:
+        return run_backtest(settings, wanted, elapsed_s).value
+    except BadMarketFile as error:
+        return _refuse([_one_line(error)])
+
+
+@app.command
 def config(*, config: Config = None, venue: VenueKind = None, market: Markets = (), symbol: Symbols = (),
            reference_: Annotated[bool, Parameter("--reference", help="print all settings as Markdown")] = False) -> int:  # fmt: skip
     """Show the settings that hold, secrets masked, and where each came from; or the reference of all of them."""

@@ -67,7 +67,7 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
             )
         series = read_candles(path, instrument)
         feeds[instrument.inst_id] = series if wall_ms is None else shifted(series, wall_ms, loop=True)
-    start_ms = wall_ms or options.from_ms or _default_start_ms(settings, feeds)
+    start_ms = wall_ms or options.from_ms or default_start_ms(settings, feeds)
     for path, feed in zip(options.markets, feeds.values(), strict=True):
         end_ms = feed.end_ms
         if end_ms is not None and not feed.first_ms <= start_ms < end_ms:
@@ -85,7 +85,7 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
     return Stage(Market(feeds, start_ms), start_ms, words)
 
 
-def _default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
+def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
     """The first row and the history that the stages ask for, as far as the file is long enough."""
     if not feeds:
         return SYNTHETIC_START_MS

@@ -1,0 +1,463 @@
+"""What stands in for the venue: one account, its positions, orders and stops, filled on the tapes.
+
+Theory of operation
+===================
+
+Calls come in at the time when they *reach* the venue (`clock` has been set to it); what follows leaves as the
+events that the real venue would push, in its order, through `push`. Nothing here decides for the bot, and nothing
+is looked up that lies ahead of the tapes.
+
+* A taker walks the invented book from the touch (`io/venue/fill`, `io/venue/book`), so a large order pays for its
+  size; `depth` says which share of that book is there for us, and `slippage` is added on top.
+* A stop fires on mark, at the first trade whose mark reaches it, and walks the book like any market order.
+* Pushes that only repeat what a fill has said (positions, after a fill) are left out: the desk books fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from anchorwatch.io.backtest.costs import Costs
+from anchorwatch.io.backtest.tape import Tape
+from anchorwatch.io.venue import basis
+from anchorwatch.io.venue.book import fill_plan
+from anchorwatch.io.venue.fill import Side as Taker
+from anchorwatch.machine import world
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.units import Deal, LegKey, PositionMode, Side, closing_deal, opening_deal
+from anchorwatch.machine.world import OrderReport, OrderState, PositionReport, StopReport, StopState
+
+ZERO = Decimal(0)
+LIQUIDATION = "full_liquidation"
+
+
+class Watcher(Protocol):
+    """Who keeps the record. Times are the venue's."""
+
+    def filled(self, leg: LegKey, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool) -> None: ...
+    def funded(self, leg: LegKey, amount: Decimal, at_ms: int) -> None: ...
+    def stop_set(self, leg: LegKey, level: Decimal, at_ms: int) -> None: ...
+    def cash_moved(self, at_ms: int, cash: Decimal) -> None: ...
+
+
+@dataclass(slots=True)
+class Position:
+    leg: LegKey
+    size: Decimal  # coins of one contract
+    contracts: Decimal = ZERO
+    average: Decimal = ZERO
+    created_ms: int = 0
+    updated_ms: int = 0
+    funding: Decimal = ZERO
+
+    def unrealised(self, mark: Decimal) -> Decimal:
+        return self.leg.side.sign * self.contracts * self.size * (mark - self.average)
+
+
+@dataclass(slots=True)
+class Resting:
+    """A stop that waits for mark. ``contracts`` None closes whatever is open."""
+
+    report: StopReport
+    leg: LegKey
+    trigger: Decimal
+    trigger_ticks: int
+    fires_downward: bool
+
+
+@dataclass(slots=True)
+class Done:
+    """An order as a query shows it."""
+
+    report: OrderReport
+
+
+@dataclass(slots=True)
+class Account:
+    cash: Decimal
+    positions: dict[LegKey, Position] = field(default_factory=dict)
+    stops: dict[str, Resting] = field(default_factory=dict)  # by the venue's id
+    orders: dict[str, OrderReport] = field(default_factory=dict)  # by client id, newest state
+
+
+ORDERS_KEPT = 1_000
+"""Finished orders that a query can still find: the desk asks about an order within seconds of its end."""
+
+
+class Refused(Exception):
+    """The venue says no; the text is its reason."""
+
+
+class Exchange:
+    def __init__(
+        self,
+        tapes: Mapping[str, Tape],
+        costs: Costs,
+        mode: PositionMode,
+        leverages: Mapping[str, int],
+        push: Callable[[Event], None],
+        watcher: Watcher,
+    ) -> None:
+        self.tapes = tapes
+        self.account = Account(costs.cash)
+        self.clock = 0  # venue time, ms
+        self._costs = costs
+        self._is_hedged = mode is PositionMode.HEDGE
+        self._leverages = leverages
+        self._push = push
+        self._watcher = watcher
+        self._last_id = 0
+
+    # Readings.
+
+    def positions(self, instrument: str | None = None) -> tuple[PositionReport, ...]:
+        return tuple(
+            self._position_report(position)
+            for position in self.account.positions.values()
+            if position.contracts and instrument in (None, position.leg.instrument)
+        )
+
+    def stops(self, leg: LegKey | None = None) -> tuple[StopReport, ...]:
+        return tuple(resting.report for resting in self.account.stops.values() if leg in (None, resting.leg))
+
+    def reading(self) -> world.AccountReading:
+        live = (OrderState.LIVE, OrderState.PARTIAL)
+        return world.AccountReading(
+            positions=self.positions(),
+            orders=tuple(one for one in self.account.orders.values() if one.state in live),
+            stops=self.stops(),
+            started_ms=self.clock,
+        )
+
+    def order(self, client_id: str) -> OrderReport | None:
+        return self.account.orders.get(client_id)
+
+    def equity(self) -> world.EquityReported:
+        """Cash and what is unrealised at mark; free is what no position's margin binds."""
+        equity, bound = self.account.cash, ZERO
+        for position in self.account.positions.values():
+            if position.contracts:
+                mark = self.tapes[position.leg.instrument].mark()
+                equity += position.unrealised(mark)
+                bound += self._margin(position.leg.instrument, position.contracts, mark)
+        return world.EquityReported(equity, max(equity - bound, ZERO), self.clock)
+
+    def _margin(self, instrument: str, contracts: Decimal, price: Decimal) -> Decimal:
+        size = self.tapes[instrument].instrument.coin_per_contract
+        return contracts * size * price / self._leverages[instrument]
+
+    # Orders.
+
+    def place(self, ticket: OrderTicket) -> None:
+        """A market order. Raises `Refused`."""
+        leg = ticket.leg
+        tape = self.tapes[leg.instrument]
+        position = self._position(leg)
+        if ticket.is_reduce_only:
+            if not position.contracts:
+                raise Refused("51169 no position to reduce")
+            contracts = min(ticket.contracts, position.contracts)
+        else:
+            contracts = ticket.contracts
+            if self._margin(leg.instrument, contracts, tape.mark()) > self.equity().available:
+                raise Refused("51008 insufficient margin")
+        report = self._take(leg, ticket.deal, contracts, ticket.client_id, "", "normal")
+        if ticket.attached is not None and report.state is OrderState.FILLED:
+            self._rest(leg, ticket.attached.client_id, ticket.attached.trigger, ticket.contracts)
+        self._after_close(leg)
+
+    def _take(
+        self, leg: LegKey, deal: Deal, contracts: Decimal, client_id: str, stop_client_id: str, category: str
+    ) -> OrderReport:
+        """Walk the book for so many contracts; what finds nothing in reach is cancelled, as the venue does."""
+        tape = self.tapes[leg.instrument]
+        instrument, costs = tape.instrument, self._costs
+        bid, ask = tape.touch()
+        taker: Taker = "buy" if deal is Deal.BUY else "sell"
+        touch = ask if taker == "buy" else bid
+        plan = fill_plan(
+            instrument, touch, taker, contracts, None, self.clock, seed=tape.seed, share=costs.depth
+        )
+        self._last_id += 1
+        venue_id = f"{self._last_id}"
+        report = OrderReport(
+            client_id=client_id,
+            venue_id=venue_id,
+            instrument=leg.instrument,
+            side=leg.side if self._is_hedged else None,
+            deal=deal,
+            state=OrderState.LIVE,
+            filled=ZERO,
+            average_price=None,
+            fee=ZERO,
+            fill=None,
+            stop_client_id=stop_client_id,
+            category=category,
+            created_ms=self.clock,
+            updated_ms=self.clock,
+        )
+        worth, filled, fees = ZERO, ZERO, ZERO
+        for price, part in plan:
+            price = costs.slipped(price, deal, tape.tick)
+            fee = part * instrument.coin_per_contract * price * costs.taker_fee
+            filled, worth, fees = filled + part, worth + part * price, fees + fee
+            self._last_id += 1
+            fill = world.Fill(f"{self._last_id}", part, price, fee, self.clock)
+            report = OrderReport(
+                client_id=client_id,
+                venue_id=venue_id,
+                instrument=leg.instrument,
+                side=report.side,
+                deal=deal,
+                state=OrderState.FILLED if filled == contracts else OrderState.PARTIAL,
+                filled=filled,
+                average_price=price if filled == part else worth / filled,
+                fee=fees,
+                fill=fill,
+                stop_client_id=stop_client_id,
+                category=category,
+                created_ms=report.created_ms,
+                updated_ms=self.clock,
+            )
+            self._book(leg, deal, fill, category, is_maker=False)
+            self._push(world.OrderPushed(report))
+        if report.state is not OrderState.FILLED:
+            report = _changed(report, OrderState.CANCELLED, self.clock)
+            self._push(world.OrderPushed(report))
+        self._keep(report)
+        return report
+
+    def _keep(self, report: OrderReport) -> None:
+        orders = self.account.orders
+        orders[report.client_id or report.venue_id] = report
+        if len(orders) > ORDERS_KEPT:
+            del orders[next(iter(orders))]
+
+    def _book(self, leg: LegKey, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool) -> None:
+        """A fill moves the position and the cash."""
+        account = self.account
+        position = self._position(leg)
+        position.updated_ms = self.clock
+        if deal is opening_deal(leg.side):
+            total = position.contracts + fill.contracts
+            if not position.contracts:
+                position.created_ms, position.funding = self.clock, ZERO
+                position.average = fill.price
+            else:
+                position.average = (
+                    position.average * position.contracts + fill.price * fill.contracts
+                ) / total
+            position.contracts = total
+            account.cash -= fill.fee
+        else:
+            gain = leg.side.sign * fill.contracts * position.size * (fill.price - position.average)
+            position.contracts -= fill.contracts
+            account.cash += gain - fill.fee
+        self._watcher.filled(leg, deal, fill, category, is_maker=is_maker)
+        self._watcher.cash_moved(self.clock, self.account.cash)
+
+    def _after_close(self, leg: LegKey) -> None:
+        """A whole-position stop dies with its position; the one that came with the entry is tied to it as well."""
+        if self._position(leg).contracts:
+            return
+        for venue_id, resting in list(self.account.stops.items()):
+            if resting.leg == leg and resting.report.contracts is None:
+                self._end_stop(venue_id, StopState.CANCELLED)
+
+    # Stops.
+
+    def place_stop(self, leg: LegKey, client_id: str, trigger: Decimal) -> None:
+        """A stop of the whole position. Raises `Refused`: 51169 without one, 51278 beyond mark."""
+        if not self._position(leg).contracts:
+            raise Refused("51169 no position")
+        if self._is_beyond(leg, trigger):
+            raise Refused("51278 the market has passed the trigger")
+        self._rest(leg, client_id, trigger, None)
+        self._watcher.stop_set(leg, trigger, self.clock)
+
+    def move_stop(self, leg: LegKey, client_id: str, venue_id: str, trigger: Decimal) -> None:
+        """A new trigger, in place. Raises `Refused`."""
+        found = self.account.stops.get(venue_id) or next(
+            (one for one in self.account.stops.values() if one.report.client_id == client_id), None
+        )
+        if found is None:
+            raise Refused("51503 there is no such stop")
+        if self._is_beyond(leg, trigger):
+            raise Refused("51278 the market has passed the trigger")
+        found.trigger = trigger
+        found.trigger_ticks = int(trigger / self.tapes[leg.instrument].tick)
+        found.report = StopReport(
+            client_id=found.report.client_id,
+            venue_id=found.report.venue_id,
+            instrument=leg.instrument,
+            side=found.report.side,
+            deal=found.report.deal,
+            state=StopState.LIVE,
+            trigger=trigger,
+            contracts=found.report.contracts,
+            updated_ms=self.clock,
+        )
+        self._watcher.stop_set(leg, trigger, self.clock)
+        self._push(world.StopPushed(found.report))
+
+    def cancel_stops(self, venue_ids: tuple[str, ...]) -> None:
+        """Those that still rest; the venue refuses the others, which decides nothing."""
+        for venue_id in venue_ids:
+            if venue_id in self.account.stops:
+                self._end_stop(venue_id, StopState.CANCELLED)
+
+    def _is_beyond(self, leg: LegKey, trigger: Decimal) -> bool:
+        mark = self.tapes[leg.instrument].mark()
+        return mark <= trigger if leg.side is Side.LONG else mark >= trigger
+
+    def _rest(self, leg: LegKey, client_id: str, trigger: Decimal, contracts: Decimal | None) -> None:
+        self._last_id += 1
+        venue_id = f"{self._last_id}"
+        report = StopReport(
+            client_id=client_id,
+            venue_id=venue_id,
+            instrument=leg.instrument,
+            side=leg.side if self._is_hedged else None,
+            deal=closing_deal(leg.side),
+            state=StopState.LIVE,
+            trigger=trigger,
+            contracts=contracts,
+            updated_ms=self.clock,
+        )
+        ticks = int(trigger / self.tapes[leg.instrument].tick)
+        self.account.stops[venue_id] = Resting(report, leg, trigger, ticks, leg.side is Side.LONG)
+        self._push(world.StopPushed(report))
+
+    def _end_stop(self, venue_id: str, state: StopState) -> None:
+        report = self.account.stops.pop(venue_id).report
+        ended = StopReport(
+            client_id=report.client_id,
+            venue_id=venue_id,
+            instrument=report.instrument,
+            side=report.side,
+            deal=report.deal,
+            state=state,
+            trigger=report.trigger,
+            contracts=report.contracts,
+            updated_ms=self.clock,
+        )
+        self._push(world.StopPushed(ended))
+
+    # What the market does.
+
+    def traded(self, tape: Tape) -> None:
+        """The tape has played one trade: liquidations first, then the stops that its mark reaches."""
+        if not self.account.stops and not self.account.positions:
+            return
+        self._liquidate(tape)
+        mark = tape.mark_ticks()
+        for venue_id, resting in list(self.account.stops.items()):
+            if resting.leg.instrument != tape.name or venue_id not in self.account.stops:
+                continue
+            if mark <= resting.trigger_ticks if resting.fires_downward else mark >= resting.trigger_ticks:
+                self._fire(venue_id, resting)
+
+    def reached_ahead(self, tape: Tape) -> bool:
+        """Whether the running minute's range reaches a stop: then it must be played trade by trade."""
+        low, high = tape.marks_ahead()
+        return any(
+            low <= resting.trigger_ticks if resting.fires_downward else high >= resting.trigger_ticks
+            for resting in self.account.stops.values()
+            if resting.leg.instrument == tape.name
+        )
+
+    def _fire(self, venue_id: str, resting: Resting) -> None:
+        position = self._position(resting.leg)
+        if not position.contracts:
+            self._end_stop(venue_id, StopState.FAILED)
+            return
+        self._end_stop(venue_id, StopState.TRIGGERED)
+        asked = resting.report.contracts
+        contracts = position.contracts if asked is None else min(asked, position.contracts)
+        self._take(resting.leg, resting.report.deal, contracts, "", resting.report.client_id, "normal")
+        self._after_close(resting.leg)
+
+    def _liquidate(self, tape: Tape) -> None:
+        """Cross margin: when the equity no longer covers maintenance and fees, everything is closed at mark."""
+        held = [one for one in self.account.positions.values() if one.contracts]
+        if not held:
+            return
+        equity, demanded = self.account.cash, ZERO
+        for one in held:
+            own = self.tapes[one.leg.instrument]
+            mark = own.mark()
+            notional = one.contracts * one.size * mark
+            equity += one.unrealised(mark)
+            tiers = own.instrument.tiers
+            tier = next((tier for tier in tiers if one.contracts <= tier.max_sz), tiers[-1])
+            demanded += notional * (tier.mmr + own.instrument.taker_fee)
+        if equity > demanded:
+            return
+        for one in held:
+            if one.leg.instrument == tape.name:
+                deal = closing_deal(one.leg.side)
+                self._take(one.leg, deal, one.contracts, "", "", LIQUIDATION)
+                self._after_close(one.leg)
+
+    def settle_funding(self, due_ms: int) -> None:
+        """A long pays a positive rate, a short receives it, on the worth at mark."""
+        for position in self.account.positions.values():
+            if not position.contracts:
+                continue
+            tape = self.tapes[position.leg.instrument]
+            rate = self._costs.funding_rate(tape.key, due_ms)
+            worth = position.contracts * position.size * tape.mark()
+            change = -position.leg.side.sign * worth * rate
+            position.funding += change
+            position.updated_ms = self.clock
+            self.account.cash += change
+            self._watcher.funded(position.leg, change, self.clock)
+            self._watcher.cash_moved(self.clock, self.account.cash)
+            self._push(world.PositionPushed(self._position_report(position)))
+
+    # Rows.
+
+    def _position(self, leg: LegKey) -> Position:
+        found = self.account.positions.get(leg)
+        if found is None:
+            size = self.tapes[leg.instrument].instrument.coin_per_contract
+            found = self.account.positions[leg] = Position(leg, size)
+        return found
+
+    def _position_report(self, position: Position) -> PositionReport:
+        return PositionReport(
+            leg=position.leg,
+            contracts=position.contracts,
+            entry_price=position.average,
+            created_ms=position.created_ms,
+            updated_ms=position.updated_ms,
+            funding=position.funding,
+        )
+
+
+def funding_times(start_ms: int) -> int:
+    """The first funding time after ``start_ms``."""
+    return start_ms // basis.FUNDING_INTERVAL_MS * basis.FUNDING_INTERVAL_MS + basis.FUNDING_INTERVAL_MS
+
+
+def _changed(report: OrderReport, state: OrderState, at_ms: int) -> OrderReport:
+    return OrderReport(
+        client_id=report.client_id,
+        venue_id=report.venue_id,
+        instrument=report.instrument,
+        side=report.side,
+        deal=report.deal,
+        state=state,
+        filled=report.filled,
+        average_price=report.average_price,
+        fee=report.fee,
+        fill=None,
+        stop_client_id=report.stop_client_id,
+        category=report.category,
+        created_ms=report.created_ms,
+        updated_ms=at_ms,
+    )

@@ -1,0 +1,122 @@
+"""Closed candles of the tapes: what REST would give, and what closes when a minute does.
+
+A larger candle is made of the minutes that the file has. One that lacks some of them is made of the others and
+counted; one that has none does not exist, and leaves a hole in its timeframe too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from anchorwatch.io.venue.bars import bar_ms, bar_start
+from anchorwatch.io.venue.candle_file import CandleSeries
+from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
+from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded
+
+NEVER_MS = 2**62
+
+
+class Columns:
+    """One timeframe of one instrument, oldest first: opening times, and the candles' numbers."""
+
+    def __init__(self, series: CandleSeries, timeframe: str) -> None:
+        self.span_ms = bar_ms(timeframe)
+        scale = 1 / series.instrument.tick_sz
+        per_tick = float(scale)
+        # Whole ticks divided by a whole number of ticks give the double that is nearest to the decimal price, which
+        # is what reading its text gives; multiplying by 0.1 does not.
+        assert scale == int(scale), f"{series.instrument.inst_id}: the tick divides one"
+        lots = np.rint(series.volume / float(series.instrument.lot_sz)).astype(np.int64)
+        lots = np.maximum(lots, (series.volume > 0) | (series.high > series.low))
+        lots = np.where(lots > 0, np.maximum(lots, STEPS_PER_MINUTE), 0)
+        minutes = (series.open, series.high, series.low, series.close, lots)
+        if self.span_ms == MINUTE_MS:
+            begins = np.arange(len(series))
+            opens_ms = series.ts_ms
+            ends = begins + 1
+        else:
+            ahead_ms = -bar_start(timeframe, 0) % self.span_ms
+            bars = (series.ts_ms + ahead_ms) // self.span_ms
+            begins = np.flatnonzero(np.diff(bars, prepend=bars[0] - 1))
+            opens_ms = bars[begins] * self.span_ms - ahead_ms
+            ends = np.append(begins[1:], len(series))
+        open_, high, low, close, lots = minutes
+        self.opens_ms: list[int] = opens_ms.tolist()
+        self.open: list[float] = (open_[begins] / per_tick).tolist()
+        self.high: list[float] = (np.maximum.reduceat(high, begins) / per_tick).tolist()
+        self.low: list[float] = (np.minimum.reduceat(low, begins) / per_tick).tolist()
+        self.close: list[float] = (close[ends - 1] / per_tick).tolist()
+        lot = float(1 / series.instrument.lot_sz)
+        self.volume: list[float] = (np.add.reduceat(lots, begins) / lot).tolist()
+        self.incomplete = int(((ends - begins) < self.span_ms // MINUTE_MS).sum())
+
+    def candle(self, row: int) -> Candle:
+        return Candle(
+            self.opens_ms[row],
+            self.open[row],
+            self.high[row],
+            self.low[row],
+            self.close[row],
+            self.volume[row],
+        )
+
+
+class Closing:
+    """The candles of one instrument as they close, one after the other."""
+
+    def __init__(self, columns: Columns, instrument: str, timeframe: str, start_ms: int) -> None:
+        self._columns = columns
+        self._instrument, self._timeframe = instrument, timeframe
+        self._row = bisect_right(columns.opens_ms, start_ms - columns.span_ms)
+        self.due_ms = self._due_ms()
+
+    def take(self) -> CandleClosed:
+        candle = self._columns.candle(self._row)
+        self._row += 1
+        self.due_ms = self._due_ms()
+        return CandleClosed(self._instrument, self._timeframe, candle)
+
+    def _due_ms(self) -> int:
+        opens_ms = self._columns.opens_ms
+        return opens_ms[self._row] + self._columns.span_ms if self._row < len(opens_ms) else NEVER_MS
+
+
+class Histories:
+    """Every timeframe that the settings ask for, of every instrument."""
+
+    def __init__(self, series: Mapping[str, CandleSeries], candles: Sequence[tuple[str, int]]) -> None:
+        self._counts = tuple(candles)
+        self.columns = {
+            (name, timeframe): Columns(one, timeframe)
+            for name, one in series.items()
+            for timeframe, _ in candles
+        }
+
+    def all(self, now_ms: int) -> Iterator[HistoryLoaded]:
+        """What the stage CANDLES loads."""
+        for name, timeframe in self.columns:
+            count = dict(self._counts)[timeframe]
+            yield HistoryLoaded(name, timeframe, self.closed(name, timeframe, count, now_ms))
+
+    def closed(self, instrument: str, timeframe: str, count: int, now_ms: int) -> tuple[Candle, ...]:
+        """The newest ``count`` candles that have closed by now, without a hole between them."""
+        columns = self.columns[instrument, timeframe]
+        end = bisect_right(columns.opens_ms, now_ms - columns.span_ms)
+        begin = end
+        while begin > 0 and end - begin < count:
+            if begin < end and columns.opens_ms[begin - 1] != columns.opens_ms[begin] - columns.span_ms:
+                break
+            begin -= 1
+        return tuple(columns.candle(row) for row in range(begin, end))
+
+    def closing(self, instrument: str, start_ms: int) -> list[Closing]:
+        """What closes from ``start_ms`` on, each timeframe by itself."""
+        return [
+            Closing(columns, name, timeframe, start_ms)
+            for (name, timeframe), columns in self.columns.items()
+            if name == instrument
+        ]

@@ -1,0 +1,278 @@
+"""One back-test: the desk and the tapes, minute by minute, in the file's time.
+
+Theory of operation
+===================
+
+A result is a function of the candles, the settings and the seed. The loop knows three kinds of moments: a candle
+closes, a minute opens with its first trade, and something is due inside a minute (an answer, a timer, a trade that
+somebody watches). It takes them in the order of their times, and at one time in the order of the embedded exchange:
+trade, funding, candle, mark, answers.
+
+The desk is told nothing before its time. What lies ahead in a minute is looked at in one place only, and there only
+to leave out trades between which nothing can happen (`Tape.marks_ahead`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from anchorwatch.io.backtest.costs import Costs, costs_of
+from anchorwatch.io.backtest.exchange import Exchange, funding_times
+from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories
+from anchorwatch.io.backtest.journal import FactsFile
+from anchorwatch.io.backtest.record import Record
+from anchorwatch.io.backtest.shell import Shell
+from anchorwatch.io.backtest.tape import Path, Tape
+from anchorwatch.io.settings import Settings, parameters
+from anchorwatch.io.venue import basis
+from anchorwatch.io.venue.candle_file import CandleSeries
+from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.io.venue.instruments import Instrument as Listed
+from anchorwatch.io.venue.noise import mix
+from anchorwatch.io.venue.price_path import Worst
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import ids, lifecycle, world
+from anchorwatch.machine.bot import LIFECYCLE
+from anchorwatch.machine.connection import Name
+from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.requests import Record as Facts
+from anchorwatch.machine.units import Instrument, Side
+
+TICK_MS = 1_000
+"""The engine looks at ages and silences once a second; the back-test does where the desk may have something to say."""
+
+RECONCILED_EVERY_S = 86_400.0
+"""No push is lost in a file, so that comparing the book with the account finds only defects of ours: once a day."""
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Backtest:
+    """One run over ``series``. ``start_ms`` opens the first minute that is traded, ``end_ms`` ends the last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        series: Mapping[str, CandleSeries],
+        start_ms: int,
+        end_ms: int,
+        *,
+        seed: int,
+        path: Path = "default",
+        journal: Callable[[Facts], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.start_ms, self.end_ms = start_ms, end_ms
+        self.tapes = {name: Tape(one, start_ms, seed=seed) for name, one in series.items()}
+        self.histories = Histories(series, settings.candles)
+        sizes = {name: tape.instrument.coin_per_contract for name, tape in self.tapes.items()}
+        self.record = Record(sizes)
+        self.costs: Costs = costs_of(settings.backtest, seed)
+        self._path = path
+        tuned = slowed(parameters(settings))
+        private, public = settings.connections.private_limits(), settings.connections.public_limits()
+        bot = bots.unborn(
+            settings.lifecycle_limits(),
+            {name: private if name.is_private else public for name in Name},
+            settings.account.position_mode,
+            tuned.conduct,
+        )
+        self.desk = Desk(tuned, bot, generation(seed))
+        self.shell = Shell(
+            self.desk,
+            self.costs,
+            self.histories,
+            tuple(rules(tape.instrument) for tape in self.tapes.values()),
+            settings.account.position_mode,
+            settings.account.margin_mode,
+            journal or FactsFile(None).record,
+            self.record.say,
+        )
+        leverages = {name: settings.of(name).leverage for name in self.tapes}
+        self.exchange = Exchange(
+            self.tapes,
+            self.costs,
+            settings.account.position_mode,
+            leverages,
+            self.shell.inbox.append,
+            self.record,
+        )
+        self.shell.exchange = self.exchange
+        self._closings: list[Closing] = [
+            closing for name in self.tapes for closing in self.histories.closing(name, start_ms)
+        ]
+        self._candle_ms = min((closing.due_ms for closing in self._closings), default=NEVER_MS)
+        self._funding_ms = funding_times(start_ms)
+        self.candles = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the bot came through every stage, and has not been stopped."""
+        return self.desk.bot.lifecycle.state is lifecycle.S.READY
+
+    def run(self, progress: Callable[[int], None] | None = None, every_ms: int = 3_600_000) -> Exit:
+        """From the start to the last candle and the orderly stop. Raises what the desk raises: a defect of ours."""
+        self._set_clock(self.start_ms)
+        self.shell.deliver(Told(LIFECYCLE, lifecycle.StartRequested()))
+        self.shell.drain()
+        tell_ms = self.start_ms
+        while True:
+            opens_ms = min((tape.next_open_ms or NEVER_MS for tape in self.tapes.values()), default=NEVER_MS)
+            next_ms = min(self._candle_ms, opens_ms)
+            if next_ms > self.end_ms or (next_ms == self.end_ms and self._candle_ms != next_ms):
+                break
+            self._until(next_ms)
+            self._set_clock(next_ms)
+            self._boundary(next_ms)
+            if progress is not None and next_ms >= tell_ms:
+                progress(next_ms)
+                tell_ms = next_ms + every_ms
+        return self._stop()
+
+    def _stop(self) -> Exit:
+        self.shell.inbox.append(Told(LIFECYCLE, lifecycle.StopRequested("the file is over")))
+        self.shell.drain()
+        while self.shell.exit is None:
+            due_ms = self.shell.next_due_ms()
+            assert due_ms is not None, "the stop waits for nothing"
+            self._set_clock(max(due_ms, self.shell.clock))
+            self.shell.drain()
+        return self.shell.exit
+
+    def _set_clock(self, now_ms: int) -> None:
+        self.shell.clock = self.exchange.clock = now_ms
+
+    # A boundary: what closes and what opens at one moment.
+
+    def _boundary(self, now_ms: int) -> None:
+        shell, exchange = self.shell, self.exchange
+        opened = []
+        for tape in self.tapes.values():
+            closes_ms = tape.opens_ms[tape.row] + MINUTE_MS if tape.row >= 0 else now_ms
+            if closes_ms <= now_ms and tape.next_trade_ms() is not None:
+                tape.finish()
+            shell.tell_mark(tape)
+            if tape.next_open_ms == now_ms < self.end_ms:
+                tape.open_minute()
+                exchange.traded(tape)
+                opened.append(tape)
+        if now_ms >= self._funding_ms:
+            exchange.settle_funding(self._funding_ms)
+            self._funding_ms += basis.FUNDING_INTERVAL_MS
+        if now_ms >= self._candle_ms:
+            shell.inbox.append(exchange.equity())
+            self._close_candles(now_ms)
+        for tape in opened:
+            if self._is_exposed(tape):
+                shell.moved(tape)
+        shell.drain()
+        if (now_ms - self.start_ms) % TICK_MS == 0 and any(map(self._is_exposed, self.tapes.values())):
+            shell.inbox.append(world.ClockTicked())
+            shell.drain()
+
+    def _close_candles(self, now_ms: int) -> None:
+        for closing in self._closings:
+            while closing.due_ms <= now_ms:
+                self.shell.inbox.append(closing.take())
+                self.candles += 1
+        self._candle_ms = min(closing.due_ms for closing in self._closings)
+
+    # Inside a minute.
+
+    def _until(self, limit_ms: int) -> None:
+        """Everything that is due before ``limit_ms``, in order, and the trades that somebody watches."""
+        while True:
+            tape, trade_ms = self._next_watched()
+            due_ms = self.shell.next_due_ms()
+            tick_ms = self._next_tick_ms()
+            at_ms = min(trade_ms, due_ms if due_ms is not None else NEVER_MS, tick_ms)
+            if at_ms >= limit_ms:
+                return
+            self._set_clock(at_ms)
+            if trade_ms == at_ms:
+                assert tape is not None
+                self._play(tape)
+                self.shell.moved(tape)
+            else:
+                self._catch_up(at_ms)
+                if tick_ms == at_ms:
+                    self.shell.inbox.append(world.ClockTicked())
+            self.shell.drain()
+
+    def _next_watched(self) -> tuple[Tape | None, int]:
+        found, at_ms = None, NEVER_MS
+        for tape in self.tapes.values():
+            trade_ms = tape.next_trade_ms()
+            if trade_ms is not None and trade_ms < at_ms and self._is_exposed(tape):
+                found, at_ms = tape, trade_ms
+        return found, at_ms
+
+    def _is_exposed(self, tape: Tape) -> bool:
+        """Whether a trade of this instrument can matter: something of ours is open or rests."""
+        account = self.exchange.account
+        return any(
+            leg.instrument == tape.name and held.contracts for leg, held in account.positions.items()
+        ) or any(resting.leg.instrument == tape.name for resting in account.stops.values())
+
+    def _next_tick_ms(self) -> int:
+        if not any(self._is_exposed(tape) for tape in self.tapes.values()):
+            return NEVER_MS
+        since = self.shell.clock - self.start_ms
+        return self.start_ms + (since // TICK_MS + 1) * TICK_MS
+
+    def _catch_up(self, now_ms: int) -> None:
+        """Play what was traded until now where nobody watched: a request meets the price of its moment."""
+        for tape in self.tapes.values():
+            trade_ms = tape.next_trade_ms()
+            while trade_ms is not None and trade_ms <= now_ms:
+                self._play(tape)
+                trade_ms = tape.next_trade_ms()
+            self.shell.tell_mark(tape)
+
+    def _play(self, tape: Tape) -> None:
+        tape.play(self._worst(tape))
+        self.exchange.traded(tape)
+
+    def _worst(self, tape: Tape) -> Worst | None:
+        """The order of the extremes that this run asks for, by the side that is open."""
+        if self._path == "default":
+            return None
+        for leg, held in self.exchange.account.positions.items():
+            if leg.instrument == tape.name and held.contracts:
+                hurts_long = (leg.side is Side.LONG) is (self._path == "worst")
+                return "long" if hurts_long else "short"
+        return None
+
+
+def slowed(tuned: Parameters) -> Parameters:
+    """The parameters with the pace that a file allows."""
+    pace = msgspec.structs.replace(tuned.pace, reconcile_every_s=RECONCILED_EVERY_S)
+    return msgspec.structs.replace(tuned, pace=pace)
+
+
+def generation(seed: int) -> str:
+    """The token in this run's client ids: made from the seed, so that two runs are the same."""
+    bits = mix(seed, 0)
+    digits = ""
+    for _ in range(ids.GENERATION_LENGTH):
+        bits, digit = divmod(bits, len(_DIGITS))
+        digits += _DIGITS[digit]
+    return digits
+
+
+def rules(listed: Listed) -> Instrument:
+    """What the stage CLIENT would learn of this instrument."""
+    return Instrument(
+        name=listed.inst_id,
+        contract_size=listed.coin_per_contract,
+        tick_size=listed.tick_sz,
+        lot_size=listed.lot_sz,
+        min_size=listed.min_sz,
+        max_market_size=listed.max_mkt_sz,
+        max_stop_size=listed.max_stop_sz,
+        max_leverage=listed.lever,
+    )

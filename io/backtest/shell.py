@@ -1,0 +1,332 @@
+"""Carries out what the desk asks for, in the file's time: the back-test's match of effect to deed.
+
+Everything that takes time ends in exactly one event, as in the engine. What is due at one moment is taken in the
+order of the engine's mailbox: what happened, then the newest mark, then answers to what was asked at that moment.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from anchorwatch.io.backtest.costs import Costs
+from anchorwatch.io.backtest.exchange import Exchange, Refused
+from anchorwatch.io.backtest.history import Histories
+from anchorwatch.io.backtest.tape import Tape
+from anchorwatch.io.venue.channels import COALESCE_MS
+from anchorwatch.machine import (
+    connection,
+    lifecycle,
+    order,
+    position,
+    protection,
+    reconciliation,
+    requests,
+    world,
+)
+from anchorwatch.machine.bot import LIFECYCLE, Address, Addressed, Part, may_still_send
+from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.lifecycle import Exit, Outcome
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.units import Instrument, MarginMode, PositionMode
+
+DUE_MAX = 100_000
+"""Deeds and timers under way: a handful for each leg. More means that something asks in a loop."""
+
+Deed = Callable[[], None]
+
+
+class Shell:
+    """One bot and the world around it. ``journal`` takes the facts; ``say`` what is said to people."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        costs: Costs,
+        histories: Histories,
+        instruments: tuple[Instrument, ...],
+        mode: PositionMode,
+        margin: MarginMode,
+        journal: Callable[[requests.Record], None],
+        say: Callable[[requests.Announce, int], None],
+    ) -> None:
+        self.desk = desk
+        self.clock = 0
+        self.exit: Exit | None = None
+        self.events = 0
+        self.delivered_marks: dict[str, int] = {}
+        self.inbox: deque[Event] = deque()
+        self._costs = costs
+        self._histories = histories
+        self._instruments = instruments
+        self._mode, self._margin = mode, margin
+        self._journal = journal
+        self._say = say
+        self._moved: list[Tape] = []
+        self._due: list[tuple[int, int, str, Deed]] = []
+        self._serial = 0
+        self._timers: dict[str, int] = {}
+        self._sent = 0
+        self._equity_is_due = False
+        self._performers: dict[type[Effect], Callable[[Any], None]] = {
+            Addressed: lambda effect: self._perform_addressed(effect.effect),
+            requests.StartTimer: self._start_timer,
+            requests.CancelTimer: lambda effect: self._cancel_timer(effect.key),
+            requests.Record: self._record,
+            requests.Announce: lambda effect: self._say(effect, self.clock),
+            requests.PlaceOrder: self._place_order,
+            requests.CancelOrder: self._cancel_order,
+            requests.QueryOrder: self._query_order,
+            requests.PlaceStop: self._place_stop,
+            requests.MoveStop: self._move_stop,
+            requests.CancelStops: self._cancel_stops,
+            requests.CancelOrphan: self._nothing_there,
+            requests.ReadStops: self._read_stops,
+            requests.ReadLeg: self._read_leg,
+            requests.ExplainAbsence: self._explain_absence,
+            requests.ReadPeak: self._read_peak,
+            requests.LoadHistory: self._load_history,
+            requests.AuditStops: self._audit,
+        }
+        self.exchange: Exchange
+
+    # Time.
+
+    def next_due_ms(self) -> int | None:
+        return self._due[0][0] if self._due else None
+
+    def run_due(self) -> None:
+        """Do the next thing that is due; the clock stands at its time."""
+        _, serial, key, deed = heapq.heappop(self._due)
+        if key:
+            if self._timers.get(key) != serial:
+                return  # replaced or given up
+            del self._timers[key]
+        deed()
+
+    def moved(self, tape: Tape) -> None:
+        """The mark of this tape is news, to be told after what happened."""
+        if tape not in self._moved:
+            self._moved.append(tape)
+
+    def drain(self) -> None:
+        """Everything that is there at this moment, in the mailbox's order."""
+        inbox = self.inbox
+        while True:
+            if inbox:
+                self.deliver(inbox.popleft())
+            elif self._moved:
+                self.tell_mark(self._moved.pop(0))
+            elif self._due and self._due[0][0] <= self.clock:
+                self.run_due()
+            else:
+                return
+
+    def tell_mark(self, tape: Tape) -> None:
+        ticks = tape.mark_ticks()
+        if self.delivered_marks.get(tape.name) != ticks:
+            self.delivered_marks[tape.name] = ticks
+            self.deliver(world.MarkMoved(tape.name, ticks * tape.tick, self.clock))
+
+    def deliver(self, event: Event) -> None:
+        self.events += 1
+        for effect in self.desk.handle(event, self.clock):
+            kind = type(effect)
+            if kind is not Move:
+                self._performers[kind](effect)
+
+    def note_cash(self) -> None:
+        """The venue gathers what changed for a moment and pushes the account once."""
+        if not self._equity_is_due:
+            self._equity_is_due = True
+            self._at(COALESCE_MS, self._push_equity)
+
+    def _push_equity(self) -> None:
+        self._equity_is_due = False
+        self.inbox.append(self.exchange.equity())
+
+    def _at(self, in_ms: int, deed: Deed, key: str = "") -> None:
+        assert len(self._due) < DUE_MAX, "deeds are started in a loop"
+        self._serial += 1
+        heapq.heappush(self._due, (self.clock + in_ms, self._serial, key, deed))
+
+    def _after_latency(self, deed: Deed) -> None:
+        """When the request reaches the venue. Its answer is taken at the same moment."""
+        self._sent += 1
+        self._at(self._costs.latency_ms(self._sent), deed)
+
+    def _answer(self, event: Event) -> None:
+        self.inbox.append(event)
+
+    # Timers and facts.
+
+    def _start_timer(self, effect: requests.StartTimer) -> None:
+        told = Told(effect.address, effect.event)
+        self._timers[effect.key] = self._serial + 1
+        self._at(round(effect.seconds * 1000), lambda: self.inbox.append(told), effect.key)
+
+    def _cancel_timer(self, key: str) -> None:
+        self._timers.pop(key, None)
+
+    def _record(self, effect: requests.Record) -> None:
+        self._journal(effect)
+        if effect.address is not None and effect.done is not None:
+            self.inbox.append(Told(effect.address, effect.done))
+
+    # Requests about the account.
+
+    def _place_order(self, effect: requests.PlaceOrder) -> None:
+        ticket = effect.ticket
+        address = Address(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, leg=ticket.leg)
+
+        def arrive() -> None:
+            if ticket.role is Role.ENTRY and may_still_send(self.desk.bot, ticket.leg, ticket.seq):
+                self._answer(Told(address, order.WriteDenied(ticket.seq, "not wanted any more")))
+                return
+            if self.clock > ticket.expires_ms:
+                self._answer(Told(address, order.OrderRefused(ticket.seq, "50071 it came too late")))
+                return
+            try:
+                self.exchange.place(ticket)
+            except Refused as refused:
+                self._answer(Told(address, order.OrderRefused(ticket.seq, str(refused))))
+            else:
+                self._answer(Told(address, order.OrderAcknowledged(ticket.seq)))
+
+        self._after_latency(arrive)
+
+    def _cancel_order(self, effect: requests.CancelOrder) -> None:
+        ticket = effect.ticket
+        address = Address(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, leg=ticket.leg)
+        self._after_latency(lambda: self._answer(Told(address, order.CancelFruitless(ticket.seq))))
+
+    def _query_order(self, effect: requests.QueryOrder) -> None:
+        ticket = effect.ticket
+
+        def arrive() -> None:
+            report = self.exchange.order(ticket.client_id)
+            is_final = report is None and self.clock > ticket.expires_ms
+            self._answer(world.OrderAsked(ticket.leg, ticket.role, ticket.seq, report, is_final))
+
+        self._after_latency(arrive)
+
+    def _place_stop(self, effect: requests.PlaceStop) -> None:
+        address = Address(Part.PROTECTION, leg=effect.leg)
+
+        def arrive() -> None:
+            try:
+                self.exchange.place_stop(effect.leg, effect.client_id, effect.trigger)
+            except Refused as refused:
+                refusal = (
+                    protection.Refusal.BEYOND
+                    if str(refused).startswith("51278")
+                    else protection.Refusal.NO_POSITION
+                )
+                self._answer(Told(address, protection.StopRefused(effect.seq, refusal, str(refused))))
+            else:
+                self._answer(Told(address, protection.StopAccepted(effect.seq)))
+
+        self._after_latency(arrive)
+
+    def _move_stop(self, effect: requests.MoveStop) -> None:
+        address = Address(Part.PROTECTION, leg=effect.leg)
+
+        def arrive() -> None:
+            try:
+                self.exchange.move_stop(effect.leg, effect.client_id, effect.venue_id, effect.trigger)
+            except Refused as refused:
+                self._answer(Told(address, protection.MoveRefused(effect.seq, str(refused))))
+            else:
+                self._answer(Told(address, protection.MoveAccepted(effect.seq)))
+
+        self._after_latency(arrive)
+
+    def _cancel_stops(self, effect: requests.CancelStops) -> None:
+        self._after_latency(lambda: self.exchange.cancel_stops(effect.venue_ids))
+
+    def _nothing_there(self, effect: requests.CancelOrphan) -> None:
+        raise AssertionError("the account begins empty: nothing of an earlier life can rest on it")
+
+    def _read_stops(self, effect: requests.ReadStops) -> None:
+        self._after_latency(
+            lambda: self._answer(world.StopsRead(effect.leg, effect.seq, self.exchange.stops(effect.leg)))
+        )
+
+    def _read_leg(self, effect: requests.ReadLeg) -> None:
+        def arrive() -> None:
+            shown = self.exchange.positions(effect.leg.instrument)
+            self._answer(world.LegRead(effect.leg, shown, effect.asked_ms))
+
+        self._at(round(effect.after_s * 1000), arrive)
+
+    def _explain_absence(self, effect: requests.ExplainAbsence) -> None:
+        address = Address(Part.POSITION, leg=effect.leg)
+        self._after_latency(lambda: self._answer(Told(address, position.ConfirmationFailed())))
+
+    def _read_peak(self, effect: requests.ReadPeak) -> None:
+        found = world.PeakRead(effect.leg, effect.since_ms, effect.is_found, None)
+        self._after_latency(lambda: self._answer(found))
+
+    def _load_history(self, effect: requests.LoadHistory) -> None:
+        def arrive() -> None:
+            candles = self._histories.closed(effect.instrument, effect.timeframe, effect.count, self.clock)
+            self._answer(world.HistoryLoaded(effect.instrument, effect.timeframe, candles))
+
+        self._after_latency(arrive)
+
+    def _audit(self, effect: requests.AuditStops) -> None:
+        self._after_latency(lambda: self._answer(world.AuditRead(effect.epoch, self.exchange.reading())))
+
+    # The lifecycle and the connections: the world answers at once.
+
+    def _perform_addressed(self, effect: Effect) -> None:
+        match effect:
+            case connection.OpenSocket(name, epoch):
+                self._report_link(name, connection.SocketOpened(epoch))
+            case connection.LogIn(name, epoch):
+                self._report_link(name, connection.LoginAccepted(epoch))
+            case connection.Subscribe(name, epoch):
+                self._report_link(name, connection.ChannelsConfirmed(epoch))
+                if name is connection.Name.PUBLIC:
+                    for tape in self.exchange.tapes.values():
+                        self.moved(tape)
+            case connection.StartListening() | connection.AbandonEpoch():
+                pass  # a file is never silent, and nothing is left to abandon
+            case reconciliation.ReadAccount(seq):
+                self._after_latency(lambda: self._answer(world.AccountRead(seq, self.exchange.reading())))
+            case lifecycle.RunStage():
+                self._run_stage(effect)
+            case lifecycle.RunStopStep(step, epoch):
+                if step is not lifecycle.StopStep.TRADING_CONTROL:
+                    self._answer(Told(LIFECYCLE, lifecycle.StopStepEnded(epoch, Outcome.DONE)))
+            case lifecycle.EndStage() | lifecycle.RecordStopStep():
+                pass
+            case lifecycle.EndProcess(exit):
+                self.exit = exit
+            case _:
+                raise AssertionError(f"nothing performs {type(effect).__name__}")
+
+    def _report_link(self, name: connection.Name, event: Event) -> None:
+        self._answer(Told(Address(Part.CONNECTION, link=name), event))
+
+    def _run_stage(self, effect: lifecycle.RunStage) -> None:
+        done = Told(LIFECYCLE, lifecycle.StageDone(effect.epoch))
+        match effect.stage:
+            case lifecycle.S.INIT:
+                self._answer(done)
+            case lifecycle.S.CLIENT:
+                equity = self.exchange.equity()
+                ready = world.VenueReady(
+                    self._instruments, self._mode, self._margin, equity.equity, equity.available, self.clock
+                )
+                self._answer(ready)
+                self._answer(done)
+            case lifecycle.S.CANDLES:
+                for loaded in self._histories.all(self.clock):
+                    self._answer(loaded)
+                self._answer(done)
+            case _:
+                pass  # the desk or the connections carry it

@@ -1,0 +1,121 @@
+"""``anchorwatch backtest``: from the command line to the files of a result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anchorwatch.io.backtest.data import cut, facts_of, holes_between, minute, read_files
+from anchorwatch.io.backtest.journal import FactsFile
+from anchorwatch.io.backtest.options import BacktestOptions
+from anchorwatch.io.backtest.outcome import Summary, curve_of, summary_of, write_result, write_tables
+from anchorwatch.io.backtest.run import Backtest
+from anchorwatch.io.embedded import default_start_ms
+from anchorwatch.io.settings import Problem, Settings, SettingsError, effective
+from anchorwatch.io.settings.schema import Holes
+from anchorwatch.io.venue.candle_file import BadMarketFile, CandleSeries
+from anchorwatch.io.venue.feeds import Feed
+from anchorwatch.machine.lifecycle import Exit
+
+HOLES_SAID = 5
+"""Holes that the terminal names one by one; the result's files have them all."""
+
+
+def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[], float]) -> Exit:
+    """Run it and write what it found. Raises `SettingsError` and `BadMarketFile` for what the user can mend."""
+    out = options.out
+    if out is not None:
+        _make(out)
+    console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
+    series = {name: cut(one, options.to_ms) for name, one in read_files(options.files).items()}
+    start_ms, end_ms = _bounds(settings, options, series)
+    paths = dict(zip(series, options.files, strict=True))
+    data = {name: facts_of(paths[name], one) for name, one in series.items()}
+    _tell_holes(console, settings, series, start_ms, end_ms)
+    with ExitStack() as stack:
+        journal = stack.enter_context(FactsFile(out / "facts.jsonl" if out is not None else None))
+        run = Backtest(settings, series, start_ms, end_ms, seed=options.seed, journal=journal.record)
+        began_s = elapsed_s()
+        exit_ = _with_progress(console, run)
+        seconds = elapsed_s() - began_s
+    curve = curve_of(run)
+    summary = summary_of(run, curve)
+    _tell(console, summary, seconds)
+    if out is not None:
+        write_tables(out, run, curve)
+        write_result(out, summary, data, effective(settings), run, {})
+        console.print(f"written: {out}/result.json, trades.csv, equity.csv, facts.jsonl")
+    return exit_
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            [Problem(f"--out {out}", f"cannot be written: {error.strerror or error}")]
+        ) from None
+    if not os.access(out, os.W_OK):
+        raise SettingsError([Problem(f"--out {out}", "cannot be written; allowed: a directory of yours")])
+
+
+def _bounds(settings: Settings, options: BacktestOptions, series: dict[str, CandleSeries]) -> tuple[int, int]:
+    """The first minute that is traded and the end of the last. Raises `BadMarketFile` when they hold nothing."""
+    feeds: dict[str, Feed] = dict(series)
+    start_ms = options.from_ms if options.from_ms is not None else default_start_ms(settings, feeds)
+    start_ms -= start_ms % 60_000
+    end_ms = min(one.end_ms for one in series.values())
+    for path, one in zip(options.files, series.values(), strict=True):
+        if not one.first_ms < start_ms < one.end_ms:
+            raise BadMarketFile(
+                f"{path}: nothing to trade from {minute(start_ms)} on; the file (up to --to) holds "
+                f"{minute(one.first_ms)} to {minute(one.end_ms)}, and needs history before the start"
+            )
+    return start_ms, end_ms
+
+
+def _tell_holes(
+    console: Console, settings: Settings, series: dict[str, CandleSeries], start_ms: int, end_ms: int
+) -> None:
+    holes = holes_between(series, min(one.first_ms for one in series.values()), end_ms)
+    if not holes:
+        return
+    missing = sum(gap.minutes for _, gap in holes)
+    shown = ", ".join(
+        f"{name} {minute(gap.first_ms)} ({gap.minutes} min)" for name, gap in holes[:HOLES_SAID]
+    )
+    more = f" and {len(holes) - HOLES_SAID} more" if len(holes) > HOLES_SAID else ""
+    if settings.backtest.holes is Holes.REFUSE:
+        raise BadMarketFile(
+            f"{len(holes)} holes, {missing} minutes missing: {shown}{more}; backtest.holes is refuse"
+        )
+    console.print(f"holes: {len(holes)}, {missing} minutes missing: {shown}{more}; entries sit them out")
+
+
+def _with_progress(console: Console, run: Backtest) -> Exit:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("back-test", total=run.end_ms - run.start_ms)
+        return run.run(lambda at_ms: progress.update(task, completed=at_ms - run.start_ms))
+
+
+def _tell(console: Console, summary: Summary, seconds: float) -> None:
+    speed = summary.minutes / seconds if seconds > 0 else 0.0
+    console.print(
+        f"{summary.strategy}: {summary.begin} to {summary.end}, {summary.minutes} minutes "
+        f"in {seconds:.1f} s ({speed:,.0f} a second)"
+    )
+    console.print(
+        f"trades {summary.trades} (won {summary.won}, lost {summary.lost}, open at the end {summary.still_open}); "
+        f"net {summary.net:.2f} USDT = gross {summary.gross:.2f} - fees {summary.fees:.2f} "
+        f"{'+' if summary.funding >= 0 else '-'} funding {abs(summary.funding):.2f}; "
+        f"largest drawdown {summary.largest_drawdown:.2f} USDT"
+    )

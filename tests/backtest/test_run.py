@@ -1,0 +1,161 @@
+"""A back-test is a function of candles, settings and seed, and knows nothing of what is still to come."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from anchorwatch.io.backtest.run import Backtest
+from anchorwatch.io.backtest.shell import Shell
+from anchorwatch.machine import lifecycle
+from anchorwatch.machine.kernel import Event
+from tests.backtest.rig import FIRST_MS, MINUTE_MS, part, run, settings, trades, walk
+
+ROOT = Path(__file__).parents[2]
+WHOLE = walk(600)
+
+
+def test_the_bot_comes_through_every_stage_and_stops_in_order() -> None:
+    test = run(WHOLE)
+    assert test.desk.bot.lifecycle.state is lifecycle.S.STOPPED
+    assert test.shell.exit is lifecycle.Exit.CLEAN
+    assert len(test.record.trades) > 20
+    assert test.record.alarms == 0
+    assert test.desk.context.book.totals.drifts == 0
+
+
+def test_the_desks_book_and_the_exchange_agree_on_every_cent() -> None:
+    test = run(WHOLE)
+    totals, account = test.desk.context.book.totals, test.exchange.account
+    assert not test.record.open
+    assert totals.fees == test.record.fees
+    assert account.cash == Decimal(10_000) + totals.realised_pnl - totals.fees + totals.funding
+    assert sum(trade.net for trade in test.record.trades) == account.cash - 10_000
+
+
+def test_every_position_has_its_stop_within_the_latency() -> None:
+    test = run(WHOLE)
+    assert test.desk.context.book.totals.uncovered_ms_max <= 50
+    assert all(trade.stops for trade in test.record.trades)
+
+
+@given(st.integers(min_value=120, max_value=len(WHOLE) - 1))
+@effort(max_examples=12, deadline=None)
+def test_cutting_the_future_off_never_changes_the_past(rows: int) -> None:
+    end_ms = WHOLE.first_ms + rows * MINUTE_MS
+    whole, short = _past(run(WHOLE), end_ms), _past(run(part(WHOLE, slice(0, rows))), end_ms)
+    assert short == whole
+
+
+def _past(test: Backtest, end_ms: int) -> list[tuple[object, ...]]:
+    """Every fill and every stop level before this time."""
+    return [
+        (trade.number, *what)
+        for trade in test.record.trades
+        for what in (
+            *((one.at_ms, one.is_entry, one.contracts, one.price, one.fee) for one in trade.fills),
+            *((at_ms, level) for at_ms, level in trade.stops),
+        )
+        if what[0] < end_ms
+    ]
+
+
+@given(st.integers(min_value=70, max_value=200), st.integers(min_value=1, max_value=10**6))
+@effort(max_examples=8, deadline=None)
+def test_another_future_never_changes_the_past(rows: int, seed: int) -> None:
+    """Not cut off but different: nothing may even look."""
+    other = walk(200, seed)
+    first = part(WHOLE, slice(0, 200))
+    mixed = part(first, slice(None))
+    for name in ("open", "high", "low", "close"):
+        setattr(mixed, name, np.concatenate((getattr(first, name)[:rows], getattr(other, name)[rows:])))
+    end_ms = WHOLE.first_ms + rows * MINUTE_MS
+    assert _past(run(mixed), end_ms) == _past(run(first), end_ms)
+
+
+def test_the_desk_is_never_told_of_a_time_that_has_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Event, int]] = []
+    deliver = Shell.deliver
+
+    def listening(self: Shell, event: Event) -> None:
+        told.append((event, self.clock))
+        deliver(self, event)
+
+    monkeypatch.setattr(Shell, "deliver", listening)
+    run(part(WHOLE, slice(0, 200)))
+    for event, now_ms in told:
+        candle = getattr(event, "candle", None)
+        assert candle is None or candle.open_ms + MINUTE_MS <= now_ms
+        assert getattr(event, "at_ms", 0) <= now_ms
+    assert [now_ms for _, now_ms in told] == sorted(now_ms for _, now_ms in told)
+
+
+def test_the_same_run_twice_is_the_same_run() -> None:
+    assert trades(run(WHOLE)) == trades(run(WHOLE))
+
+
+PRINTS = "from tests.backtest.rig import run, trades, walk; print(trades(run(walk(300))))"
+
+
+def test_the_order_of_hashes_decides_nothing() -> None:
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", PRINTS],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(outputs) == 1
+    assert "entry_price" in outputs.pop()
+
+
+def test_another_seed_is_another_path_inside_the_candles() -> None:
+    assert trades(run(WHOLE, seed=1)) != trades(run(WHOLE, seed=2))
+
+
+def test_a_hole_keeps_entries_shut_and_its_candles_are_never_made_up() -> None:
+    missing = slice(300, 340)
+    mask = np.ones(len(WHOLE), dtype=bool)
+    mask[missing] = False
+    test = run(part(WHOLE, mask))
+    begin_ms, end_ms = FIRST_MS + 300 * MINUTE_MS, FIRST_MS + 340 * MINUTE_MS
+    assert test.record.counts.get("CANDLES_MISSED", 0) == 1
+    assert not [one for one in test.record.trades if begin_ms < one.entered_ms <= end_ms]
+    assert [one for one in test.record.trades if one.entered_ms > end_ms]
+
+
+def test_costs_are_what_the_settings_say() -> None:
+    free = run(WHOLE, settings(backtest__taker_fee=0, backtest__funding="none"))
+    assert free.record.fees == 0
+    assert free.record.funding == 0
+    dear = run(WHOLE, settings(backtest__slippage_fraction=Decimal("0.001")))
+    plain = run(WHOLE)
+    assert sum(one.net for one in dear.record.trades) < sum(one.net for one in plain.record.trades)
+
+
+def test_a_thin_book_fills_in_parts_at_worse_prices() -> None:
+    large = {"sizing__notional_usd": 9_000_000, "backtest__cash_usd": 100_000_000}
+    deep = run(WHOLE, settings(**large))
+    thin = run(WHOLE, settings(**large, backtest__depth_fraction=Decimal("0.2")))
+    assert max(len(one.fills) for one in thin.record.trades) > max(
+        len(one.fills) for one in deep.record.trades
+    )
+    assert thin.record.alarms == 0
+
+
+def test_latency_moves_the_fill_and_not_the_decision() -> None:
+    slow = run(WHOLE, settings(backtest__latency_ms=2_000, backtest__latency_jitter_ms=0))
+    first = slow.record.trades[0]
+    assert first.entered_ms % MINUTE_MS == 2_000
