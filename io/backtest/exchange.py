@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+import msgspec
+
 from anchorwatch.io.backtest.costs import Costs
 from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue import basis
@@ -28,8 +30,23 @@ from anchorwatch.io.venue.fill import Side as Taker
 from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Deal, LegKey, PositionMode, Side, closing_deal, opening_deal
-from anchorwatch.machine.world import OrderReport, OrderState, PositionReport, StopReport, StopState
+from anchorwatch.machine.units import (
+    Deal,
+    LegKey,
+    OrderKind,
+    PositionMode,
+    Side,
+    closing_deal,
+    opening_deal,
+)
+from anchorwatch.machine.world import (
+    Ending,
+    OrderReport,
+    OrderState,
+    PositionReport,
+    StopReport,
+    StopState,
+)
 
 ZERO = Decimal(0)
 LIQUIDATION = "full_liquidation"
@@ -70,10 +87,12 @@ class Resting:
 
 
 @dataclass(slots=True)
-class Done:
-    """An order as a query shows it."""
+class Waiting:
+    """A maker order in the book. ``ticks`` is its price; a trade beyond it fills it whole."""
 
+    ticket: OrderTicket
     report: OrderReport
+    ticks: int
 
 
 @dataclass(slots=True)
@@ -81,7 +100,8 @@ class Account:
     cash: Decimal
     positions: dict[LegKey, Position] = field(default_factory=dict)
     stops: dict[str, Resting] = field(default_factory=dict)  # by the venue's id
-    orders: dict[str, OrderReport] = field(default_factory=dict)  # by client id, newest state
+    waiting: dict[str, Waiting] = field(default_factory=dict)  # by client id
+    orders: dict[str, OrderReport] = field(default_factory=dict)  # of any state, by client id
 
 
 ORDERS_KEPT = 1_000
@@ -153,7 +173,7 @@ class Exchange:
     # Orders.
 
     def place(self, ticket: OrderTicket) -> None:
-        """A market order. Raises `Refused`."""
+        """Raises `Refused`."""
         leg = ticket.leg
         tape = self.tapes[leg.instrument]
         position = self._position(leg)
@@ -165,28 +185,93 @@ class Exchange:
             contracts = ticket.contracts
             if self._margin(leg.instrument, contracts, tape.mark()) > self.equity().available:
                 raise Refused("51008 insufficient margin")
-        report = self._take(leg, ticket.deal, contracts, ticket.client_id, "", "normal")
-        if ticket.attached is not None and report.state is OrderState.FILLED:
-            self._rest(leg, ticket.attached.client_id, ticket.attached.trigger, ticket.contracts)
+        report = self._new(leg, ticket.deal, ticket.client_id, price=ticket.price)
+        if ticket.kind is OrderKind.POST_ONLY:
+            assert ticket.price is not None
+            self._wait(ticket, report, ticket.price)
+            return
+        report = self._take(leg, report, contracts, ticket.price)
+        self._arm_attached(ticket, report)
         self._after_close(leg)
 
-    def _take(
-        self, leg: LegKey, deal: Deal, contracts: Decimal, client_id: str, stop_client_id: str, category: str
+    def cancel(self, client_id: str) -> None:
+        """Raises `Refused` when it does not wait any more."""
+        waiting = self.account.waiting.pop(client_id, None)
+        if waiting is None:
+            raise Refused("51400 there is no such order")
+        self._end_order(waiting.report, Ending.ORDINARY)
+
+    def amend(self, client_id: str, price: Decimal) -> None:
+        """Another price for what waits; cancelled where it would take there. Raises `Refused`."""
+        waiting = self.account.waiting.get(client_id)
+        if waiting is None:
+            raise Refused("51503 there is no such order")
+        tape = self.tapes[waiting.ticket.leg.instrument]
+        waiting.report = _changed(waiting.report, self.clock, price=price)
+        waiting.ticks = int(price / tape.tick)
+        self._keep(waiting.report)
+        self._push(world.OrderPushed(waiting.report))
+        if self._would_take(waiting.ticket, waiting.ticks):
+            del self.account.waiting[client_id]
+            self._end_order(waiting.report, Ending.WOULD_TAKE)
+
+    def _wait(self, ticket: OrderTicket, report: OrderReport, price: Decimal) -> None:
+        ticks = int(price / self.tapes[ticket.leg.instrument].tick)
+        if self._would_take(ticket, ticks):
+            self._end_order(report, Ending.WOULD_TAKE)
+            return
+        self.account.waiting[ticket.client_id] = Waiting(ticket, report, ticks)
+        self._keep(report)
+        self._push(world.OrderPushed(report))
+
+    def _would_take(self, ticket: OrderTicket, ticks: int) -> bool:
+        bid, ask = self.tapes[ticket.leg.instrument].touch()
+        return ticks >= ask if ticket.deal is Deal.BUY else ticks <= bid
+
+    def _end_order(self, report: OrderReport, ending: Ending) -> None:
+        report = _changed(report, self.clock, state=OrderState.CANCELLED, ending=ending)
+        self._keep(report)
+        self._push(world.OrderPushed(report))
+
+    def _arm_attached(self, ticket: OrderTicket, report: OrderReport) -> None:
+        """The belt comes to rest only when its entry has filled completely."""
+        if ticket.attached is not None and report.state is OrderState.FILLED:
+            self._rest(ticket.leg, ticket.attached.client_id, ticket.attached.trigger, ticket.contracts)
+
+    def _fill_waiting(self, tape: Tape) -> None:
+        """Makers that this trade went through are filled whole, at their price: there is no model of the queue."""
+        for client_id, waiting in list(self.account.waiting.items()):
+            ticket = waiting.ticket
+            if ticket.leg.instrument != tape.name:
+                continue
+            if tape.close >= waiting.ticks if ticket.deal is Deal.BUY else tape.close <= waiting.ticks:
+                continue
+            del self.account.waiting[client_id]
+            report = waiting.report
+            assert report.price is not None
+            instrument = tape.instrument
+            fee = ticket.contracts * instrument.coin_per_contract * report.price * self._costs.maker_fee
+            report = self._execute(
+                ticket.leg, report, [(ticket.contracts, report.price, fee)], ticket.contracts, is_maker=True
+            )
+            self._keep(report)
+            self._arm_attached(ticket, report)
+            self._after_close(ticket.leg)
+
+    def _new(
+        self,
+        leg: LegKey,
+        deal: Deal,
+        client_id: str,
+        *,
+        price: Decimal | None = None,
+        stop_client_id: str = "",
+        category: str = "normal",
     ) -> OrderReport:
-        """Walk the book for so many contracts; what finds nothing in reach is cancelled, as the venue does."""
-        tape = self.tapes[leg.instrument]
-        instrument, costs = tape.instrument, self._costs
-        bid, ask = tape.touch()
-        taker: Taker = "buy" if deal is Deal.BUY else "sell"
-        touch = ask if taker == "buy" else bid
-        plan = fill_plan(
-            instrument, touch, taker, contracts, None, self.clock, seed=tape.seed, share=costs.depth
-        )
         self._last_id += 1
-        venue_id = f"{self._last_id}"
-        report = OrderReport(
+        return OrderReport(
             client_id=client_id,
-            venue_id=venue_id,
+            venue_id=f"{self._last_id}",
             instrument=leg.instrument,
             side=leg.side if self._is_hedged else None,
             deal=deal,
@@ -199,36 +284,58 @@ class Exchange:
             category=category,
             created_ms=self.clock,
             updated_ms=self.clock,
+            price=price,
         )
+
+    def _take(
+        self, leg: LegKey, report: OrderReport, contracts: Decimal, limit: Decimal | None = None
+    ) -> OrderReport:
+        """Walk the book for so many contracts; what finds nothing in reach is cancelled, as the venue does."""
+        tape, costs = self.tapes[leg.instrument], self._costs
+        instrument = tape.instrument
+        bid, ask = tape.touch()
+        taker: Taker = "buy" if report.deal is Deal.BUY else "sell"
+        touch = ask if taker == "buy" else bid
+        plan = fill_plan(
+            instrument, touch, taker, contracts, limit, self.clock, seed=tape.seed, share=costs.depth
+        )
+        parts = []
+        for offered, part in plan:
+            price = costs.slipped(offered, report.deal, tape.tick)
+            parts.append((part, price, part * instrument.coin_per_contract * price * costs.taker_fee))
+        report = self._execute(leg, report, parts, contracts, is_maker=False)
+        if report.state is not OrderState.FILLED:
+            report = _changed(report, self.clock, state=OrderState.CANCELLED)
+            self._push(world.OrderPushed(report))
+        self._keep(report)
+        return report
+
+    def _execute(
+        self,
+        leg: LegKey,
+        report: OrderReport,
+        parts: list[tuple[Decimal, Decimal, Decimal]],
+        contracts: Decimal,
+        *,
+        is_maker: bool,
+    ) -> OrderReport:
+        """Book these parts (contracts, price, fee) of an order for so many contracts, a push each."""
         worth, filled, fees = ZERO, ZERO, ZERO
-        for price, part in plan:
-            price = costs.slipped(price, deal, tape.tick)
-            fee = part * instrument.coin_per_contract * price * costs.taker_fee
+        for part, price, fee in parts:
             filled, worth, fees = filled + part, worth + part * price, fees + fee
             self._last_id += 1
             fill = world.Fill(f"{self._last_id}", part, price, fee, self.clock)
-            report = OrderReport(
-                client_id=client_id,
-                venue_id=venue_id,
-                instrument=leg.instrument,
-                side=report.side,
-                deal=deal,
+            report = msgspec.structs.replace(
+                report,
                 state=OrderState.FILLED if filled == contracts else OrderState.PARTIAL,
                 filled=filled,
                 average_price=price if filled == part else worth / filled,
                 fee=fees,
                 fill=fill,
-                stop_client_id=stop_client_id,
-                category=category,
-                created_ms=report.created_ms,
                 updated_ms=self.clock,
             )
-            self._book(leg, deal, fill, category, is_maker=False)
+            self._book(leg, report.deal, fill, report.category, is_maker=is_maker)
             self._push(world.OrderPushed(report))
-        if report.state is not OrderState.FILLED:
-            report = _changed(report, OrderState.CANCELLED, self.clock)
-            self._push(world.OrderPushed(report))
-        self._keep(report)
         return report
 
     def _keep(self, report: OrderReport) -> None:
@@ -350,8 +457,11 @@ class Exchange:
     # What the market does.
 
     def traded(self, tape: Tape) -> None:
-        """The tape has played one trade: liquidations first, then the stops that its mark reaches."""
-        if not self.account.stops and not self.account.positions:
+        """The tape has played one trade: makers first, then liquidations, then the stops that its mark reaches."""
+        account = self.account
+        if account.waiting:
+            self._fill_waiting(tape)
+        if not account.stops and not account.positions:
             return
         self._liquidate(tape)
         mark = tape.mark_ticks()
@@ -378,7 +488,8 @@ class Exchange:
         self._end_stop(venue_id, StopState.TRIGGERED)
         asked = resting.report.contracts
         contracts = position.contracts if asked is None else min(asked, position.contracts)
-        self._take(resting.leg, resting.report.deal, contracts, "", resting.report.client_id, "normal")
+        child = self._new(resting.leg, resting.report.deal, "", stop_client_id=resting.report.client_id)
+        self._take(resting.leg, child, contracts)
         self._after_close(resting.leg)
 
     def _liquidate(self, tape: Tape) -> None:
@@ -399,8 +510,8 @@ class Exchange:
             return
         for one in held:
             if one.leg.instrument == tape.name:
-                deal = closing_deal(one.leg.side)
-                self._take(one.leg, deal, one.contracts, "", "", LIQUIDATION)
+                forced = self._new(one.leg, closing_deal(one.leg.side), "", category=LIQUIDATION)
+                self._take(one.leg, forced, one.contracts)
                 self._after_close(one.leg)
 
     def settle_funding(self, due_ms: int) -> None:
@@ -444,20 +555,19 @@ def funding_times(start_ms: int) -> int:
     return start_ms // basis.FUNDING_INTERVAL_MS * basis.FUNDING_INTERVAL_MS + basis.FUNDING_INTERVAL_MS
 
 
-def _changed(report: OrderReport, state: OrderState, at_ms: int) -> OrderReport:
-    return OrderReport(
-        client_id=report.client_id,
-        venue_id=report.venue_id,
-        instrument=report.instrument,
-        side=report.side,
-        deal=report.deal,
+def _changed(
+    report: OrderReport,
+    at_ms: int,
+    *,
+    state: OrderState = OrderState.LIVE,
+    price: Decimal | None = None,
+    ending: Ending = Ending.ORDINARY,
+) -> OrderReport:
+    return msgspec.structs.replace(
+        report,
         state=state,
-        filled=report.filled,
-        average_price=report.average_price,
-        fee=report.fee,
+        price=report.price if price is None else price,
         fill=None,
-        stop_client_id=report.stop_client_id,
-        category=report.category,
-        created_ms=report.created_ms,
         updated_ms=at_ms,
+        ending=ending,
     )

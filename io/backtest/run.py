@@ -153,9 +153,9 @@ class Backtest:
         opened = []
         for tape in self.tapes.values():
             closes_ms = tape.opens_ms[tape.row] + MINUTE_MS if tape.row >= 0 else now_ms
-            if closes_ms <= now_ms and tape.next_trade_ms() is not None:
+            if closes_ms <= now_ms and not tape.is_through:
                 tape.finish()
-            shell.tell_mark(tape)
+            shell.tell_prices(tape, again=True)
             if tape.next_open_ms == now_ms < self.end_ms:
                 tape.open_minute()
                 exchange.traded(tape)
@@ -166,8 +166,10 @@ class Backtest:
         if now_ms >= self._candle_ms:
             shell.inbox.append(exchange.equity())
             self._close_candles(now_ms)
+        sent = shell.sent
+        shell.take_inbox()
         for tape in opened:
-            if self._is_exposed(tape):
+            if shell.sent != sent or self._is_exposed(tape):
                 shell.moved(tape)
         shell.drain()
         if (now_ms - self.start_ms) % TICK_MS == 0 and any(map(self._is_exposed, self.tapes.values())):
@@ -214,9 +216,12 @@ class Backtest:
     def _is_exposed(self, tape: Tape) -> bool:
         """Whether a trade of this instrument can matter: something of ours is open or rests."""
         account = self.exchange.account
-        return any(
-            leg.instrument == tape.name and held.contracts for leg, held in account.positions.items()
-        ) or any(resting.leg.instrument == tape.name for resting in account.stops.values())
+        name = tape.name
+        return (
+            any(leg.instrument == name and held.contracts for leg, held in account.positions.items())
+            or any(resting.leg.instrument == name for resting in account.stops.values())
+            or any(waiting.ticket.leg.instrument == name for waiting in account.waiting.values())
+        )
 
     def _next_tick_ms(self) -> int:
         if not any(self._is_exposed(tape) for tape in self.tapes.values()):
@@ -231,7 +236,7 @@ class Backtest:
             while trade_ms is not None and trade_ms <= now_ms:
                 self._play(tape)
                 trade_ms = tape.next_trade_ms()
-            self.shell.tell_mark(tape)
+            self.shell.tell_prices(tape)
 
     def _play(self, tape: Tape) -> None:
         tape.play(self._worst(tape))
@@ -275,4 +280,5 @@ def rules(listed: Listed) -> Instrument:
         max_market_size=listed.max_mkt_sz,
         max_stop_size=listed.max_stop_sz,
         max_leverage=listed.lever,
+        max_limit_size=listed.max_lmt_sz,
     )

@@ -26,7 +26,7 @@ from anchorwatch.machine import (
     requests,
     world,
 )
-from anchorwatch.machine.bot import LIFECYCLE, Address, Addressed, Part, may_still_send
+from anchorwatch.machine.bot import LIFECYCLE, Address, Addressed, Part, may_still_amend, may_still_send
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit, Outcome
@@ -57,7 +57,8 @@ class Shell:
         self.clock = 0
         self.exit: Exit | None = None
         self.events = 0
-        self.delivered_marks: dict[str, int] = {}
+        self._told_mark: dict[str, int] = {}
+        self._told_touch: dict[str, tuple[int, int]] = {}
         self.inbox: deque[Event] = deque()
         self._costs = costs
         self._histories = histories
@@ -69,7 +70,7 @@ class Shell:
         self._due: list[tuple[int, int, str, Deed]] = []
         self._serial = 0
         self._timers: dict[str, int] = {}
-        self._sent = 0
+        self.sent = 0
         self._equity_is_due = False
         self._performers: dict[type[Effect], Callable[[Any], None]] = {
             Addressed: lambda effect: self._perform_addressed(effect.effect),
@@ -79,6 +80,7 @@ class Shell:
             requests.Announce: lambda effect: self._say(effect, self.clock),
             requests.PlaceOrder: self._place_order,
             requests.CancelOrder: self._cancel_order,
+            requests.AmendOrder: self._amend_order,
             requests.QueryOrder: self._query_order,
             requests.PlaceStop: self._place_stop,
             requests.MoveStop: self._move_stop,
@@ -112,6 +114,11 @@ class Shell:
         if tape not in self._moved:
             self._moved.append(tape)
 
+    def take_inbox(self) -> None:
+        """What has happened, and not yet the prices and answers of this moment."""
+        while self.inbox:
+            self.deliver(self.inbox.popleft())
+
     def drain(self) -> None:
         """Everything that is there at this moment, in the mailbox's order."""
         inbox = self.inbox
@@ -119,17 +126,23 @@ class Shell:
             if inbox:
                 self.deliver(inbox.popleft())
             elif self._moved:
-                self.tell_mark(self._moved.pop(0))
+                self.tell_prices(self._moved.pop(0))
             elif self._due and self._due[0][0] <= self.clock:
                 self.run_due()
             else:
                 return
 
-    def tell_mark(self, tape: Tape) -> None:
+    def tell_prices(self, tape: Tape, *, again: bool = False) -> None:
+        """The newest mark and quote, where they are news; ``again`` tells a quote that stands, lest it go stale."""
         ticks = tape.mark_ticks()
-        if self.delivered_marks.get(tape.name) != ticks:
-            self.delivered_marks[tape.name] = ticks
+        if self._told_mark.get(tape.name) != ticks:
+            self._told_mark[tape.name] = ticks
             self.deliver(world.MarkMoved(tape.name, ticks * tape.tick, self.clock))
+        touch = tape.touch()
+        if again or self._told_touch.get(tape.name) != touch:
+            self._told_touch[tape.name] = touch
+            bid, ask = touch
+            self.deliver(world.QuoteMoved(tape.name, bid * tape.tick, ask * tape.tick, self.clock))
 
     def deliver(self, event: Event) -> None:
         self.events += 1
@@ -155,8 +168,8 @@ class Shell:
 
     def _after_latency(self, deed: Deed) -> None:
         """When the request reaches the venue. Its answer is taken at the same moment."""
-        self._sent += 1
-        self._at(self._costs.latency_ms(self._sent), deed)
+        self.sent += 1
+        self._at(self._costs.latency_ms(self.sent), deed)
 
     def _answer(self, event: Event) -> None:
         self.inbox.append(event)
@@ -201,7 +214,36 @@ class Shell:
     def _cancel_order(self, effect: requests.CancelOrder) -> None:
         ticket = effect.ticket
         address = Address(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, leg=ticket.leg)
-        self._after_latency(lambda: self._answer(Told(address, order.CancelFruitless(ticket.seq))))
+
+        def arrive() -> None:
+            try:
+                self.exchange.cancel(ticket.client_id)
+            except Refused:
+                self._answer(Told(address, order.CancelFruitless(ticket.seq)))
+            else:
+                self._answer(Told(address, order.CancelAcknowledged(ticket.seq)))
+
+        self._after_latency(arrive)
+
+    def _amend_order(self, effect: requests.AmendOrder) -> None:
+        ticket = effect.ticket
+        address = Address(Part.ENTRY, leg=ticket.leg)
+
+        def arrive() -> None:
+            if self.clock > effect.expires_ms:
+                self._answer(Told(address, order.AmendRefused(ticket.seq, "it came too late")))
+                return
+            if may_still_amend(self.desk.bot, ticket.leg, ticket.seq):
+                self._answer(Told(address, order.AmendRefused(ticket.seq, "not wanted any more")))
+                return
+            try:
+                self.exchange.amend(ticket.client_id, effect.price)
+            except Refused as refused:
+                self._answer(Told(address, order.AmendFruitless(ticket.seq, str(refused))))
+            else:
+                self._answer(Told(address, order.AmendAcknowledged(ticket.seq)))
+
+        self._after_latency(arrive)
 
     def _query_order(self, effect: requests.QueryOrder) -> None:
         ticket = effect.ticket

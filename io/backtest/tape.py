@@ -1,7 +1,8 @@
 """One instrument's minutes, played: the prices inside the running one, and nothing that comes after it.
 
-Prices are whole ticks. The path inside a minute is invented (`io/venue/price_path.py`) and made only when somebody
-looks inside the minute; its open, its extremes and its close are the recording's.
+Prices are whole ticks. The path inside a minute is invented (`io/venue/price_path`); its open, its extremes and its
+close are the recording's. Paths are made for many minutes at a time, because one by one they would cost more than
+all that is decided on them; the tape shows no more of them than has been played.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+import numpy as np
+
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.io.venue.fill import Side as Taker
 from anchorwatch.io.venue.fill import touch_ticks
-from anchorwatch.io.venue.noise import mix, word
-from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, price_path
+from anchorwatch.io.venue.noise import mix, mix_many, word
+from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, price_path, price_paths
 
 Path = Literal["default", "worst", "best"]
 """Which way a minute is told: the likelier one, or the one that hurts (or helps) the position that is open."""
 
-LOOK_BACK = 64
-"""Minutes searched for the last trade that moved the price; a market that stood still so long has no direction."""
+BLOCK = 4_096
+"""Minutes whose paths are made at once: few numpy calls, a few hundred kilobytes."""
 
 
 class Tape:
@@ -41,13 +44,18 @@ class Tape:
         self._high: list[int] = series.high.tolist()
         self._low: list[int] = series.low.tolist()
         self._close: list[int] = series.close.tolist()
+        self._block: list[list[int]] = []
+        self._directions: list[int] = []
+        self._block_begin = self._block_end = 0
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
         self.close = self._close[self.row] if self.row >= 0 else self._open[0]
         self.previous_close = self.close
         self.high = self.low = self.close
-        self._taker: Taker | None = None
-        self._steps: list[tuple[int, int]] = []
-        self._step = 0
+        self._taker: Taker = "buy"
+        self._steps: list[int] = []
+        self._step = STEPS_PER_MINUTE
+        if self.row >= 0:
+            self.finish()
 
     # The running minute.
 
@@ -60,33 +68,41 @@ class Tape:
     def open_minute(self) -> None:
         """Play the first trade of the next minute; what was left of the running one has been played."""
         self.row += 1
-        row = self.row
         self.previous_close = self.close
-        price = self._open[row]
+        price = self._open[self.row]
         if price != self.close:
             self._taker = "buy" if price > self.close else "sell"
         self.close = self.high = self.low = price
         self._step = 1
         self._steps = []
 
+    @property
+    def is_through(self) -> bool:
+        """Whether every trade of the running minute has been played."""
+        return self._step >= STEPS_PER_MINUTE
+
     def finish(self) -> None:
         """The rest of the minute happens at once: nobody looks inside."""
         row = self.row
-        self._taker = None
+        if not self._block_begin <= row < self._block_end:
+            self._make_block(row)
+        direction = self._directions[row - self._block_begin]
+        if direction:
+            self._taker = "buy" if direction > 0 else "sell"
         self.close, self.high, self.low = self._close[row], self._high[row], self._low[row]
         self._step = STEPS_PER_MINUTE
 
     def next_trade_ms(self) -> int | None:
         """When the next trade of the running minute is; None when the minute is through."""
-        if self._step >= STEPS_PER_MINUTE or self.row < 0:
+        if self._step >= STEPS_PER_MINUTE:
             return None
         return self.opens_ms[self.row] + MINUTE_MS * self._step // STEPS_PER_MINUTE
 
     def play(self, worst: Worst | None = None) -> int:
         """Play the next trade of the running minute and return its price. `worst` is heard at the first one."""
         if not self._steps:
-            self._steps = self._path(self.row, worst)
-        price = self._steps[self._step][1]
+            self._steps = self._path(worst)
+        price = self._steps[self._step]
         self._step += 1
         if price > self.close:
             self._taker = "buy"
@@ -99,11 +115,28 @@ class Tape:
             self.low = price
         return price
 
-    def _path(self, row: int, worst: Worst | None) -> list[tuple[int, int]]:
+    def _path(self, worst: Worst | None) -> list[int]:
+        row = self.row
+        if worst is None:
+            if not self._block_begin <= row < self._block_end:
+                self._make_block(row)
+            return self._block[row - self._block_begin]
+        candle = self._open[row], self._high[row], self._low[row], self._close[row]
         seed = mix(self.key, self.opens_ms[row])
-        return price_path(
-            self._open[row], self._high[row], self._low[row], self._close[row], seed=seed, worst=worst
-        )
+        return [price for _, price in price_path(*candle, seed=seed, worst=worst)]
+
+    def _make_block(self, row: int) -> None:
+        """Paths of the minutes around this one, and which way each minute's last move went (0: none)."""
+        begin = row - row % BLOCK
+        part = slice(begin, begin + BLOCK)
+        series = self.series
+        seeds = mix_many(self.key, series.ts_ms[part])
+        paths = price_paths(series.open[part], series.high[part], series.low[part], series.close[part], seeds)
+        moves = np.sign(np.diff(paths, axis=1))[:, ::-1]
+        newest = (moves != 0).argmax(axis=1)
+        self._block = paths.tolist()
+        self._directions = moves[np.arange(len(moves)), newest].tolist()
+        self._block_begin, self._block_end = begin, begin + len(paths)
 
     # Prices now.
 
@@ -113,6 +146,10 @@ class Tape:
 
     def mark(self) -> Decimal:
         return self.mark_ticks() * self.tick
+
+    def touch(self) -> tuple[int, int]:
+        """(best bid, best ask) in ticks."""
+        return touch_ticks(self.close, self.high, self.low, self._taker)
 
     def marks_ahead(self) -> tuple[int, int]:
         """The lowest and the highest mark of the whole running minute, in ticks.
@@ -125,20 +162,3 @@ class Tape:
     def range_ahead(self) -> tuple[int, int]:
         """The lowest and the highest price of the whole running minute, in ticks; as `marks_ahead`."""
         return self._low[self.row], self._high[self.row]
-
-    def touch(self) -> tuple[int, int]:
-        """(best bid, best ask) in ticks."""
-        if self._taker is None:
-            self._taker = self._last_direction()
-        return touch_ticks(self.close, self.high, self.low, self._taker)
-
-    def _last_direction(self) -> Taker:
-        """The side of the last trade that moved the price, in minutes that nobody has looked into."""
-        # At most the open of the running minute has been played, and it did not move the price.
-        newest = self.row - 1 if self._step == 1 else self.row
-        price = self.close
-        for row in range(newest, max(-1, newest - LOOK_BACK), -1):
-            for _, earlier in reversed(self._path(row, None)):
-                if earlier != price:
-                    return "buy" if price > earlier else "sell"
-        return "buy"

@@ -11,8 +11,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from anchorwatch.io.venue.feeds import MINUTE_MS
-from anchorwatch.io.venue.noise import mix
+import numpy as np
+
+from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
+from anchorwatch.io.venue.noise import UInt64s, mix, mix_arrays
 
 # One price every five seconds: enough for a trailing stop to follow inside the minute, and a month of minutes is
 # still played in about a second.
@@ -25,6 +27,10 @@ STEPS_MIN = 4
 _STRAY_PART = 8
 
 Worst = Literal["long", "short"]
+
+# The constants of Knuth's 64-bit linear congruential generator.
+_FACTOR = 6364136223846793005
+_SUMMAND = 1442695040888963407
 
 
 def price_path(
@@ -61,10 +67,52 @@ def price_path(
     corners = ((0, open_), (at_first, first), (at_second, second), (last, close))
     for (begin, begin_px), (end, end_px) in pairwise(corners):
         for step in range(begin + 1, end):
-            bits = (bits * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+            bits = (bits * _FACTOR + _SUMMAND) & 0xFFFFFFFFFFFFFFFF
             px = begin_px + (end_px - begin_px) * (step - begin) // (end - begin)
             if stray:
                 px += (bits >> 33) % (2 * stray + 1) - stray
             prices.append(low if px < low else high if px > high else px)
         prices.append(end_px)
     return [(MINUTE_MS * step // steps, px) for step, px in enumerate(prices)]
+
+
+def price_paths(
+    open_: Int64s,
+    high: Int64s,
+    low: Int64s,
+    close: Int64s,
+    seeds: UInt64s,
+    *,
+    steps: int = STEPS_PER_MINUTE,
+    worst: Worst | None = None,
+) -> Int64s:
+    """The prices of `price_path` for many minutes at once: a row each, a column each step.
+
+    One by one a path costs more than all that is decided on it. The four prices must be candles.
+    """
+    low_first = close >= open_ if worst is None else np.full(len(open_), worst == "long")
+    first, second = np.where(low_first, low, high), np.where(low_first, high, low)
+    bits = mix_arrays(seeds, open_, high, low, close)
+    last = steps - 1
+    at_first = 1 + (bits % np.uint64(max(1, (last - 1) // 2))).astype(np.int64)
+    bits = bits >> np.uint64(8)
+    at_second = at_first + 1 + (bits % (last - 1 - at_first).astype(np.uint64)).astype(np.int64)
+    bits = bits >> np.uint64(8)
+    stray = (high - low) // _STRAY_PART
+    width = (2 * stray + 1).astype(np.uint64)
+    path = np.empty((len(open_), steps), dtype=np.int64)
+    path[:, 0], path[:, last] = open_, close
+    for step in range(1, last):
+        is_before, is_between = step < at_first, step < at_second
+        begin = np.where(is_before, 0, np.where(is_between, at_first, at_second))
+        end = np.where(is_before, at_first, np.where(is_between, at_second, last))
+        begin_px = np.where(is_before, open_, np.where(is_between, first, second))
+        end_px = np.where(is_before, first, np.where(is_between, second, close))
+        is_corner = (step == at_first) | (step == at_second)
+        # A corner draws nothing, so that its minute's later steps draw what `price_path` draws.
+        bits = np.where(is_corner, bits, bits * np.uint64(_FACTOR) + np.uint64(_SUMMAND))
+        px = begin_px + (end_px - begin_px) * (step - begin) // (end - begin)
+        px = px + ((bits >> np.uint64(33)) % width).astype(np.int64) - stray
+        corner_px = np.where(step == at_first, first, second)
+        path[:, step] = np.where(is_corner, corner_px, np.clip(px, low, high))
+    return path

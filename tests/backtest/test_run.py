@@ -137,7 +137,7 @@ def test_a_hole_keeps_entries_shut_and_its_candles_are_never_made_up() -> None:
 
 
 def test_costs_are_what_the_settings_say() -> None:
-    free = run(WHOLE, settings(backtest__taker_fee=0, backtest__funding="none"))
+    free = run(WHOLE, settings(backtest__taker_fee=0, backtest__maker_fee=0, backtest__funding="none"))
     assert free.record.fees == 0
     assert free.record.funding == 0
     dear = run(WHOLE, settings(backtest__slippage_fraction=Decimal("0.001")))
@@ -145,8 +145,23 @@ def test_costs_are_what_the_settings_say() -> None:
     assert sum(one.net for one in dear.record.trades) < sum(one.net for one in plain.record.trades)
 
 
+def test_a_maker_pays_the_makers_fee_and_waits_until_the_market_goes_through_its_price() -> None:
+    test = run(WHOLE)
+    entries = [one for trade in test.record.trades for one in trade.fills if one.is_entry]
+    assert entries
+    assert all(one.is_maker for one in entries)
+    size = Decimal("0.01")
+    assert all(one.fee == one.contracts * size * one.price * Decimal("0.0002") for one in entries)
+    assert test.record.maker_fills == len(entries)
+    assert test.record.counts["ENTRY"] > len(test.record.trades), "a maker misses some of its entries"
+
+
 def test_a_thin_book_fills_in_parts_at_worse_prices() -> None:
-    large = {"sizing__notional_usd": 9_000_000, "backtest__cash_usd": 100_000_000}
+    large = {
+        "sizing__notional_usd": 9_000_000,
+        "backtest__cash_usd": 100_000_000,
+        "entry__order_kind": "market",
+    }
     deep = run(WHOLE, settings(**large))
     thin = run(WHOLE, settings(**large, backtest__depth_fraction=Decimal("0.2")))
     assert max(len(one.fills) for one in thin.record.trades) > max(
@@ -156,6 +171,7 @@ def test_a_thin_book_fills_in_parts_at_worse_prices() -> None:
 
 
 def test_latency_moves_the_fill_and_not_the_decision() -> None:
-    slow = run(WHOLE, settings(backtest__latency_ms=2_000, backtest__latency_jitter_ms=0))
+    late = {"backtest__latency_ms": 2_000, "backtest__latency_jitter_ms": 0}
+    slow = run(WHOLE, settings(entry__order_kind="market", **late))
     first = slow.record.trades[0]
     assert first.entered_ms % MINUTE_MS == 2_000
