@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 
-from anchorwatch.io.settings.schema import Backtest, Funding
+from anchorwatch.io.settings.backtest import Backtest, Funding
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.fill import latency_ms
 from anchorwatch.machine.units import Deal

@@ -18,7 +18,7 @@ from anchorwatch.io.backtest.outcome import Summary, curve_of, summary_of, write
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.embedded import default_start_ms
 from anchorwatch.io.settings import Problem, Settings, SettingsError, effective
-from anchorwatch.io.settings.schema import Holes
+from anchorwatch.io.settings.backtest import Holes
 from anchorwatch.io.venue.candle_file import BadMarketFile, CandleSeries
 from anchorwatch.io.venue.feeds import Feed
 from anchorwatch.machine.lifecycle import Exit
