@@ -72,7 +72,7 @@ class Shell:
         self._timers: dict[str, int] = {}
         self.sent = 0
         self._equity_is_due = False
-        self._performers: dict[type[Effect], Callable[[Any], None]] = {
+        self.performers: dict[type[Effect], Callable[[Any], None]] = {
             Addressed: lambda effect: self._perform_addressed(effect.effect),
             requests.StartTimer: self._start_timer,
             requests.CancelTimer: lambda effect: self._cancel_timer(effect.key),
@@ -92,6 +92,7 @@ class Shell:
             requests.ReadPeak: self._read_peak,
             requests.LoadHistory: self._load_history,
             requests.AuditStops: self._audit,
+            requests.ReloadRules: self._reload_rules,
         }
         self.exchange: Exchange
 
@@ -149,7 +150,7 @@ class Shell:
         for effect in self.desk.handle(event, self.clock):
             kind = type(effect)
             if kind is not Move:
-                self._performers[kind](effect)
+                self.performers[kind](effect)
 
     def note_cash(self) -> None:
         """The venue gathers what changed for a moment and pushes the account once."""
@@ -318,6 +319,10 @@ class Shell:
             self._answer(world.HistoryLoaded(effect.instrument, effect.timeframe, candles))
 
         self._after_latency(arrive)
+
+    def _reload_rules(self, effect: requests.ReloadRules) -> None:
+        rules = next(one for one in self._instruments if one.name == effect.instrument)
+        self._after_latency(lambda: self._answer(world.RulesRead(effect.instrument, rules)))
 
     def _audit(self, effect: requests.AuditStops) -> None:
         self._after_latency(lambda: self._answer(world.AuditRead(effect.epoch, self.exchange.reading())))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.shell import Shell
-from anchorwatch.machine import lifecycle
-from anchorwatch.machine.kernel import Event
+from anchorwatch.machine import lifecycle, requests
+from anchorwatch.machine.kernel import Effect, Event
 from tests.backtest.rig import FIRST_MS, MINUTE_MS, part, run, settings, trades, walk
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +134,15 @@ def test_a_hole_keeps_entries_shut_and_its_candles_are_never_made_up() -> None:
     assert test.record.counts.get("CANDLES_MISSED", 0) == 1
     assert not [one for one in test.record.trades if begin_ms < one.entered_ms <= end_ms]
     assert [one for one in test.record.trades if one.entered_ms > end_ms]
+
+
+def test_the_shell_performs_every_request_that_the_desk_can_make() -> None:
+    made = {
+        kind
+        for kind in vars(requests).values()
+        if isinstance(kind, type) and issubclass(kind, Effect) and kind.__module__ == requests.__name__
+    }
+    assert made <= set(run(part(WHOLE, slice(0, 70))).shell.performers)
 
 
 def test_costs_are_what_the_settings_say() -> None:
