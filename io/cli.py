@@ -6,7 +6,6 @@ ours only. The exit codes are `anchorwatch.machine.lifecycle.Exit`.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import traceback
@@ -23,11 +22,10 @@ from rich.console import Console
 
 from anchorwatch import __version__
 from anchorwatch.io.clocks import PacedClock
-from anchorwatch.io.durations import duration_s, moment_ms
+from anchorwatch.io.commands.options import run_options, seed_of
 from anchorwatch.io.journal import JournalError
 from anchorwatch.io.live_view import LiveView
-from anchorwatch.io.okx.environments import Environment
-from anchorwatch.io.run_options import SEED_DEFAULT, SEED_MAX, RunOptions
+from anchorwatch.io.run_options import SEED_DEFAULT, RunOptions
 from anchorwatch.io.seams import elapsed_s, real_seams
 from anchorwatch.io.settings import (
     LogFormat,
@@ -44,8 +42,6 @@ from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.venue.candle_file import BadMarketFile
 from anchorwatch.machine.lifecycle import Exit
 
-# Beyond this no machine follows; a larger number is a slip of the keyboard.
-SPEED_MAX = 1_000_000
 PORT_MAX = 65_535
 
 # What a user can get wrong and a run finds out: told in one line, without a traceback.
@@ -290,7 +286,7 @@ def venue(
         options = standalone.VenueOptions(
             port=port,
             markets=tuple(Path(name) for name in market),
-            seed=_seed(synthetic) if synthetic is not None else SEED_DEFAULT,
+            seed=seed_of(synthetic) if synthetic is not None else SEED_DEFAULT,
             speed=int(speed) if speed is not None else 1,
             faults=Path(faults) if faults else None,
             state=Path(state) if state else None,
@@ -443,76 +439,6 @@ def _settings(
         options={key: value for key, value in options.items() if value is not None},
         markets=markets,
     )
-
-
-def run_options(
-    settings: Settings, *, markets: tuple[Path, ...], given: dict[str, str | None], confirmed: bool
-) -> RunOptions:
-    """What the run's own options say. Raises SettingsError with every problem that was found."""
-    problems: list[Problem] = []
-
-    def read(name: str, parse: Any, otherwise: Any = None) -> Any:
-        text = given.get(name)
-        if text is None:
-            return otherwise
-        try:
-            return parse(text)
-        except ValueError as error:
-            problems.append(Problem(name, str(error)))
-            return otherwise
-
-    options = RunOptions(
-        markets=markets,
-        from_ms=read("--from", moment_ms),
-        speed=read("--speed", _speed),
-        for_s=read("--for", duration_s),
-        seed=read("--seed", _seed, SEED_DEFAULT),
-        summary=read("--summary", _output_file),
-    )
-    kind = settings.venue.kind
-    if kind is not Environment.SIM:
-        problems += [
-            Problem(name, f"venue {kind.value} runs in real time; allowed: sim only")
-            for name in ("--from", "--speed")
-            if given.get(name) is not None
-        ]
-    if kind not in (Environment.SIM, Environment.PAPER) and given.get("--seed") is not None:
-        problems.append(
-            Problem("--seed", f"venue {kind.value} has a market of its own; allowed: sim and paper")
-        )
-    if kind is Environment.LIVE and not confirmed:
-        problems.append(Problem("--venue live", "trades real money; say --confirm-live if that is meant"))
-    for market in markets:
-        if not market.is_file():
-            what = "is not a file" if market.exists() else "there is no such file"
-            problems.append(Problem(f"--market {market}", what))
-    if problems:
-        raise SettingsError(problems)
-    return options
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not 0 < speed <= SPEED_MAX:
-        raise ValueError(f"{text!r}; allowed: a number above 0, at most {SPEED_MAX}, such as 600")
-    return speed
-
-
-def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= SEED_MAX):
-        raise ValueError(f"{text!r}; allowed: a whole number from 0 to {SEED_MAX}")
-    return int(text)
-
-
-def _output_file(text: str) -> Path:
-    """A path that can be written, found out before the run rather than after it."""
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{text!r} cannot be written; allowed: a file in a directory that exists")
-    return path
 
 
 class _AboveTheView:

@@ -12,6 +12,7 @@ import trio
 
 from anchorwatch import __version__
 from anchorwatch.io import cli
+from anchorwatch.io.commands.options import run_options
 from anchorwatch.io.durations import age_words, duration_s, moment_ms
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.seams import real_seams
@@ -100,7 +101,7 @@ def test_real_money_takes_a_word_of_its_own(
     (line,) = refused(capsys, "run", "--config", str(config))
     assert line == "--venue live: trades real money; say --confirm-live if that is meant"
     settings = load(file=config, environ=os.environ)
-    options = cli.run_options(settings, markets=(), given={}, confirmed=True)
+    options = run_options(settings, markets=(), given={}, confirmed=True)
     assert options == RunOptions()
 
 
@@ -115,7 +116,7 @@ def test_the_options_of_a_run_are_read(tmp_path: Path) -> None:
         "--summary": str(tmp_path / "run.json"),
     }
     settings = load(environ={}, markets=(market,))
-    assert cli.run_options(settings, markets=(market,), given=given, confirmed=False) == RunOptions(
+    assert run_options(settings, markets=(market,), given=given, confirmed=False) == RunOptions(
         markets=(market,),
         from_ms=1_722_864_600_000,
         speed=600.0,
