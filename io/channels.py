@@ -6,6 +6,7 @@ settings, and the same function takes the frames whichever socket they came from
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from anchorwatch.io.mailbox import Mailbox
@@ -56,11 +57,15 @@ class Intake:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self.messages = 0
+        self.pushes: Counter[str] = (
+            Counter()
+        )  # by channel, of which there are a dozen: one that is silent shows
         self.quotes: dict[str, world.QuoteMoved] = {}
 
     def take(self, name: Name, frame: Frame) -> None:
         self.messages += 1
         if isinstance(frame, Push):
+            self.pushes[frame.channel] += 1
             try:
                 for event in events_of(frame):
                     self._put(event)

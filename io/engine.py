@@ -183,6 +183,7 @@ class Engine:
             tls=self._tls,
             channels=channels_of(self._settings),
             venue_now_ms=rest.venue_now_ms,
+            measure_clock=rest.server_time,
             report=self._report_link,
             consume=self.intake.take,
         )

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 
 from anchorwatch.io.okx.environments import Credentials, Endpoints, WsPath
-from anchorwatch.io.okx.errors import Remedy, classify_login
+from anchorwatch.io.okx.errors import CLOCK_CODES, Remedy, classify_login, classify_upgrade
 from anchorwatch.io.okx.socket import (
     DialFailed,
     LoginAccepted,
+    LoginRefused,
     OkxSocket,
     SocketLost,
     open_okx_socket,
 )
 from anchorwatch.io.okx.wire_ws import Arg, Frame, Notice
 from anchorwatch.machine import connection as machine
-from anchorwatch.machine.connection import Name
+from anchorwatch.machine.connection import Hindrance, Name
 from anchorwatch.machine.kernel import Event
 
 PATHS = {
@@ -61,6 +62,7 @@ class Links:
         tls: ssl.SSLContext | None,
         channels: Mapping[Name, Sequence[Arg]],
         venue_now_ms: Callable[[], int],
+        measure_clock: Callable[[], Awaitable[object]],
         report: Report,
         consume: Consume,
     ) -> None:
@@ -70,6 +72,7 @@ class Links:
         self._tls = tls
         self._channels = channels
         self._venue_now_ms = venue_now_ms
+        self._measure_clock = measure_clock
         self._report = report
         self._consume = consume
         self._links: dict[tuple[Name, int], _Link] = {}
@@ -119,7 +122,7 @@ class Links:
         """One socket from dial to end. Its loss is reported once, unless it was abandoned."""
         name, epoch = effect.name, effect.epoch
         url = self._endpoints.ws(PATHS[name])
-        reason = "closed by us"
+        end: Event = machine.SocketLost(epoch, "closed by us")
         try:
             with link.scope:
                 try:
@@ -129,14 +132,14 @@ class Links:
                         deliver=lambda frame: self._deliver(name, epoch, frame),
                         dial_deadline_s=effect.within_s,
                     ) as socket:
-                        reason = await self._live(name, epoch, link, socket)
+                        end = machine.SocketLost(epoch, await self._live(name, epoch, link, socket))
                 except DialFailed as failed:
-                    reason = str(failed)
+                    end = _of_dial(epoch, failed)
         finally:
             del self._links[name, epoch]
             link.ended.set()
         if not link.scope.cancelled_caught:
-            self._report(name, machine.SocketLost(epoch, reason))
+            self._report(name, end)
 
     async def _live(self, name: Name, epoch: int, link: _Link, socket: OkxSocket) -> str:
         async with trio.open_nursery() as nursery:
@@ -154,35 +157,49 @@ class Links:
             self._consume(name, frame)
 
     async def _log_in(self, effect: machine.LogIn, link: _Link, socket: OkxSocket) -> None:
-        assert self._credentials is not None, "private connections need keys"
-        now_s = self._venue_now_ms() // 1000
         try:
-            answer = await socket.login(self._credentials, now_s, deadline_s=effect.within_s)
+            answer = await self._ask_in(effect, socket)
+            if isinstance(answer, LoginRefused) and answer.code in CLOCK_CODES:
+                # Ours may have been set, or have drifted for weeks: what the venue's says now decides.
+                await self._measure_clock()
+                answer = await self._ask_in(effect, socket)
         except SocketLost as lost:
-            self._give_up(effect.name, effect.epoch, link, lost.end.reason)
+            self._give_up(link, effect.name, machine.SocketLost(effect.epoch, lost.end.reason))
             return
         if isinstance(answer, LoginAccepted):
             self._report(effect.name, machine.LoginAccepted(effect.epoch))
             return
         verdict = classify_login(answer.code)
-        words = f"{answer.code} {answer.message}: {verdict.action}"
-        if verdict.remedy is Remedy.STOP:
+        words = f"login: {answer.code} {answer.message}: {verdict.meaning}; what to do: {verdict.action}"
+        if verdict.remedy in (Remedy.STOP, Remedy.NEVER):
             self._report(effect.name, machine.LoginRefused(effect.epoch, words))
-        else:
-            self._give_up(effect.name, effect.epoch, link, f"login: {words}")
+            return
+        hindrance = Hindrance.CLOCK if answer.code in CLOCK_CODES else Hindrance.LOGIN
+        self._give_up(link, effect.name, machine.Hindered(effect.epoch, hindrance, words))
+
+    async def _ask_in(self, effect: machine.LogIn, socket: OkxSocket) -> LoginAccepted | LoginRefused:
+        assert self._credentials is not None, "private connections need keys"
+        now_s = self._venue_now_ms() // 1000
+        return await socket.login(self._credentials, now_s, deadline_s=effect.within_s)
 
     async def _subscribe(self, effect: machine.Subscribe, link: _Link, socket: OkxSocket) -> None:
         try:
             report = await socket.subscribe(self._channels[effect.name], deadline_s=effect.within_s)
         except SocketLost as lost:
-            self._give_up(effect.name, effect.epoch, link, lost.end.reason)
+            self._give_up(link, effect.name, machine.SocketLost(effect.epoch, lost.end.reason))
             return
         if report.complete:
             self._report(effect.name, machine.ChannelsConfirmed(effect.epoch))
             return
         refused = [f"{one.arg.channel} {one.arg.inst_id} {one.code}".strip() for one in report.refused]
         missing = [f"{arg.channel} {arg.inst_id} unanswered".strip() for arg in report.missing]
-        self._give_up(effect.name, effect.epoch, link, "subscribe: " + ", ".join(refused + missing))
+        words = "subscribe: " + ", ".join(refused + missing)
+        if refused:
+            words += "; what to do: see that venue, region and symbols of the settings fit together"
+            event: Event = machine.Hindered(effect.epoch, Hindrance.CHANNELS, words)
+        else:
+            event = machine.SocketLost(effect.epoch, words)
+        self._give_up(link, effect.name, event)
 
     async def _listen(self, effect: machine.StartListening, link: _Link, socket: OkxSocket) -> None:
         name, epoch = effect.name, effect.epoch
@@ -208,10 +225,20 @@ class Links:
         event = machine.FrameSeen if heard else machine.PongMissed
         self._report(effect.name, event(effect.epoch))
 
-    def _give_up(self, name: Name, epoch: int, link: _Link, reason: str) -> None:
+    def _give_up(self, link: _Link, name: Name, why: Event) -> None:
         """The socket is of no use: say so once, and let the machine abandon it."""
         if link.socket is not None and link.socket.ended is None:
-            self._report(name, machine.SocketLost(epoch, reason))
+            self._report(name, why)
+
+
+def _of_dial(epoch: int, failed: DialFailed) -> Event:
+    """A dial that the venue itself answered with a no is not a drop."""
+    verdict = classify_upgrade(failed.end.http_status)
+    if verdict is None:
+        return machine.SocketLost(epoch, failed.end.reason)
+    hindrance = Hindrance.MAINTENANCE if verdict.remedy is Remedy.RETRY else Hindrance.ADDRESS
+    words = f"{failed.end.reason}: {verdict.meaning}; what to do: {verdict.action}"
+    return machine.Hindered(epoch, hindrance, words)
 
 
 async def _until_silent(effect: machine.StartListening, socket: OkxSocket) -> None:

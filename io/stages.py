@@ -263,7 +263,9 @@ def _of_outcome(outcome: Refused | Failed, what: str) -> End:
     if isinstance(outcome, Failed):
         return _failed(f"{what}: {outcome.reason}")
     words = f"{what}: {outcome.code} {outcome.message}"
-    return _refused(words) if outcome.remedy is Remedy.STOP else _failed(words)
+    if outcome.remedy is not Remedy.STOP:
+        return _failed(words)
+    return _refused(f"{words}; what to do: {outcome.action}")
 
 
 def _failed(reason: str) -> End:

@@ -35,6 +35,11 @@ two private ones have to log in, and wait after a loss by the exponential rule.
   banned: REFUSED stays until the operator asks again.  EXHAUSTED alarms and
   goes on at a slow, constant pace, because a position may be open.
 
+* **A hindrance is not a drop either.**  The venue answers, and does not let us in:
+  the clock is off, it is closed for maintenance, a channel is not to be had.  It is
+  tried again by the rule of the drops, and told to a person at once, once for each
+  kind, until a connection has lasted.
+
 Private connections wait 5, 10, 20, 40, 80, 160, then 300 s; public ones a constant
 delay.  "Ten attempts" are ten retries after the first dial.
 """
@@ -99,6 +104,18 @@ class Limits(msgspec.Struct, frozen=True):
         return min(wait_s, self.backoff_max_s)
 
 
+class Hindrance(Enum):
+    """Why the venue does not let us in although it can be reached. Each asks for something of its own."""
+
+    CLOCK = "clock"
+    MAINTENANCE = "maintenance"
+    ADDRESS = "address"
+    LOGIN = "login"
+    CHANNELS = "channels"
+
+    __hash__ = object.__hash__
+
+
 class S(State):
     IDLE = "idle"
     DIALING = "dialing"
@@ -121,6 +138,7 @@ class Link(Data, frozen=True):
     epoch: Identity = 0  # the newest socket or wait
     spare: Identity = 0  # REPLACING: the old socket, which still delivers; else 0
     failures: int = 0  # in a row, since LIVE last lasted
+    told: Hindrance | None = None  # the hindrance that a person was told of last, since LIVE last lasted
 
 
 class ConnectRequested(Event, frozen=True):
@@ -156,6 +174,13 @@ class ChannelsConfirmed(OfEpoch, frozen=True):
 class SocketLost(OfEpoch, frozen=True):
     """The socket ended, could not be opened, or did not answer in time."""
 
+    reason: Reason = ""
+
+
+class Hindered(OfEpoch, frozen=True):
+    """The venue answered, and did not let us in; ``reason`` says what a person may do about it."""
+
+    hindrance: Hindrance = Hindrance.LOGIN
     reason: Reason = ""
 
 
@@ -261,6 +286,10 @@ def may_retry(link: Link, event: Event) -> bool:
     return link.failures < link.limits.attempts_max
 
 
+def may_retry_and_is_told(link: Link, event: Hindered) -> bool:
+    return may_retry(link, event) and link.told is event.hindrance
+
+
 # Actions: the next data, and what the shell is to do.
 
 
@@ -299,7 +328,7 @@ def ping(link: Link, event: Event) -> Step[Link]:
 
 
 def forget_failures(link: Link, event: Event) -> Step[Link]:
-    return msgspec.structs.replace(link, failures=0), ()
+    return msgspec.structs.replace(link, failures=0, told=None), ()
 
 
 def abandon(link: Link, event: Event) -> Step[Link]:
@@ -320,10 +349,20 @@ def back_off(link: Link, event: Event) -> Step[Link]:
     return link, (*abandoned, StartWait(link.name, link.epoch, link.limits.backoff_s(link.failures)))
 
 
-def exhaust(link: Link, event: Event) -> Step[Link]:
+def tell_and_back_off(link: Link, event: Hindered) -> Step[Link]:
+    link, effects = back_off(link, event)
+    alarm = RaiseAlarm(link.name, f"{link.name.value}: {event.reason}")
+    return msgspec.structs.replace(link, told=event.hindrance), (*effects, alarm)
+
+
+def exhaust(link: Link, event: SocketLost | PongMissed | Hindered) -> Step[Link]:
     link, abandoned = abandon(link, event)
     wait = StartWait(link.name, link.epoch, link.limits.exhausted_retry_s)
-    reason = f"{link.name.value}: {link.limits.attempts_max} attempts failed; going on every {wait.seconds} s"
+    last = "no answer to a ping" if isinstance(event, PongMissed) else event.reason
+    reason = (
+        f"{link.name.value}: {link.limits.attempts_max} attempts failed; going on every {wait.seconds} s; "
+        f"the last: {last}"
+    )
     return link, (*abandoned, wait, RaiseAlarm(link.name, reason))
 
 
@@ -339,9 +378,10 @@ def replace_socket(link: Link, event: Event) -> Step[Link]:
 
 OPENING = (S.DIALING, S.LOGGING_IN, S.SUBSCRIBING)
 LOSABLE = (*OPENING, S.LIVE, S.PROBING, S.REPLACING)
+HINDERED = (*OPENING, S.REPLACING)
 WAITING = (S.BACKING_OFF, S.EXHAUSTED)
 OF_EPOCH = (
-    SocketOpened, LoginAccepted, LoginRefused, ChannelsConfirmed, SocketLost, SilenceNoticed,
+    SocketOpened, LoginAccepted, LoginRefused, ChannelsConfirmed, SocketLost, Hindered, SilenceNoticed,
     FrameSeen, PongMissed, UpgradeNoticed, LiveLasted, WaitElapsed,
 )  # fmt: skip
 BETWEEN = "only the newest epoch reports, and here it has nothing left to report"
@@ -372,6 +412,9 @@ TABLE = (
     # Loss, recovery, end.
     *(Row(s,            SocketLost,         S.BACKING_OFF,  when=may_retry,              then=back_off)  for s in LOSABLE),
     *(Row(s,            SocketLost,         S.EXHAUSTED,                                 then=exhaust)   for s in LOSABLE),
+    *(Row(s,            Hindered,           S.BACKING_OFF,  when=may_retry_and_is_told,  then=back_off)          for s in HINDERED),
+    *(Row(s,            Hindered,           S.BACKING_OFF,  when=may_retry,              then=tell_and_back_off) for s in HINDERED),
+    *(Row(s,            Hindered,           S.EXHAUSTED,                                 then=exhaust)           for s in HINDERED),
     Row(S.PROBING,      PongMissed,         S.BACKING_OFF,  when=may_retry,              then=back_off),
     Row(S.PROBING,      PongMissed,         S.EXHAUSTED,                                 then=exhaust),
     *(Row(s,            WaitElapsed,        S.DIALING,                                   then=dial)      for s in WAITING),
@@ -392,7 +435,7 @@ TABLE = (
     *impossible((S.DIALING,), (LoginAccepted, LoginRefused, ChannelsConfirmed, SilenceNoticed, FrameSeen, PongMissed, UpgradeNoticed, LiveLasted, WaitElapsed), "nothing is open yet"),
     *impossible((S.LOGGING_IN,), (SocketOpened, ChannelsConfirmed, SilenceNoticed, FrameSeen, PongMissed, LiveLasted, WaitElapsed), "only the login is asked for"),
     *impossible((S.SUBSCRIBING,), (SocketOpened, LoginAccepted, LoginRefused, SilenceNoticed, FrameSeen, PongMissed, LiveLasted, WaitElapsed), "only the channels are asked for"),
-    *impossible((S.LIVE, S.PROBING), (SocketOpened, LoginAccepted, LoginRefused, ChannelsConfirmed, WaitElapsed), "each is reported once, before live"),
+    *impossible((S.LIVE, S.PROBING), (SocketOpened, LoginAccepted, LoginRefused, ChannelsConfirmed, Hindered, WaitElapsed), "each is reported once, before live"),
     *impossible((S.REPLACING,), (WaitElapsed, PongMissed), "no wait is under way, and the newest socket is not probed yet"),
 )
 # fmt: on

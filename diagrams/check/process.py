@@ -172,6 +172,7 @@ def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happe
         yield told(event.__name__, event, can_wait=False)
         if event is connection.LoginAccepted:
             yield told("the login is refused", connection.LoginRefused, costs=True, can_wait=False)
+        yield told("the venue does not let it in", connection.Hindered, costs=True, can_wait=False)
     if link.state in connection.LOSABLE:
         yield told("the socket is lost", connection.SocketLost, costs=True)
     if link.state is S.REPLACING and link.data.spare:

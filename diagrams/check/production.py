@@ -240,6 +240,9 @@ def _with_choices(event: type[Event], named: str) -> Iterator[Event]:
     elif event is lifecycle.StopStepEnded:
         for outcome in lifecycle.Outcome:
             yield lifecycle.StopStepEnded(1, outcome)
+    elif event is connection.Hindered:
+        for hindrance in connection.Hindrance:
+            yield connection.Hindered(1, hindrance)
     else:
         assert not others, f"{event.__name__}: no choice of {others}"
         yield event(**{named: 1})

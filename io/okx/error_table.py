@@ -169,25 +169,75 @@ NEVER = {
     "64004": ("conflicting depth channels", "subscribe to one of them"),
 }
 
-# Codes of the WebSocket login: (letter, meaning, what to do).
+# Codes of the WebSocket login: (letter, meaning, what a person does about it).
 WS_LOGIN = {
-    "60001 60002 60003": ("N", "key, signature or passphrase is missing", "a bug of ours"),
+    "60001 60002 60003": ("N", "key, signature or passphrase is missing", "report it: a bug of ours"),
     "60004 60006": (
         "R",
-        "the timestamp is malformed or expired",
-        "measure the clock offset, then log in anew",
+        "the timestamp is malformed or expired although the clock was just measured",
+        "synchronise this host's clock (chrony, ntpd); it is tried again meanwhile",
     ),
     "60005 60032": (
         "S",
-        "the key is not valid, or belongs to another region or environment",
-        "correct the key",
+        "the key is not valid, was deleted or has expired, or belongs to another region or environment",
+        "check ANCHORWATCH_API_KEY, venue.kind and venue.region, or make a new key; then start the bot again",
     ),
-    "60007": ("S", "the signature is not valid", "correct the secret"),
-    "60024": ("S", "wrong passphrase", "correct the passphrase"),
-    "60009 63999": ("R", "login failed", "wait, then log in anew"),
-    "60022 60026 60029 60030": ("N", "this login is not available to the account", "see the account"),
-    "4001": ("R", "the venue closed the connection at login", "wait, then log in anew"),
-    "4007": ("S", "the key was changed or deleted", "correct the key"),
+    "60007": (
+        "S",
+        "the signature is not valid",
+        "correct ANCHORWATCH_API_SECRET, then start the bot again",
+    ),
+    "60024": (
+        "S",
+        "wrong passphrase",
+        "correct ANCHORWATCH_API_PASSPHRASE, then start the bot again",
+    ),
+    "50110": (
+        "S",
+        "this host's address is not on the key's list",
+        "add the address to the key on the venue's page, then start the bot again",
+    ),
+    "60009 63999": ("R", "login failed, and the venue does not say why", "none yet: it is tried again"),
+    "60022 60026 60029 60030": (
+        "N",
+        "this login is not available to the account",
+        "see the account on the venue's page, then start the bot again",
+    ),
+    "4001": ("R", "the venue closed the connection at login", "none yet: it is tried again"),
+    "4007": (
+        "S",
+        "the key was changed or deleted",
+        "make a new key, put it into the environment, and start the bot again",
+    ),
+    "50001 50013 50026": (
+        "R",
+        "the venue is closed for maintenance, or overloaded",
+        "none: it is tried again; resting stops stay, entries wait",
+    ),
+}
+
+# HTTP statuses with which the venue, or what stands before it, refuses a WebSocket.
+WS_UPGRADE = {
+    401: (
+        "S",
+        "the venue does not let this host in",
+        "see whether the venue serves your country and address",
+    ),
+    403: (
+        "S",
+        "the venue does not let this host in",
+        "see whether the venue serves your country and address",
+    ),
+    451: (
+        "S",
+        "the venue does not serve this place",
+        "see whether the venue serves your country and address",
+    ),
+    503: (
+        "R",
+        "the venue is closed for maintenance, or overloaded",
+        "none: it is tried again; resting stops stay, entries wait",
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from anchorwatch.io.okx.error_table import (
     UNKNOWN_OUTCOME,
     WRITE_UNKNOWN,
     WS_LOGIN,
+    WS_UPGRADE,
     retry_codes,
 )
 
@@ -119,6 +120,14 @@ def classify_login(code: str) -> Verdict:
     """What a refused WebSocket login means. An unlisted code may be tried again: nothing was traded by it."""
     listed = LOGIN_TABLE.get(code) or TABLE.get(code)
     return listed if listed is not None else _unlisted(code, 0, Remedy.RETRY, known=True)
+
+
+def classify_upgrade(http_status: int | None) -> Verdict | None:
+    """What it means that a WebSocket was refused with this status; None where it is no more than a drop."""
+    if http_status not in WS_UPGRADE:
+        return None
+    letter, meaning, action = WS_UPGRADE[http_status]
+    return Verdict(str(http_status), Remedy(letter), meaning, action, True)
 
 
 def _unlisted(code: str, http_status: int, remedy: Remedy, *, known: bool) -> Verdict:

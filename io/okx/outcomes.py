@@ -39,6 +39,12 @@ class Refused(msgspec.Struct, frozen=True):
         verdict = TABLE.get(self.code)
         return verdict.remedy if verdict is not None else Remedy.NEVER
 
+    @property
+    def action(self) -> str:
+        """What a person or the caller does about it; empty for a code that we do not know."""
+        verdict = TABLE.get(self.code)
+        return verdict.action if verdict is not None else ""
+
 
 class Unknown(msgspec.Struct, frozen=True):
     """A write that may have been processed, or may yet be.

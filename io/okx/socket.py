@@ -58,10 +58,15 @@ class SocketEnd(msgspec.Struct, frozen=True):
 
     reason: str
     code: int | None = None
+    http_status: int | None = None  # of the answer that refused the upgrade
 
 
 class DialFailed(Exception):
     """No WebSocket came about: refused, unreachable, no TLS, no upgrade, or not in time."""
+
+    def __init__(self, end: SocketEnd) -> None:
+        super().__init__(end.reason)
+        self.end = end
 
 
 class SocketLost(Exception):
@@ -232,7 +237,8 @@ class OkxSocket:
                         await stream.do_handshake()
                     end = await self._speak(WatchedStream(stream), url, frame_bytes_max)
         except* trio_websocket.ConnectionRejected as rejected:
-            end = SocketEnd(f"upgrade refused with HTTP {_only(rejected).status_code}")
+            status = _only(rejected).status_code
+            end = SocketEnd(f"upgrade refused with HTTP {status}", http_status=status)
         except* trio_websocket.ConnectionClosed as closed:
             end = _end_of(_only(closed))
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as broken:
@@ -317,9 +323,9 @@ class OkxSocket:
             while self._ws is None and self._end is None:
                 await self._news.wait()
         if self._end is not None:
-            raise DialFailed(self._end.reason)
+            raise DialFailed(self._end)
         if self._ws is None:
-            raise DialFailed(f"no WebSocket within {deadline_s:g} s")
+            raise DialFailed(SocketEnd(f"no WebSocket within {deadline_s:g} s"))
 
     async def _close(self) -> None:
         if self._ws is not None and self._end is None:

@@ -74,7 +74,7 @@ class KeyRing:
                 return caller
         raise Refusal("50113")
 
-    def ws_caller(self, args: Parameters, now_ms: int) -> Caller:
+    def ws_caller(self, args: Parameters, ip: str, now_ms: int) -> Caller:
         """The account behind a WebSocket login. The timestamp is in seconds."""
         key, stamp = args.text("apiKey"), args.text("timestamp")
         caller = self.find(key)
@@ -88,6 +88,8 @@ class KeyRing:
             raise Refusal("60006")
         if not hmac.compare_digest(args.text("passphrase").encode(), caller.key.passphrase.encode()):
             raise Refusal("60024")
+        if caller.key.ips and ip not in caller.key.ips:
+            raise Refusal("50110")
         expected = _sign(caller.key.secret, f"{stamp}{LOGIN_PREHASH}".encode())
         if not hmac.compare_digest(expected.encode(), args.text("sign").encode()):
             raise Refusal("60007")

@@ -39,7 +39,8 @@ FaultKind = Literal[
     # Connections; `where` is public, private or business.
     "ws_close",  # after a received frame, with close code `code`
     "ws_refuse",  # the handshake is refused with `status`
-    "login_reject",
+    "login_reject",  # refused with `code`
+    "subscribe_reject",  # refused with `code`; `where` is the channel
     "login_slow",
     "upgrade_notice",  # 64008 now, closed 60 s later
     # Trading; `where` is the instrument.
@@ -59,6 +60,8 @@ DEFAULT_CODES = {
     "ack_then_cancel": "3",
     "algo_fail": "51008",
     "batch_item_fails": "51008",
+    "login_reject": "60009",
+    "subscribe_reject": "60018",
 }
 
 

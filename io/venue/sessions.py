@@ -275,9 +275,10 @@ class Session:
             raise Refusal("60013")
         if self.account is not None and not venue.switches.repeated_login_succeeds:
             raise Refusal("60031")
-        if venue.faults.draw("login_reject", self.path, venue.now_ms()):
-            raise Refusal("60009")
-        caller = venue.keys.ws_caller(Parameters(args[0]), venue.now_ms())
+        rejected = venue.faults.draw("login_reject", self.path, venue.now_ms())
+        if rejected is not None:
+            raise Refusal(rejected.code_or_default)
+        caller = venue.keys.ws_caller(Parameters(args[0]), self.ip, venue.now_ms())
         if self.account is not None and caller.account is not self.account:
             raise Refusal("60031")
 
@@ -293,6 +294,9 @@ class Session:
 
     def _subscribe(self, raw: dict[str, object], request_id: str) -> None:
         subscription = self._read_argument(raw)
+        rejected = self._venue.faults.draw("subscribe_reject", subscription.channel, self._venue.now_ms())
+        if rejected is not None:
+            raise Refusal(rejected.code_or_default, f"channel:{subscription.channel}")
         known = self._subscriptions.get(subscription.encoded_arg)
         if known is None and len(self._subscriptions) >= SUBSCRIPTIONS_MAX:
             raise Refusal("60013")

@@ -94,4 +94,15 @@ def wait(context: Context, address: Address, effect: connection.StartWait) -> No
 
 
 def alarm(context: Context, address: Address, effect: connection.RaiseAlarm) -> None:
-    context.announce("alarm", "CONNECTION", link=effect.name.value, reason=effect.reason)
+    """Two connections share one key and one venue: what keeps both out is one alarm."""
+    link = context.bot.link(effect.name)
+    is_told = any(
+        other.data.name is not effect.name
+        and (
+            (link.state is connection.S.REFUSED and other.state is connection.S.REFUSED)
+            or (link.state is connection.S.BACKING_OFF and other.data.told is link.data.told)
+        )
+        for other in context.bot.links
+    )
+    level = "warning" if is_told else "alarm"
+    context.announce(level, "CONNECTION", link=effect.name.value, reason=effect.reason)

@@ -20,7 +20,7 @@ from tests.venue.rig import BTC
 __all__ = ["paced_clock"]
 
 CHANNELS = {
-    Name.PUBLIC: {"mark-price", "tickers"},
+    Name.PUBLIC: {"mark-price", "tickers", "instruments"},
     Name.BUSINESS: {"candle1m", "candle5m", "candle1H", "candle1Dutc"},
     Name.PRIVATE: {"orders", "positions", "account"},
     Name.PRIVATE_BUSINESS: {"orders-algo", "algo-advance"},
@@ -144,7 +144,9 @@ async def test_a_private_connection_that_is_refused_waits_exactly_by_the_users_r
         assert waits_s(life, "private") == [5, 10, 20, 40, 80, 160, 300, 300, 300, 300, 300, 300]
         assert life.states("connection", "private").count("EXHAUSTED") == 3
         alarms = [line["reason"] for line in life.lines("CONNECTION")]
-        assert alarms[0] == "private: 10 attempts failed; going on every 300 s"
+        assert alarms[0] == (
+            "private: 10 attempts failed; going on every 300 s; the last: upgrade refused with HTTP 502"
+        )
         world.heal()
         await life.delivers(Name.PRIVATE)
 

@@ -180,6 +180,27 @@ def test_a_refused_login_is_not_retried_like_a_drop() -> None:
     assert after(c.SocketLost(1, "closed after the refusal"), start=snapshot) == (snapshot, ())
 
 
+def test_a_hindrance_is_told_once_for_each_kind_and_backed_off_from_like_a_drop() -> None:
+    link, _ = after(c.ConnectRequested())
+    told, waited = [], []
+    for hindrance in (c.Hindrance.CLOCK, c.Hindrance.CLOCK, c.Hindrance.MAINTENANCE, c.Hindrance.CLOCK):
+        link, effects = after(c.Hindered(link.data.epoch, hindrance, hindrance.value), start=link)
+        told += [effect.reason for effect in effects if isinstance(effect, c.RaiseAlarm)]
+        waited += waits(effects)
+        link, _ = after(c.WaitElapsed(link.data.epoch), start=link)
+    assert told == ["private: clock", "private: maintenance", "private: clock"]
+    assert waited == [5, 10, 20, 40]
+
+
+def test_a_hindrance_is_told_again_after_a_connection_that_lasted() -> None:
+    link, _ = after(c.ConnectRequested())
+    link, _ = after(c.Hindered(link.data.epoch, c.Hindrance.CLOCK, ""), start=link)
+    link = live(link)
+    assert link.data.told is c.Hindrance.CLOCK
+    link, _ = after(c.LiveLasted(link.data.epoch), start=link)
+    assert (link.data.told, link.data.failures) == (None, 0)
+
+
 def test_a_refused_connection_dials_again_when_the_operator_asks() -> None:
     snapshot, _ = after(c.ConnectRequested(), c.SocketOpened(1), c.LoginRefused(1))
     snapshot, effects = after(c.ConnectRequested(), start=snapshot)

@@ -6,6 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from anchorwatch.io.channels import channels_of
+from anchorwatch.io.venue.faults import InstrumentChange
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection
 from anchorwatch.machine.connection import Name
@@ -77,6 +79,27 @@ async def test_r7_4_the_consumers_of_the_restored_channels_work(autojump_clock: 
             assert level is not None
             assert moved is not None
             assert moved > level
+
+
+async def test_r7_4_the_consumer_of_every_channel_gets_data_after_a_reconnect(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene, scene.life() as life:
+        await life.ready()
+        wanted = {arg.channel for args in channels_of(still()).values() for arg in args}
+        wanted.discard("algo-advance")  # trailing orders of the exchange's own, which this bot makes none of
+        scene.lose(*Name)
+        await trio.sleep(1)
+        await life.delivers(*Name)
+        heard = life.engine.intake.pushes
+        heard.clear()
+        scene.trade(BTC_LONG, "0.5")
+        scene.rig.venue.change_instrument(InstrumentChange(at_ms=0, inst_id=BTC, state="live"))
+        for _ in range(70):
+            scene.rig.price_now("60010")
+            await trio.sleep(1)
+        assert wanted <= heard.keys()
+        assert life.book().contracts == scene.held_of(BTC_LONG)
 
 
 async def test_r7_4_entries_wait_while_market_data_is_away_and_protection_does_not(
