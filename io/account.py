@@ -185,7 +185,7 @@ class AccountCalls:
         return world.OrderAsked(ticket.leg, ticket.role, ticket.seq, report, is_final)
 
     async def place_stop(self, request: requests.PlaceStop) -> Event:
-        """A stop of the whole position: it follows the size by itself."""
+        """A stop of the whole position follows the size by itself; one of a size is of that size."""
         outcome = await self._rest.place_algo(
             AlgoRequest(
                 inst_id=request.leg.instrument,
@@ -194,7 +194,8 @@ class AccountCalls:
                 pos_side=self._pos_side(request.leg),
                 ord_type="conditional",
                 algo_cl_ord_id=request.client_id,
-                close_fraction=WHOLE,
+                sz=request.contracts,
+                close_fraction=WHOLE if request.contracts is None else None,
                 reduce_only=self._mode is PositionMode.NET,
                 sl_trigger_px=request.trigger,
                 sl_ord_px=MARKET_PX,
@@ -220,6 +221,7 @@ class AccountCalls:
                 algo_id=request.venue_id,
                 algo_cl_ord_id="" if request.venue_id else request.client_id,
                 new_sl_trigger_px=request.trigger,
+                new_sz=request.contracts,
             )
         )
         match outcome:
@@ -275,8 +277,25 @@ class AccountCalls:
                 is_this = row.direction == leg.side.value and (row.u_time_ms or 0) >= request.since_ms
                 if is_this and row.type in CLOSED_CAUSES:
                     cause = CLOSED_CAUSES[row.type]
-                    return world.AbsenceExplained(leg, cause, row.pnl or Decimal(0), row.u_time_ms or 0)
+                    pnl, at_ms = row.pnl or Decimal(0), row.u_time_ms or 0
+                    return world.AbsenceExplained(leg, cause, pnl, at_ms, row.close_avg_px)
         return world.AbsenceUnexplained(leg)
+
+    async def read_own_orders(self, request: requests.ReadOwnOrders) -> Event:
+        """The orders that are over and those that rest; an order that ends in between is in one of the two."""
+        instrument, found = request.leg.instrument, {}
+        for listed in (
+            await self._rest.orders_pending(inst_id=instrument, lane="protection"),
+            await self._rest.orders_history(inst_id=instrument, since_ms=request.since_ms, lane="protection"),
+        ):
+            if not isinstance(listed, Answered):
+                return world.OwnOrdersRead(request.leg, None)
+            try:
+                found.update({row.ord_id: translate.order_report(row) for row in listed.rows})
+            except WireError:
+                return world.OwnOrdersRead(request.leg, None)
+        filled = tuple(report for report in found.values() if report is not None and report.filled)
+        return world.OwnOrdersRead(request.leg, filled)
 
     async def reload_rules(self, request: requests.ReloadRules) -> Event:
         """The instrument's rules anew. When they cannot be had the old ones go on, and the next refusal asks again."""

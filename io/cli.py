@@ -114,6 +114,15 @@ def run(
             "--clear-halt", help="lift the halt that an earlier life left: its cause has been looked at"
         ),
     ] = False,
+    hands_off: Annotated[
+        tuple[str, ...],
+        Parameter(
+            "--hands-off", help="from now on, over restarts: a symbol that is watched and never changed"
+        ),
+    ] = (),
+    hands_on: Annotated[
+        tuple[str, ...], Parameter("--hands-on", help="gives a symbol of --hands-off back to the bot")
+    ] = (),
     log_format: Annotated[str | None, Parameter("--log-format", help="text or json")] = None,
     log_file: Annotated[str | None, Parameter("--log-file", help="log lines go here")] = None,
     confirm_live: Annotated[bool, Parameter("--confirm-live", help="trade real money (venue live)")] = False,
@@ -126,7 +135,10 @@ def run(
     )
     given = {"--from": from_, "--speed": speed, "--for": for_, "--seed": seed, "--summary": summary}
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
-    options = msgspec.structs.replace(options, flatten=flatten, clear_halt=clear_halt)
+    _check_hands(settings, hands_off, hands_on)
+    options = msgspec.structs.replace(
+        options, flatten=flatten, clear_halt=clear_halt, hands_off=hands_off, hands_on=hands_on
+    )
     return _run(settings, options, Path(log_file) if log_file else None).value
 
 
@@ -439,6 +451,21 @@ def _settings(
         options={key: value for key, value in options.items() if value is not None},
         markets=markets,
     )
+
+
+def _check_hands(settings: Settings, off: Sequence[str], on: Sequence[str]) -> None:
+    allowed = ", ".join(settings.symbols)
+    problems = [
+        Problem(f"{name} {symbol}", f"is not among symbols; allowed: {allowed}")
+        for name, symbols in (("--hands-off", off), ("--hands-on", on))
+        for symbol in symbols
+        if symbol not in settings.symbols
+    ]
+    problems += [
+        Problem(f"--hands-on {symbol}", "is given with --hands-off too") for symbol in on if symbol in off
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 class _AboveTheView:

@@ -47,7 +47,7 @@ from anchorwatch.machine import ids, lifecycle, permission, world
 from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, Address, Part
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
-from anchorwatch.machine.facts import Facts, GenerationFact
+from anchorwatch.machine.facts import Facts, GenerationFact, HandsOffFact
 from anchorwatch.machine.kernel import Event, Move
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.units import Conduct
@@ -344,6 +344,12 @@ async def _live(
 ) -> Exit:
     account = credentials.key if credentials is not None else ""
     with open_journal(settings.journal.file, settings.venue.kind.value, account) as journal:
+        journal.record(
+            [
+                *(HandsOffFact(instrument, True) for instrument in options.hands_off),
+                *(HandsOffFact(instrument, False) for instrument in options.hands_on),
+            ]
+        )
         engine = Engine(
             settings,
             telemetry,

@@ -24,6 +24,7 @@ from anchorwatch.machine.facts import (
     Fact,
     Facts,
     GenerationFact,
+    HandsOffFact,
     IntentFact,
     LegClosedFact,
     LegFacts,
@@ -267,6 +268,8 @@ def _key(fact: Fact) -> str:
             return fact.client_id
         case LegOpenedFact() | LegStopFact() | LegPeakFact():
             return _leg_words(fact.leg)
+        case HandsOffFact():
+            return fact.instrument
         case PartialTakenFact():
             return f"{_leg_words(fact.leg)}:{fact.reason}"
         case LegClosedFact():
@@ -299,6 +302,7 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         closed=of(LegClosedFact),
         permission=permission[0] if permission else None,
         generations=of(GenerationFact),
+        hands_off=tuple(fact.instrument for fact in of(HandsOffFact) if fact.is_off),
         next_sequence=sequence[0].next_sequence if sequence else 1,
     )
 

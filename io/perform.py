@@ -97,6 +97,8 @@ class Performer:
                 self._in_flight.read(self._calls.read_leg, effect)
             case requests.ExplainAbsence():
                 self._in_flight.read(self._calls.explain_absence, effect)
+            case requests.ReadOwnOrders():
+                self._in_flight.read(self._calls.read_own_orders, effect)
             case requests.ReloadRules():
                 self._in_flight.read(self._calls.reload_rules, effect)
             case requests.ReadPeak():

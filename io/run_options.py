@@ -15,7 +15,8 @@ class RunOptions(msgspec.Struct, frozen=True):
 
     No market file means the synthetic market of ``seed``. ``speed`` is virtual seconds per real second at
     most; None is real time. ``for_s`` is venue time; None runs until it is stopped. ``flatten`` closes
-    every position of the bot in the stop; ``clear_halt`` lifts the halt of an earlier life.
+    every position of the bot in the stop; ``clear_halt`` lifts the halt of an earlier life. ``hands_off`` and
+    ``hands_on`` are symbols that the operator keeps for himself from now on, or gives back; the journal remembers.
     """
 
     markets: tuple[Path, ...] = ()
@@ -26,3 +27,5 @@ class RunOptions(msgspec.Struct, frozen=True):
     summary: Path | None = None
     flatten: bool = False
     clear_halt: bool = False
+    hands_off: tuple[str, ...] = ()
+    hands_on: tuple[str, ...] = ()

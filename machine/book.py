@@ -50,6 +50,8 @@ class LegBook:
     stop_venue_id: str = ""  # of an adopted stop, which may have no client id
     moved_ms: int = 0
     moving_to: Price | None = None  # the level of the move under way
+    moving_size: Contracts | None = None  # the size that it asks for, when another
+    unresizable: str = ""  # the venue's id of a stop whose size it refused to change
     version_ms: int = 0  # the venue time of the newest report about this leg
     restated_ms: int = 0  # fills up to here are in the venue's figures that were taken over
     pushed: PositionReport | None = None  # the venue's last word on this leg
@@ -60,6 +62,16 @@ class LegBook:
     close_reason: str = ""
     refused_code: str = ""  # the venue's, of the last stop that it refused
     gone_since_ms: int = 0  # when its absence was first asked about
+    others: Decimal = Decimal(0)  # contracts of the venue's position that are a stranger's
+    cut: Decimal = Decimal(0)  # taken off our part because the venue showed less, before any fill said why
+    part_in_doubt: bool = False  # the venue shows a position, and our own orders say which part is ours still
+    fills_are_unknown: bool = (
+        False  # of this position, an earlier life booked fills that are not in this book
+    )
+    was_mixed: bool = (
+        False  # a stranger shared this position at some time: the venue's totals are not ours alone
+    )
+    counted: tuple[str, Decimal] = ("", Decimal(0))  # our order that filled last, and how much is booked
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
     partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
@@ -79,7 +91,13 @@ class LegBook:
 
     @property
     def contracts(self) -> Contracts:
+        """What is ours of it; of a leg that is watched, all."""
         return Contracts(self.account.contracts)
+
+    @property
+    def total(self) -> Contracts:
+        """What the venue should show."""
+        return Contracts(self.account.contracts + self.others)
 
 
 @dataclass(slots=True)

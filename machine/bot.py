@@ -15,7 +15,7 @@ becomes which event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
@@ -101,6 +101,7 @@ class Bot(Data, frozen=True):
     has_looked: bool = (
         False  # STOPPING: the last look at the exchange is under way or over, and nothing moved since
     )
+    hands_off: tuple[str, ...] = ()  # instruments that the operator keeps for himself, sorted
     missing: tuple[tuple[str, str], ...] = ()  # facts not held: (instrument, or "" for the bot; name), sorted
 
     def slot(self, leg: LegKey) -> Slot:
@@ -191,6 +192,11 @@ def with_permission(bot: Bot, snapshot: Snapshot[permission.Grant]) -> Bot:
     return msgspec.structs.replace(bot, permission=snapshot)
 
 
+def with_hands_off(bot: Bot, instruments: Iterable[str]) -> Bot:
+    """The bot that leaves these instruments alone: what is open there is watched, and nothing is entered."""
+    return msgspec.structs.replace(bot, hands_off=tuple(sorted({*bot.hands_off, *instruments})))
+
+
 def with_next_sequence(bot: Bot) -> Bot:
     """The bot with one more sequence given away: `Bot.sequence` is the one to use."""
     return msgspec.structs.replace(bot, sequence=bot.sequence + 1)
@@ -231,6 +237,8 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
         reasons.append(f"lifecycle is {bot.lifecycle.state.value}")
     if bot.conduct is not Conduct.TRADE:
         reasons.append(f"the mode is {bot.conduct.value}")
+    if instrument in bot.hands_off:
+        reasons.append(f"hands off {instrument}")
     if bot.permission.state is not permission.S.OPEN:
         reasons.append(f"permission is {bot.permission.state.value}")
     reasons += [

@@ -43,6 +43,8 @@ class LegOpenedFact(Fact, frozen=True):
     regime: str
     stop_px: Decimal | None
     strategy: str
+    order_id: str = ""  # our order that filled last, and how much of its fills ``contracts`` counts
+    order_filled: Decimal = Decimal(0)
 
 
 class LegStopFact(Fact, frozen=True):
@@ -84,6 +86,13 @@ class PermissionFact(Fact, frozen=True):
     reason: str
 
 
+class HandsOffFact(Fact, frozen=True):
+    """The operator keeps this instrument for himself, or gives it back."""
+
+    instrument: str
+    is_off: bool
+
+
 class GenerationFact(Fact, frozen=True):
     """One life of the bot; ``clean_stop_at_ms`` is None until it stopped in order."""
 
@@ -107,6 +116,7 @@ AnyFact = (
     | PartialTakenFact
     | LegClosedFact
     | PermissionFact
+    | HandsOffFact
     | GenerationFact
     | SequenceFact
 )
@@ -136,6 +146,7 @@ class Facts(msgspec.Struct, frozen=True):
     closed: tuple[LegClosedFact, ...] = ()
     permission: PermissionFact | None = None
     generations: tuple[GenerationFact, ...] = ()
+    hands_off: tuple[str, ...] = ()
     next_sequence: int = 1
 
     @property

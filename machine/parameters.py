@@ -94,6 +94,7 @@ class Parameters(msgspec.Struct, frozen=True):
     margin: MarginMode = MarginMode.CROSS
     conduct: Conduct = Conduct.TRADE
     is_exclusive: bool = True
+    hands_off: tuple[str, ...] = ()  # instruments that are registered and told, and never changed
     max_positions: int = 5
     pace: Pace = Pace()
 
@@ -102,11 +103,6 @@ class Parameters(msgspec.Struct, frozen=True):
             if name == instrument:
                 return trading
         return Trading()
-
-    @property
-    def adopts(self) -> bool:
-        """Whether positions that others opened are taken over and protected."""
-        return self.is_exclusive and self.conduct is not Conduct.WATCH
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -63,13 +63,14 @@ class QueryOrder(Effect, frozen=True):
 
 
 class PlaceStop(Effect, frozen=True):
-    """A stop of the whole position, triggered by mark."""
+    """A stop triggered by mark: of the whole position, or of ``contracts`` where others share it."""
 
     leg: LegKey
     seq: int
     client_id: str
     deal: Deal
     trigger: Decimal
+    contracts: Decimal | None = None
 
 
 class MoveStop(Effect, frozen=True):
@@ -78,6 +79,7 @@ class MoveStop(Effect, frozen=True):
     client_id: str
     venue_id: str
     trigger: Decimal
+    contracts: Decimal | None = None  # another size, or as it is
 
 
 class CancelStops(Effect, frozen=True):
@@ -106,6 +108,13 @@ class ReadLeg(Effect, frozen=True):
 
 
 class ExplainAbsence(Effect, frozen=True):
+    leg: LegKey
+    since_ms: int
+
+
+class ReadOwnOrders(Effect, frozen=True):
+    """Every order of the instrument since then: which part of a shared position is ours, only these say."""
+
     leg: LegKey
     since_ms: int
 

@@ -247,12 +247,20 @@ class AbsenceExplained(Event, frozen=True):
     cause: str
     realised_pnl: Decimal
     closed_ms: int
+    close_price: Decimal | None = None  # the average of everything that closed it
 
 
 class AbsenceUnexplained(Event, frozen=True):
     """The venue did not answer why a leg is flat, or its histories do not show it yet."""
 
     leg: LegKey
+
+
+class OwnOrdersRead(Event, frozen=True):
+    """Every order of a leg's instrument that had fills, whoever made it; None when the reading failed."""
+
+    leg: LegKey
+    orders: tuple[OrderReport, ...] | None
 
 
 class RulesRead(Event, frozen=True):

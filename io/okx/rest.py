@@ -70,6 +70,10 @@ WARM_EVERY_S = KEEP_ALIVE_S - 5
 CANCEL_ALL_AFTER_S = range(10, 121)
 
 
+HISTORY_REACH_MS = 7 * 86_400_000 - 3_600_000
+"""OKX v5: the quick history of orders holds 7 days; an hour less, so that a row is not lost while it is asked for."""
+
+
 class OkxRest:
     """The venue over REST. Use as `async with`; calls may run concurrently.
 
@@ -326,9 +330,13 @@ class OkxRest:
         since_ms: int | None = None,
         lane: Lane = "normal",
     ) -> Read[Order]:
-        """Final orders of 7 days, created since `since_ms`. Cancelled without a fill they are kept 2 hours only."""
+        """Final orders created since `since_ms`: of 7 days, or of 3 months where `since_ms` reaches back further.
+
+        Cancelled without a fill they are kept 2 hours only.
+        """
         query = {"instType": inst_type, "instId": inst_id, "begin": since_ms}
-        return await self._orders("/trade/orders-history", query, lane)
+        is_old = since_ms is not None and self.venue_now_ms() - since_ms > HISTORY_REACH_MS
+        return await self._orders(f"/trade/orders-history{'-archive' if is_old else ''}", query, lane)
 
     async def fills(
         self,

@@ -109,6 +109,13 @@ class Account(msgspec.Struct, frozen=True):
     leverage: Annotated[
         int, Rule("position worth over margin", unit="×", at_least="1", at_most="100", per_symbol=True)
     ] = 5
+    hands_off: Annotated[
+        bool,
+        Rule(
+            "true: what is open on the symbol is registered, counted and told, and never changed; no entries",
+            per_symbol=True,
+        ),
+    ] = False
     min_balance_usd: Annotated[
         Decimal,
         Rule("the start is refused below this equity", unit="USD", at_least="0", at_most="1000000000"),
@@ -452,6 +459,7 @@ class SymbolSettings(msgspec.Struct, frozen=True):
     """What holds for one symbol: the groups with its overrides in them."""
 
     leverage: int
+    hands_off: bool
     strategy: Strategy
     sizing: Sizing
     entry: Entry
@@ -491,6 +499,7 @@ class Settings(msgspec.Struct, frozen=True):
 
         return SymbolSettings(
             leverage=own.get("leverage", self.account.leverage),
+            hands_off=own.get("hands_off", self.account.hands_off),
             strategy=with_own(self.strategy),
             sizing=with_own(self.sizing),
             entry=with_own(self.entry),

@@ -17,6 +17,7 @@ def parameters(settings: Settings) -> Parameters:
         margin=settings.account.margin_mode,
         conduct=settings.account.mode,
         is_exclusive=settings.account.exclusive is True,
+        hands_off=tuple(name for name in settings.symbols if settings.of(name).hands_off),
         max_positions=settings.sizing.max_positions,
         pace=Pace(
             reconcile_every_s=float(settings.reconcile.every_s),

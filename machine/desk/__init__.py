@@ -29,6 +29,7 @@ from anchorwatch.machine.bot import (
     FactGained,
     FactLost,
     is_settled,
+    with_hands_off,
     with_permission,
 )
 from anchorwatch.machine.desk import emergencies, entries, making, orders, positions, rules, stages, stops
@@ -102,7 +103,8 @@ class Desk:
         self._memory = Memory(facts if facts is not None else Facts())
         if facts is not None and facts.permission is not None:
             bot = with_permission(bot, restored_permission(facts.permission))
-        self._context = Context(parameters, bot, generation)
+        known = facts.hands_off if facts is not None else ()
+        self._context = Context(parameters, with_hands_off(bot, (*parameters.hands_off, *known)), generation)
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
         self._polled_ms = 0
@@ -150,11 +152,15 @@ class Desk:
         context = self._context
         if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
             stops.took_move(context, told.address.leg)
+        if isinstance(told.event, protection.MoveRefused) and told.address.leg is not None:
+            stops.refused_move(context, told.address.leg)
         if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
             context.book.leg(told.address.leg).refused_code = told.event.code
         context.tell(told.address, told.event)
         if isinstance(told.event, rules.REFUSALS) and told.address.leg is not None:
             rules.reload(context, told.address.leg.instrument)
+        if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
+            stops.fall_back(context, told.address.leg)
         if isinstance(told.event, reconciling.CheckDue):
             pace = context.parameters.pace
             again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
@@ -252,7 +258,9 @@ class Desk:
             case world.AbsenceExplained():
                 positions.take_explanation(context, event)
             case world.AbsenceUnexplained():
-                positions.take_no_explanation(context, event)
+                positions.take_no_explanation(context, event.leg)
+            case world.OwnOrdersRead():
+                positions.take_own_orders(context, event)
             case world.RulesRead():
                 rules.take(context, event)
             case _:

@@ -11,7 +11,7 @@ from anchorwatch.machine.bot import Address, Addressed, Bot, Part
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import Announce
-from anchorwatch.machine.units import LegKey
+from anchorwatch.machine.units import Conduct, LegKey
 
 Performer = Callable[["Context", Address, Any], None]
 
@@ -34,6 +34,14 @@ class Context:
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}
         self._stop_serial = 0
+
+    def may_touch(self, instrument: str) -> bool:
+        """Whether anything of this instrument may be changed at all."""
+        return self.parameters.conduct is not Conduct.WATCH and instrument not in self.bot.hands_off
+
+    def adopts(self, instrument: str) -> bool:
+        """Whether positions of this instrument that others opened are taken over."""
+        return self.parameters.is_exclusive and self.may_touch(instrument)
 
     def tell(self, address: Address, event: Event) -> None:
         """Give a control event to its machine, and put numbers to what the machines ask for."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from anchorwatch.machine import ids, order, position, world
+from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import orders, positions, stops
+from anchorwatch.machine.desk import orders, positions, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import OrderTicket, ReadPeak
 from anchorwatch.machine.trailing_stop import further_peak, tighter
-from anchorwatch.machine.units import Conduct, Deal, LegKey, Price
+from anchorwatch.machine.units import Deal, LegKey, Price
 
 
 class Memory:
@@ -36,6 +37,10 @@ class Memory:
             context.announce("info", "CLEAN_START", remembered=len(self._facts.legs))
         else:
             context.announce("warning", "AFTER_CRASH", remembered=len(self._facts.legs))
+        for instrument in context.bot.hands_off:
+            context.announce(
+                "warning", "HANDS_OFF", instrument=instrument, policy="registered, and never changed"
+            )
 
     def resume_cool_downs(self, context: Context) -> None:
         """A restart is no reason to enter again what was closed a moment ago."""
@@ -47,12 +52,12 @@ class Memory:
         if not self._is_pending:
             return
         self._is_pending = False
-        if context.parameters.conduct is Conduct.WATCH:
-            return  # what is watched is nobody's here, whoever opened it
         shown = {report.leg: report for report in reading.positions if report.contracts}
         for facts in self._facts.legs:
             if facts.opened is None or facts.leg.instrument not in context.book.instruments:
                 continue
+            if not context.may_touch(facts.leg.instrument):
+                continue  # what is watched is nobody's here, whoever opened it
             report = shown.get(facts.leg)
             if report is None:
                 self._ghost(context, facts, reading)
@@ -66,9 +71,15 @@ class Memory:
         assert facts.opened is not None
         leg = context.book.leg(facts.leg)
         opened = facts.opened
-        entry = report.entry_price or opened.entry_px
-        leg.account = leg.account.restated(report.contracts, entry)
+        leg.counted = (opened.order_id, opened.order_filled)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, report.updated_ms)
+        if sharing.is_shared(context, facts.leg.instrument):
+            own = min(opened.contracts, report.contracts)
+            leg.account = leg.account.restated(own, opened.entry_px)
+            leg.cut, leg.fills_are_unknown = opened.contracts - own, True
+            sharing.set_others(context, leg, report.contracts - own)
+        else:
+            leg.account = leg.account.restated(report.contracts, report.entry_price or opened.entry_px)
         leg.entered_ms = opened.entered_at_ms
         context.book.take_funding(leg, report, is_known=True)
         leg.partials = {taken.reason: taken for taken in facts.partials}
@@ -80,6 +91,9 @@ class Memory:
             leg.stop_client_id = facts.stop.algo_client_id
         elif opened.stop_px is not None:
             leg.wanted = Price(opened.stop_px)
+        if sharing.is_shared(context, facts.leg.instrument) and not stops.has_ours(leg):
+            self._doubt_part(context, leg, report)
+            return
         context.report_ms = context.now_ms
         if opened.contracts != report.contracts:
             context.book.totals.drifts += 1
@@ -102,6 +116,12 @@ class Memory:
         )
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionSeen())
 
+    def _doubt_part(self, context: Context, leg: LegBook, report: world.PositionReport) -> None:
+        """Our stop is not there: it may have sold our part, and what is shown is a stranger's. Our orders say."""
+        leg.part_in_doubt = True
+        context.announce("warning", "PART_IN_DOUBT", leg=leg.leg, ours=leg.contracts, shown=report.contracts)
+        context.tell(of_leg(Part.POSITION, leg.leg), position.PositionMissed())
+
     def _ghost(self, context: Context, facts: LegFacts, reading: world.AccountReading) -> None:
         """Remembered and not there: it leaves with a cause, not for having been missed once (R3.2)."""
         assert facts.opened is not None
@@ -116,7 +136,8 @@ class Memory:
 
     def _doubt(self, context: Context, intent: IntentFact) -> None:
         """An order that may live, or may have filled: asked for by its id until the venue says."""
-        if intent.leg.instrument not in context.book.instruments:
+        known = context.book.instruments
+        if intent.leg.instrument not in known or not context.may_touch(intent.leg.instrument):
             return
         role = order.Role(intent.role)
         address = of_leg(orders.part_of(role), intent.leg)
@@ -145,5 +166,5 @@ class Memory:
 
 
 def _tell(context: Context, kind: DriftKind, leg: LegKey, ours: Decimal, theirs: Decimal) -> None:
-    policy = positions.policy_of(context, kind)
+    policy = positions.policy_of(context, kind, leg.instrument)
     context.announce("warning", kind.value, leg=leg, ours=ours, theirs=theirs, policy=policy)

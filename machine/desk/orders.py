@@ -23,7 +23,7 @@ from anchorwatch.machine.requests import (
     StartTimer,
 )
 from anchorwatch.machine.trailing_stop import initial_level
-from anchorwatch.machine.units import Conduct, LegKey, OrderKind, closing_deal, opening_deal
+from anchorwatch.machine.units import LegKey, OrderKind, closing_deal, opening_deal
 from anchorwatch.machine.world import AccountReading, OrderReport, OrderState
 
 EVENT_OF = {
@@ -121,7 +121,7 @@ def cancel_orphans(context: Context, reading: AccountReading) -> None:
         if report.instrument not in context.book.instruments:
             continue
         context.book.totals.drifts += 1
-        cancels = context.parameters.conduct is not Conduct.WATCH
+        cancels = context.may_touch(report.instrument)
         policy = "cancelled" if cancels else "told"
         context.announce(
             "warning",

@@ -7,15 +7,15 @@ from decimal import Decimal
 import msgspec
 
 from anchorwatch.machine import ids, order, position, reconciliation, world
-from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.book import Filled, LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
-from anchorwatch.machine.desk import stops
+from anchorwatch.machine.desk import sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, ReadPeak, Record, StartTimer
-from anchorwatch.machine.units import Conduct, LegKey, Price, Side, opening_deal
+from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport
 
 CLOSERS = (position.S.REDUCING, position.S.CLOSING)
@@ -28,6 +28,8 @@ PUSH_SETTLES_MS = 1_000
 def take_fills(context: Context, report: OrderReport) -> bool:
     """Book what ``report`` adds to its order; says whether it added anything."""
     booked = context.book.filled_of(report.venue_id)
+    if not booked.contracts:
+        _count_what_was_remembered(context, report, booked)
     added = report.filled - booked.contracts
     if added <= 0:
         return False
@@ -53,34 +55,117 @@ def _book_fill(
         _doubt(context, f"a fill on {report.instrument} that fits no leg")
         return
     leg = context.book.leg(key)
+    opens = report.deal is opening_deal(key.side)
+    is_ours, state = sharing.is_of_us(context, report), context.bot.slot(key).position.state
+    is_shared = sharing.is_shared(context, key.instrument)
     if at_ms <= leg.restated_ms:
-        return  # the venue's figures that were taken over count it already
+        # The venue's figures that were taken over count it already, as ours or as a stranger's.
+        if is_shared and is_ours and state in position.OURS:
+            _book_late_fill(context, leg, report, contracts, price, fee, opens=opens)
+        return
     leg.version_ms = max(leg.version_ms, at_ms)
-    if report.deal is opening_deal(key.side):
+    if is_shared and not is_ours and state in position.OURS:
+        _book_strangers_fill(context, leg, report, contracts, price, opens=opens)
+        return
+    if opens:
+        if is_shared and is_ours and state is position.S.WATCHED:
+            sharing.open_on_theirs(context, leg)
         was_flat = not leg.contracts
         account = Account(key.side, leg.account.contract_size) if was_flat else leg.account
         leg.account = account.opened(contracts, price, fee)
-        context.book.totals.fees += fee
+        if is_ours:
+            context.book.totals.fees += fee
         if was_flat:
             leg.uncovered_ms = 0
             context.book.uncover(leg, at_ms)
-            _open(context, key, at_ms, is_ours=_is_ours(context, report))
+            leg.counted = (report.client_id, report.filled)
+            _open(context, key, at_ms, is_ours=is_ours)
         else:
-            _remember(context, leg)
-            context.tell(of_leg(Part.POSITION, key), position.PositionGrown())
+            _grown(context, leg, report)
         return
+    _close(context, leg, report, contracts, price, fee)
+
+
+def _book_late_fill(
+    context: Context,
+    leg: LegBook,
+    report: OrderReport,
+    contracts: Decimal,
+    price: Decimal,
+    fee: Decimal,
+    *,
+    opens: bool,
+) -> None:
+    """Of a shared position only our own fills say what is ours, however late they come."""
+    context.book.totals.fees += fee
+    if opens:
+        if sharing.counted_late(leg, contracts, price, fee):
+            _grown(context, leg, report)
+        return
+    context.book.totals.realised_pnl += sharing.closed_late(leg, contracts, price, fee)
+    _shrunk(context, leg, report)
+
+
+def _grown(context: Context, leg: LegBook, report: OrderReport) -> None:
+    leg.counted = (report.client_id, report.filled)
+    _remember(context, leg)
+    context.tell(of_leg(Part.POSITION, leg.leg), position.PositionGrown())
+    stops.mind_size(context, leg)
+
+
+def _count_what_was_remembered(context: Context, report: OrderReport, booked: Filled) -> None:
+    """An earlier life booked the beginning of this order; its journal says how much."""
+    ticket = context.book.tickets.get(report.client_id)
+    if ticket is None or not sharing.is_shared(context, report.instrument):
+        return
+    leg = context.book.leg(ticket.leg)
+    client_id, filled = leg.counted
+    if client_id == report.client_id:
+        booked.contracts = filled
+        booked.worth = filled * (report.average_price or Decimal(0))
+
+
+def _book_strangers_fill(
+    context: Context, leg: LegBook, report: OrderReport, contracts: Decimal, price: Decimal, *, opens: bool
+) -> None:
+    """Somebody else trades in the position that we hold a part of. What they pay is not ours to book."""
+    if opens:
+        sharing.set_others(context, leg, leg.others + contracts)
+        return
+    beyond = sharing.taken_by_strangers(leg, contracts)
+    if beyond:
+        _close(context, leg, report, beyond, price, Decimal(0))
+
+
+def _close(
+    context: Context, leg: LegBook, report: OrderReport, contracts: Decimal, price: Decimal, fee: Decimal
+) -> None:
+    key = leg.leg
     closing = min(contracts, leg.contracts)
     if closing < contracts:
         _doubt(context, f"{contracts} closed of {leg.contracts} on {key}")
     if closing:
         before = leg.account.realised
         leg.account = leg.account.closed(closing, price, fee)
-        context.book.totals.fees += fee
-        context.book.totals.realised_pnl += leg.account.realised - before
-        if leg.contracts:
-            _remember(context, leg)
-        else:
-            context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(_cause(leg.close_reason, report)))
+        if context.bot.slot(key).position.state is not position.S.WATCHED:
+            context.book.totals.fees += fee
+            context.book.totals.realised_pnl += leg.account.realised - before
+        _shrunk(context, leg, report)
+
+
+def _shrunk(context: Context, leg: LegBook, report: OrderReport) -> None:
+    if leg.contracts:
+        if ids.parse(report.client_id) is not None:
+            leg.counted = (report.client_id, report.filled)
+        _remember(context, leg)
+        stops.mind_size(context, leg)
+    else:
+        _end(context, leg.leg, _cause(leg.close_reason, report))
+
+
+def _end(context: Context, key: LegKey, cause: str) -> None:
+    context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(cause))
+    sharing.leave_to_others(context, key)
 
 
 def _leg_of(context: Context, report: OrderReport) -> LegKey | None:
@@ -93,18 +178,12 @@ def _leg_of(context: Context, report: OrderReport) -> LegKey | None:
         return LegKey(report.instrument, report.side, margin)
     for side in Side:
         key = LegKey(report.instrument, side, margin)
-        if key in context.book.legs and context.book.leg(key).contracts:
+        if key in context.book.legs and context.book.leg(key).total:
             return key
     if report.stop_client_id:
         return None  # the child of a stop closes; without a position it fits nothing
     side = next(side for side in Side if opening_deal(side) is report.deal)
     return LegKey(report.instrument, side, margin)
-
-
-def _is_ours(context: Context, report: OrderReport) -> bool:
-    if context.parameters.conduct is Conduct.WATCH:
-        return False
-    return context.parameters.adopts or ids.parse(report.client_id) is not None
 
 
 def _cause(close_reason: str, report: OrderReport) -> str:
@@ -140,6 +219,8 @@ def _remember(context: Context, leg: LegBook) -> None:
         regime="",
         stop_px=leg.wanted,
         strategy="",
+        order_id=leg.counted[0],
+        order_filled=leg.counted[1],
     )
     context.ask(Record((fact,)))
 
@@ -163,12 +244,14 @@ def take_push(context: Context, report: PositionReport) -> None:
 def look_for_differences(context: Context) -> None:
     """Pushes that still differ from the book after a while: something was missed."""
     for key, leg in list(context.book.legs.items()):
+        if context.bot.slot(key).position.state in position.HELD:
+            stops.mind_size(context, leg)
         pushed = leg.pushed
         if pushed is None or context.now_ms - leg.pushed_at_ms < PUSH_SETTLES_MS:
             continue
         leg.pushed = None
-        if pushed.contracts != leg.contracts and pushed.updated_ms > leg.version_ms:
-            _doubt(context, f"{key}: {pushed.contracts} pushed, {leg.contracts} booked")
+        if pushed.contracts != leg.total and pushed.updated_ms > leg.version_ms:
+            _doubt(context, f"{key}: {pushed.contracts} pushed, {leg.total} booked")
 
 
 def compare(context: Context, reading: world.AccountReading) -> None:
@@ -176,7 +259,7 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     book = context.book
     configured = [report for report in reading.positions if report.leg.instrument in book.instruments]
     reading = msgspec.structs.replace(reading, positions=tuple(configured))
-    held = {key: Held(leg.contracts, leg.version_ms) for key, leg in book.legs.items()}
+    held = {key: Held(leg.total, leg.version_ms) for key, leg in book.legs.items()}
     for drift in drifts(held, reading):
         _mend(context, drift)
     for report in reading.positions:
@@ -189,6 +272,8 @@ def compare(context: Context, reading: world.AccountReading) -> None:
 def _find_again(context: Context, reading: world.AccountReading) -> None:
     """A leg whose absence is being asked about, and which is shown: it never left."""
     for report in reading.positions:
+        if context.book.leg(report.leg).part_in_doubt:
+            continue  # what is shown may be a stranger's
         if report.contracts and context.bot.slot(report.leg).position.state in position.GONE:
             context.tell(of_leg(Part.POSITION, report.leg), position.PositionSeen())
             leg = context.book.leg(report.leg)
@@ -198,6 +283,8 @@ def _find_again(context: Context, reading: world.AccountReading) -> None:
 
 
 def _mend(context: Context, drift: Drift) -> None:
+    if drift.theirs is None and context.bot.slot(drift.leg).position.state in position.GONE:
+        return  # it was told, and its cause is being asked for
     entry = context.bot.slot(drift.leg).entry
     if entry.state in order.OUT:
         context.tell(of_leg(Part.ENTRY, drift.leg), order.OrderDoubted(entry.data.seq))
@@ -211,7 +298,7 @@ def _mend(context: Context, drift: Drift) -> None:
         leg=drift.leg,
         ours=drift.ours,
         theirs=theirs,
-        policy=policy_of(context, drift.kind),
+        policy=policy_of(context, drift.kind, drift.leg.instrument),
     )
     address = of_leg(Part.POSITION, drift.leg)
     if drift.theirs is None:
@@ -223,29 +310,31 @@ def _mend(context: Context, drift: Drift) -> None:
     leg = context.book.leg(drift.leg)
     if drift.kind is DriftKind.ADD:
         context.book.take_funding(leg, drift.theirs, is_known=True)  # it was paid before we knew the position
-    entered_at = drift.theirs.entry_price or leg.account.average_price
-    leg.account = leg.account.restated(drift.theirs.contracts, entered_at)
-    leg.version_ms = leg.restated_ms = max(leg.version_ms, drift.theirs.updated_ms)
+    own = leg.contracts
+    sharing.take_over(context, leg, drift.theirs)
     if drift.kind is DriftKind.ADD:
         context.report_ms = context.now_ms
         context.book.uncover(leg, context.now_ms)
         stops.adopt_resting(context, leg)
-        is_ours = context.parameters.adopts
+        is_ours = context.adopts(drift.leg.instrument)
         _open(context, drift.leg, drift.theirs.created_ms, is_ours=is_ours, is_found=True)
         if is_ours:
             context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
             context.ask(ReadPeak(drift.leg, leg.entered_ms, is_found=True))
-    elif theirs > drift.ours:
+    elif leg.contracts > own:
         context.tell(address, position.PositionGrown())
 
 
-def policy_of(context: Context, kind: DriftKind) -> str:
+def policy_of(context: Context, kind: DriftKind, instrument: str) -> str:
     """What is done about such a drift, in words."""
     match kind:
         case DriftKind.ADD:
-            return "adopted and protected" if context.parameters.adopts else "watched, and never touched"
+            adopts = context.adopts(instrument)
+            return "adopted and protected" if adopts else "watched, and never touched"
         case DriftKind.REMOVE:
             return "leaves the book when its cause is known"
+        case DriftKind.SIZE if sharing.is_shared(context, instrument):
+            return "what our own orders did not fill is a stranger's, and left alone"
         case _:
             return "the exchange's figures are taken"
 
@@ -265,9 +354,7 @@ def take_leg(context: Context, event: world.LegRead) -> None:
         context.tell(address, position.AbsenceSeen())
         return
     if shown and shown[0].updated_ms >= leg.version_ms:
-        entry = shown[0].entry_price or leg.account.average_price
-        leg.account = leg.account.restated(shown[0].contracts, entry)
-        leg.version_ms = leg.restated_ms = shown[0].updated_ms
+        sharing.take_over(context, leg, shown[0])
     context.tell(address, position.ReadEnded())
 
 
@@ -278,18 +365,44 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
     leg = context.book.leg(event.leg)
     if leg.contracts:
         # The venue's record is of the whole position: what partial closes brought is in it, and booked already.
-        context.book.totals.realised_pnl += event.realised_pnl - leg.account.realised
-        leg.account = leg.account.settled(event.realised_pnl)
+        realised = event.realised_pnl
+        if leg.was_mixed:
+            at = event.close_price or leg.account.average_price
+            realised = leg.account.realised + leg.account.pnl_of(leg.contracts, at)
+        context.book.totals.realised_pnl += realised - leg.account.realised
+        leg.account = leg.account.settled(realised)
+        leg.others = Decimal(0)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
-    context.tell(of_leg(Part.POSITION, event.leg), position.EndConfirmed(event.cause))
+    _end(context, event.leg, event.cause)
 
 
-def take_no_explanation(context: Context, event: world.AbsenceUnexplained) -> None:
+def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
+    """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
+    key = event.leg
+    leg, state = context.book.leg(key), context.bot.slot(key).position.state
+    if state not in position.OURS:
+        return
+    if event.orders is None:
+        if state in position.GONE:
+            take_no_explanation(context, key)
+        return  # otherwise the difference is still there for the next reading
+    ours = sharing.own_orders(context, leg, event.orders)
+    if leg.fills_are_unknown:
+        sharing.count_as_booked(context, leg, ours)
+    leg.part_in_doubt = leg.fills_are_unknown = False
+    for report in ours:
+        take_fills(context, report)
+    if leg.contracts and context.bot.slot(key).position.state in position.GONE:
+        context.book.uncover(leg, context.now_ms)
+        context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+
+
+def take_no_explanation(context: Context, key: LegKey) -> None:
     """Asked again at a pace; a question that stays open for long is told."""
-    asked_ms = context.now_ms - context.book.leg(event.leg).gone_since_ms
+    asked_ms = context.now_ms - context.book.leg(key).gone_since_ms
     is_overdue = asked_ms >= context.parameters.pace.confirmation_patience_s * 1000
     answer = position.ConfirmationOverdue() if is_overdue else position.ConfirmationFailed()
-    context.tell(of_leg(Part.POSITION, event.leg), answer)
+    context.tell(of_leg(Part.POSITION, key), answer)
 
 
 # Effects of the position machine.
@@ -305,6 +418,9 @@ def explain(context: Context, address: Address, effect: position.ConfirmAbsence)
     assert address.leg is not None
     leg = context.book.leg(address.leg)
     leg.gone_since_ms = leg.gone_since_ms or context.now_ms
+    if leg.part_in_doubt:
+        sharing.ask_for_own_orders(context, leg)
+        return
     context.ask(ExplainAbsence(address.leg, leg.entered_ms))
 
 
@@ -370,7 +486,9 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
     leg.account = Account(address.leg.side, leg.account.contract_size)
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
-    leg.partials = {}
+    leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)
+    leg.was_mixed, leg.unresizable = bool(leg.others), ""
+    leg.part_in_doubt = leg.fills_are_unknown = False
 
 
 def watch_leg(context: Context, address: Address, effect: position.WatchLeg) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.desk import sharing
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
 from anchorwatch.machine.requests import (
@@ -20,7 +23,7 @@ from anchorwatch.machine.requests import (
     ReloadRules,
     StartTimer,
 )
-from anchorwatch.machine.units import Conduct, Contracts, LegKey, Price, Side, closing_deal, floor_to
+from anchorwatch.machine.units import Contracts, LegKey, Price, Side, closing_deal, floor_to
 from anchorwatch.machine.world import StopReport, StopState
 
 
@@ -77,8 +80,10 @@ def take_push(context: Context, report: StopReport) -> None:
             return  # pushes overtake each other: it has triggered or gone since
         leg.stops[report.venue_id] = report
         if is_current:
-            leg.resting = Price(report.trigger) if report.trigger is not None else None
-            context.tell(address, protection.StopSeenLive(seq))
+            _see_level(leg, report)
+            if sharing.is_enough(leg, report):
+                context.tell(address, protection.StopSeenLive(seq))
+            mind_size(context, leg)
         elif _is_ours(report) and _covers(context, leg.leg):
             context.ask(CancelStops(report.instrument, (report.venue_id,)))
         return
@@ -108,8 +113,17 @@ def take_read(context: Context, event: world.StopsRead) -> None:
     if not leg.contracts:
         return  # it was read while the leg ended: a stop that still shows is swept, and protects nothing
     address = of_leg(Part.PROTECTION, event.leg)
-    if _current(leg) is not None:
+    current = _current(leg)
+    if current is not None:
+        _see_level(leg, current)
+    if current is not None and sharing.is_enough(leg, current):
         context.tell(address, protection.StopSeenLive(event.seq))
+        mind_size(context, leg)
+    elif current is not None:
+        if context.bot.slot(event.leg).protection.state is protection.S.GROWING:
+            context.tell(address, protection.StopReadFailed(event.seq))  # the list lags the amendment
+        else:
+            mind_size(context, leg)
     elif not adopt_resting(context, leg):
         context.tell(address, protection.StopGone(event.seq, "not among the live stops"))
 
@@ -141,15 +155,45 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             _time_the_uncovered(context, leg)
         elif slot.position.state not in position.HELD:
             _sweep_orphans(context, leg)
-        elif _current(leg) is not None:
-            context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
+        elif (current := _current(leg)) is not None:
+            _see_level(leg, current)
+            _check_size(context, leg, current, reading)
+            if sharing.is_enough(leg, current):
+                context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
+            mind_size(context, leg)
         elif state in protection.COVERS and leg.moved_ms < reading.started_ms:
             context.book.uncover(leg, context.now_ms)
             context.announce("warning", "DRIFT_STOP_MISSING", leg=key, policy="placed again")
+            if leg.others:
+                sharing.ask_for_own_orders(
+                    context, leg
+                )  # it may have sold our part, and theirs is what is shown
             context.tell(
                 of_leg(Part.PROTECTION, key),
                 protection.StopGone(slot.protection.data.seq, "not in the reading"),
             )
+
+
+def _check_size(context: Context, leg: LegBook, stop: StopReport, reading: world.AccountReading) -> None:
+    """A stop of ours that rests with another size than it was given, or than the position has."""
+    is_settled = (
+        context.bot.slot(leg.leg).protection.state is protection.S.COVERED
+        and leg.moved_ms < reading.started_ms
+        and leg.version_ms < reading.started_ms
+    )
+    is_shared = sharing.is_shared(context, leg.leg.instrument)
+    is_wrong = not sharing.is_enough(leg, stop) or (is_shared and stop.contracts != leg.contracts)
+    if is_settled and is_wrong:
+        context.book.totals.drifts += 1
+        rests = "the whole position" if stop.contracts is None else stop.contracts
+        context.announce(
+            "warning", "DRIFT_STOP_SIZE", leg=leg.leg, ours=leg.contracts, theirs=rests, policy="set to ours"
+        )
+
+
+def mind_size(context: Context, leg: LegBook) -> None:
+    """The stop has the size of what it protects; called whenever either may have changed."""
+    sharing.mind_size(context, leg, _current(leg))
 
 
 def _time_the_uncovered(context: Context, leg: LegBook) -> None:
@@ -157,7 +201,7 @@ def _time_the_uncovered(context: Context, leg: LegBook) -> None:
     covers = any(
         report.trigger is not None
         and report.deal is closing_deal(leg.leg.side)
-        and (report.contracts is None or report.contracts >= leg.contracts)
+        and sharing.is_enough(leg, report)
         for report in leg.stops.values()
     )
     if covers or not leg.contracts:
@@ -190,8 +234,8 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
 
 def _may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
     return (
-        (_is_ours(report) or context.parameters.adopts)
-        and (report.contracts is None or report.contracts >= leg.contracts)
+        (_is_ours(report) or context.adopts(report.instrument))
+        and sharing.is_enough(leg, report)
         and report.deal is closing_deal(leg.leg.side)
     )
 
@@ -212,13 +256,21 @@ def _is_current(leg: LegBook, report: StopReport) -> bool:
 def _current(leg: LegBook) -> StopReport | None:
     for report in leg.stops.values():
         if _is_current(leg, report):
-            leg.resting = Price(report.trigger) if report.trigger is not None else None
             return report
     return None
 
 
+def _see_level(leg: LegBook, stop: StopReport) -> None:
+    leg.resting = Price(stop.trigger) if stop.trigger is not None else None
+
+
 def _is_ours(report: StopReport) -> bool:
     return ids.parse(report.client_id) is not None
+
+
+def has_ours(leg: LegBook) -> bool:
+    """Whether any stop of ours rests on this leg."""
+    return any(_is_ours(report) for report in leg.stops.values())
 
 
 def _covers(context: Context, key: LegKey) -> bool:
@@ -228,7 +280,7 @@ def _covers(context: Context, key: LegKey) -> bool:
 def _sweep_orphans(context: Context, leg: LegBook) -> None:
     orphans = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
     if orphans and not leg.contracts:
-        sweeps = context.parameters.conduct is not Conduct.WATCH
+        sweeps = context.may_touch(leg.leg.instrument)
         policy = "cancelled" if sweeps else "told"
         context.announce("warning", "DRIFT_STOP_ORPHAN", leg=leg.leg, stops=len(orphans), policy=policy)
         if sweeps:
@@ -379,17 +431,22 @@ def place(context: Context, address: Address, effect: protection.PlaceStop) -> N
     serial = context.next_stop_serial()
     leg.stop_client_id = str(ids.ClientId(context.generation, ids.Made.STOP, serial))
     leg.moved_ms = context.now_ms
+    leg.moving_size = None
+    size = sharing.exact_size(context, leg)
     _remember(context, leg, leg.wanted)
-    context.ask(
-        PlaceStop(address.leg, effect.seq, leg.stop_client_id, closing_deal(address.leg.side), leg.wanted)
-    )
+    deal = closing_deal(address.leg.side)
+    context.ask(PlaceStop(address.leg, effect.seq, leg.stop_client_id, deal, leg.wanted, size))
 
 
 def _remember(context: Context, leg: LegBook, level: Price) -> None:
     """Durable before the request: the next life must not start from a looser level."""
     facts = (
         LegStopFact(
-            leg=leg.leg, algo_client_id=leg.stop_client_id, trigger_px=level, contracts=None, level=0
+            leg=leg.leg,
+            algo_client_id=leg.stop_client_id,
+            trigger_px=level,
+            contracts=sharing.exact_size(context, leg),
+            level=0,
         ),
         LegPeakFact(leg.leg, leg.peak if leg.peak is not None else level),
     )
@@ -405,17 +462,40 @@ def move(context: Context, address: Address, effect: protection.MoveStop) -> Non
     assert address.leg is not None
     leg = context.book.leg(address.leg)
     current = _current(leg)
-    assert leg.moving_to is not None
-    _remember(context, leg, leg.moving_to)
+    level = leg.moving_to or leg.resting
+    assert level is not None
+    leg.moved_ms, leg.moving_to = context.now_ms, level
+    leg.moving_size = sharing.size_of_move(context, leg, current)
+    _remember(context, leg, level)
     venue_id = current.venue_id if current is not None else ""
-    context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, leg.moving_to))
+    context.ask(MoveStop(address.leg, effect.seq, leg.stop_client_id, venue_id, level, leg.moving_size))
 
 
 def took_move(context: Context, key: LegKey) -> None:
     """The venue accepted the move: the new level rests."""
     leg = context.book.leg(key)
+    current = _current(leg)
     if leg.moving_to is not None:
-        leg.resting, leg.moving_to = leg.moving_to, None
+        if current is not None:
+            size = current.contracts if leg.moving_size is None else leg.moving_size
+            taken = msgspec.structs.replace(current, trigger=leg.moving_to, contracts=size)
+            leg.stops[current.venue_id] = taken
+        leg.resting = leg.moving_to
+    leg.moving_to = leg.moving_size = None
+
+
+def refused_move(context: Context, key: LegKey) -> None:
+    """The venue did not take the move: what rests is read, and its size is not asked for again."""
+    leg = context.book.leg(key)
+    leg.moving_to = None
+    sharing.refused_size(leg, _current(leg))
+
+
+def fall_back(context: Context, key: LegKey) -> None:
+    """A stop was refused; an older one of ours may rest still, and covers."""
+    leg = context.book.leg(key)
+    if context.bot.slot(key).protection.state is protection.S.NAKED:
+        adopt_resting(context, leg)
 
 
 def retry_later(context: Context, address: Address, effect: protection.StartRetry) -> None:
@@ -430,12 +510,19 @@ def start_naked_clock(context: Context, address: Address, effect: protection.Sta
     assert address.leg is not None
     leg = context.book.leg(address.leg)
     now_ms = context.report_ms or context.now_ms
-    context.book.uncover(leg, now_ms)
-    assert leg.uncovered_since_ms is not None
+    if not _is_bridged(context, leg):
+        context.book.uncover(leg, now_ms)
+    since_ms = now_ms if leg.uncovered_since_ms is None else leg.uncovered_since_ms
     deadline_s = context.parameters.pace.naked_deadline_s
-    gone_s = max(0.0, (context.now_ms - leg.uncovered_since_ms) / 1000)
+    gone_s = max(0.0, (context.now_ms - since_ms) / 1000)
     key, event = f"naked {address.leg}", protection.NakedTooLong()
     context.ask(StartTimer(key, max(0.1, deadline_s - gone_s), address, event))
+
+
+def _is_bridged(context: Context, leg: LegBook) -> bool:
+    """Whether a stop of ours that rests covers all of it while another one is being made."""
+    is_arming = context.bot.slot(leg.leg).protection.state is protection.S.ARMING
+    return is_arming and any(_may_cover(context, leg, report) for report in leg.stops.values())
 
 
 def stop_naked_clock(context: Context, address: Address, effect: protection.StopNakedClock) -> None:

@@ -262,22 +262,6 @@ async def test_a_position_closed_by_hand_is_not_entered_again_before_the_cool_do
             assert len(scene.orders(Made.ENTRY)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a leg that a human adds to is not kept as MIXED with exact-size stops"
-)
-async def test_of_a_mixed_leg_only_our_own_size_is_stopped(autojump_clock: MockClock) -> None:
-    async with exchange() as scene:
-        await scene.before_a_cross()
-        async with scene.life(eager(**SHARED)) as life:
-            await life.ready()
-            await scene.cross()
-            await life.entered()
-            own = scene.held_of(BTC_LONG)
-            scene.trade(BTC_LONG, "0.5")
-            await trio.sleep(70)
-            assert [stop.contracts for stop in scene.stops_of()] == [own]
-
-
 # Orders with our prefix that nobody here made.
 
 
