@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # ccxt and python-okx bring a hundred megabytes and versions of their own: they live apart.
 CLIENTS := .venv-clients
 
-.PHONY: run test check clients bench kill-test diagrams clean
+.PHONY: run test check clients bench kill-test verify diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -27,6 +27,10 @@ bench: $(STAMP)  ## measured ratios, printed
 
 kill-test: $(STAMP)  ## the real bot killed at many moments, and judged when it is back
 	$(BIN)/python -m tests.kill $(ARGS)
+
+verify: $(STAMP)  ## the user's document, proven line by line: out/verify.html
+	mkdir -p out
+	$(BIN)/anchorwatch verify --out out/verify.html --coverage out/coverage.html $(ARGS)
 
 diagrams: $(STAMP)  ## redraw the committed diagrams from the tables
 	$(BIN)/anchorwatch diagram --format svg --format mermaid --format json --format matrix --out diagrams/generated

@@ -23,6 +23,7 @@ from rich.console import Console
 from anchorwatch import __version__
 from anchorwatch.io.clocks import PacedClock
 from anchorwatch.io.commands.options import run_options, seed_of
+from anchorwatch.io.commands.verify import verify
 from anchorwatch.io.journal import JournalError
 from anchorwatch.io.live_view import LiveView
 from anchorwatch.io.run_options import SEED_DEFAULT, RunOptions
@@ -393,6 +394,9 @@ def version() -> int:
     """Print the version."""
     sys.stdout.write(f"anchorwatch {__version__}\n")
     return 0
+
+
+app.command(verify)
 
 
 def command(argv: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """Every life that a test puts on stage is held against the tables, and a run of the tests can be written down as data.
 
 ``--evidence FILE`` writes, as JSON, what became of every test, how long it took, which faults struck in it and which
-switches of the exchange were turned; and how often each row of each table answered.
+switches of the exchange were turned; and how often each row of each table answered. ``--line R6.2`` runs the tests of
+one line of the user's document. ``--switches`` turns the exchange's switches for every test that leaves them alone.
 """
 
 from __future__ import annotations
@@ -15,20 +16,35 @@ from typing import Any
 import pytest
 
 from anchorwatch.diagrams.conformance import Answer, answer_of, as_rows, strays
+from anchorwatch.io.verify.document import lines_named
 from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
 from tests import staged
 
-EVIDENCE = "--evidence"
+EVIDENCE, LINE, SWITCHES = "--evidence", "--line", "--switches"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(EVIDENCE, metavar="FILE", help="write what was shown, under which faults, as JSON")
+    parser.addoption(LINE, metavar="ID", help="only the tests whose names tell this line: R6.2, R10, P13")
+    parser.addoption(
+        SWITCHES, metavar="NAME=VALUE,…", default="", help="or `other`: all of them the other way"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption(SWITCHES):
+        staged.default_switches = staged.switches_named(config.getoption(SWITCHES))
     file = config.getoption(EVIDENCE)
     if file:
         config.pluginmanager.register(Evidence(Path(file), config), "evidence")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    line = config.getoption(LINE)
+    if line:
+        chosen = [item for item in items if line in lines_named(item.nodeid)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
 
 
 @pytest.hookimpl(wrapper=True)

@@ -221,3 +221,19 @@ def test_a_reader_that_leaves_early_causes_no_complaint() -> None:
     )
     os.close(writing)
     assert process.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--lang", "de", "allowed: en, ru"),
+        ("--seeds", "0", "allowed: a whole number from 1"),
+        ("--out", "no/such/place/page.html", "allowed: a file in a directory that exists"),
+    ],
+)
+def test_verify_refuses_what_it_cannot_do_before_it_runs_anything(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, allowed: str
+) -> None:
+    [line] = refused(capsys, "verify", option, value)
+    assert line.startswith(option)
+    assert allowed in line

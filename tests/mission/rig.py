@@ -118,7 +118,7 @@ class Scene(World):
         switches: Switches | None,
     ) -> None:
         super().__init__(nursery, spec, network, seed)
-        self.rig = Rig(spec, clock=self.rig.clock, switches=switches)
+        self.rig = Rig(spec, clock=self.rig.clock, switches=switches or staged.default_switches)
 
     @asynccontextmanager
     async def life(
