@@ -15,10 +15,18 @@ Each reduction is exact, and says why:
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.leg import At, Call, Filled, Leg, Order, Reading, Shown, without_fills
+from anchorwatch.diagrams.check.leg import (
+    At,
+    Call,
+    Filled,
+    Leg,
+    Order,
+    Reading,
+    Shown,
+    replace,
+    without_fills,
+)
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import order, protection
 from anchorwatch.machine.order import Role

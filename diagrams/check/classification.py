@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec.structs import replace
-
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.leg import (
     Filled,
@@ -20,6 +18,7 @@ from anchorwatch.diagrams.check.leg import (
     Shown,
     StopPush,
     StopsSeen,
+    replace,
     with_other_meant,
     without_meaning,
 )

@@ -15,7 +15,7 @@ import msgspec
 from anchorwatch.diagrams.check import classification
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.leg import Leg
+from anchorwatch.diagrams.check.leg import Leg, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import order, permission, position, protection
@@ -94,7 +94,7 @@ def _uncounted_leg(leg: Leg, facets: Facets, answer: i.LegAnswer) -> classificat
     """Takes the venue's figures over without noting which fills they count."""
     if answer.shown is None or not answer.shown.contracts:
         return classification.CLASSIFIED_AS_PROMISED[i.LegAnswer](leg, facets, answer)
-    after = msgspec.structs.replace(leg, booked=answer.shown.contracts)
+    after = replace(leg, booked=answer.shown.contracts)
     return after, (i.to_position(position.ReadEnded),)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from anchorwatch.diagrams.check.leg import Leg, Reading, Report, Shown, StopPush, StopsSeen
-from anchorwatch.diagrams.check.production import Tell
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.leg import Leg, Reading, Report, Shown, StopPush, StopsSeen, replace
+from anchorwatch.diagrams.check.production import Facets, Tell
 from anchorwatch.machine import lifecycle
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.kernel import Event
@@ -111,9 +112,17 @@ class Move(msgspec.Struct, frozen=True):
     can_wait: bool = False  # it answers nothing: in a prompt world it happens when nothing is under way
 
 
-def waiting(moves: Iterable[Move]) -> Iterator[Move]:
-    """The same moves, none of which is the delivery of something."""
-    return (msgspec.structs.replace(move, can_wait=True) for move in moves)
+Rule = Callable[..., Iterator[Move]]
+"""Takes ``leg``, ``facets`` and ``bounds``, and tells what the world can do."""
+
+
+def by_itself(rule: Rule) -> Rule:
+    """The same rule for what is no delivery of anything: see `Move.can_wait`."""
+
+    def waiting(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+        return (replace(move, can_wait=True) for move in rule(leg, facets, bounds=bounds))
+
+    return waiting
 
 
 def part_of(role: Role) -> Part:

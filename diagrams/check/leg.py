@@ -12,6 +12,8 @@ machines ignore it then, which `production.Production.stale_defects` shows for e
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -204,10 +206,10 @@ class Leg(msgspec.Struct, frozen=True):
 
     def with_order(self, role: Role | None, order: Order) -> Leg:
         if role is None:
-            return msgspec.structs.replace(self, child=order)
+            return replace(self, child=order)
         if role is Role.ENTRY:
-            return msgspec.structs.replace(self, entry=order)
-        return msgspec.structs.replace(self, close=order)
+            return replace(self, entry=order)
+        return replace(self, close=order)
 
     @property
     def filled(self) -> Filled:
@@ -239,13 +241,13 @@ def without_meaning(leg: Leg) -> Leg:
     """The stop that was meant is one of the others now, wherever it is spoken of."""
     reading = leg.reading
     if reading is not None:
-        reading = msgspec.structs.replace(
+        reading = replace(
             reading,
             stops=_all_others(reading.stops) if reading.stops is not None else None,
             mine_renewed=False,
             other_renewed=reading.mine_renewed or reading.other_renewed,
         )
-    return msgspec.structs.replace(
+    return replace(
         leg,
         mine=Stop(),
         other=merged(leg.mine, leg.other),
@@ -261,13 +263,13 @@ def with_other_meant(leg: Leg) -> Leg:
     """Another stop is the one that is meant, and the one that was meant is another."""
     reading = leg.reading
     if reading is not None:
-        reading = msgspec.structs.replace(
+        reading = replace(
             reading,
             stops=_swapped(reading.stops) if reading.stops is not None else None,
             mine_renewed=reading.other_renewed,
             other_renewed=reading.mine_renewed,
         )
-    return msgspec.structs.replace(
+    return replace(
         leg,
         mine=leg.other,
         other=leg.mine,
@@ -303,13 +305,60 @@ def without_fills(leg: Leg, role: Role | None) -> Leg:
     name = "child" if role is None else role.value
     reading, closed, shown = leg.reading, leg.closed, leg.leg_read
     if reading is not None:
-        reading = msgspec.structs.replace(reading, filled=_without(reading.filled, name))
+        reading = replace(reading, filled=_without(reading.filled, name))
     if closed is not None:
         closed = _without(closed, name)
     if isinstance(shown, Shown):
-        shown = msgspec.structs.replace(shown, filled=_without(shown.filled, name))
-    return msgspec.structs.replace(leg, reading=reading, closed=closed, leg_read=shown)
+        shown = replace(shown, filled=_without(shown.filled, name))
+    return replace(leg, reading=reading, closed=closed, leg_read=shown)
 
 
 def _without(filled: Filled, name: str) -> Filled:
-    return msgspec.structs.replace(filled, **{name: 0})
+    return replace(filled, **{name: 0})
+
+
+FIELDS = {name: number for number, name in enumerate(Leg.__struct_fields__)}
+
+
+class Fields(Protocol):
+    """Where a view finds what it has not changed."""
+
+    def field(self, index: int, number: int) -> Any: ...
+
+
+class LegView:
+    """Stands for a leg while a rule runs on it, and knows which fields were read and changed. See `looking`."""
+
+    __slots__ = ("_base", "_fields", "changed")
+
+    def __init__(self, fields: Fields, base: int, changed: dict[str, Any]) -> None:
+        self._fields, self._base, self.changed = fields, base, changed
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.changed:
+            return self.changed[name]
+        number = FIELDS.get(name)
+        if number is not None:
+            return self._fields.field(self._base + number, number)
+        found = getattr(Leg, name)
+        return found.__get__(self, Leg) if isinstance(found, property) else partial(found, self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LegView) and self.changed == other.changed
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.changed.items(), key=lambda change: change[0])))
+
+    def replaced(self, changes: dict[str, Any]) -> LegView:
+        return LegView(self._fields, self._base, {**self.changed, **changes})
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def replace(value: T, **changes: Any) -> T:
+    """The same with some fields changed, for structs and for views of a leg."""
+    view: Any = value
+    if isinstance(view, LegView):
+        return cast("T", view.replaced(changes))
+    return msgspec.structs.replace(value, **changes)

@@ -1,23 +1,25 @@
 """The composition: the production bot, the world of each leg and the process, as one state in one number.
 
-Each component is interned and each call is remembered, so that a transition is mostly a
-few look-ups: what the world can do depends on the leg and on the *facets* of the bot, what
-the bot does on the bot and the event. The purse is kept apart (see `purse`): a *core* is a
-state without it, and what follows from a core is computed once.
+Every component is interned, every call of the production is remembered by bot and event,
+and every rule of the world by what it looked at (`looking`), so that a transition is a few
+look-ups. The purse is kept apart (see `purse`): a *core* is a state without it, and what
+follows from a core is computed once.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 
 from anchorwatch.diagrams.check import classification, network, process, surroundings, venue
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.calm import calmed
-from anchorwatch.diagrams.check.items import Item
+from anchorwatch.diagrams.check.items import Item, Move
 from anchorwatch.diagrams.check.leg import Leg
+from anchorwatch.diagrams.check.looking import LEG_FIELDS, Look, Memo, Tables, Vector, changed, facets_vector
 from anchorwatch.diagrams.check.process import Shell
 from anchorwatch.diagrams.check.production import Facets, Interned, Production, Tell
 from anchorwatch.diagrams.check.properties import PROPERTIES, Property, unprotected_at_ready
@@ -27,6 +29,7 @@ from anchorwatch.machine import lifecycle
 LEG_BITS = 24  # sixteen million different legs: more than fit in memory
 SHELL_BITS = 12
 LABEL_BITS = 12
+FACETS_BITS = 20
 LEG_MASK = (1 << LEG_BITS) - 1
 SHELL_MASK = (1 << SHELL_BITS) - 1
 LABEL_MASK = (1 << LABEL_BITS) - 1
@@ -37,33 +40,11 @@ ITEMS_MAX = 200
 OF_ACCOUNT = (i.Audit, i.StartReading, i.Compare, i.EndReading)
 """Items that concern every leg at once, because the account is read as a whole."""
 
-Offer = tuple[int, int, tuple[int, ...], str]
-"""Label, leg or shell after it, what the bot is told, and what the doing itself breaks."""
-
-
-class Offers:
-    """What can happen, by cost; apart what can wait, because it is no delivery of anything."""
-
-    __slots__ = ("at_once", "is_under_way", "later")
-
-    def __init__(self) -> None:
-        self.at_once: list[list[Offer]] = [[] for _ in Cost]
-        self.later: list[list[Offer]] = [[] for _ in Cost]
-        self.is_under_way = False
-
-    def add(self, offer: Offer, cost: Cost, can_wait: bool) -> None:
-        (self.later if can_wait else self.at_once)[cost].append(offer)
-        self.is_under_way = self.is_under_way or not can_wait
-
-    def at(self, cost: int, is_delaying: bool) -> list[Offer]:
-        """What costs this much when something is, or is not, delayed by what can wait."""
-        if not is_delaying:
-            return self.at_once[cost] + self.later[cost]
-        before = NOT_DELAYED.get(cost)
-        return self.at_once[cost] if before is None else self.at_once[cost] + self.later[before]
-
-
 NOT_DELAYED = {int(late): cost for cost, late in DELAYED.items()}
+
+Changes = tuple[tuple[int, int], ...]
+Offer = tuple[int, int, bool, Changes, int]
+"""Label, cost, whether it can wait, what changes in the leg, and what the bot is told, by number."""
 
 
 class Broken:
@@ -84,42 +65,50 @@ class Model:
         self.production = Production(2 if bounds.both_legs else 1)
         self.legs_count = self.production.legs_count
         assert not (bounds.overtaking and bounds.both_legs), "a reading of both legs is a moment here"
-        self._properties = properties
-        self.legs: Interned[Leg] = Interned()
+        self.tables = Tables()
+        self.legs: Interned[tuple[int, ...]] = Interned()
         self.shells: Interned[Shell] = Interned()
         self.items: Interned[Item] = Interned()
         self.labels: Interned[str] = Interned()
         self.cores: Interned[int] = Interned()
         self.verdicts: list[str] = []  # by core: the property that the state itself breaks
         self.broken: dict[tuple[int, int], list[Broken]] = {}  # by core and cost
-        self.witnesses: dict[str, int] = {}
+        self.witnesses: set[str] = set()
         self._edges: list[array[int] | None] = []
         self._tell_of: dict[int, int] = {}
-        self._is_of_account: set[int] = set()
-        self._moves: tuple[dict[int, Offers], ...] = ({}, {})
-        self._happenings: dict[int, Offers] = {}
-        self._classified: dict[tuple[int, int, int], tuple[int, tuple[int, ...]]] = {}
-        self._absorbed: dict[tuple[int, int], tuple[int, tuple[int, ...], str]] = {}
+        self._told: Interned[tuple[tuple[int, ...], str]] = Interned()  # what a bot is told in one breath
+        rules = [*venue.RULES, *network.RULES]
+        self._rules = [
+            [(partial(rule, bounds=bounds), Memo()) for rule in rules] for _ in range(self.legs_count)
+        ]
+        self._running_only = len(venue.RULES)
+        self._happenings: dict[int, list[tuple[int, int, bool, int, int]]] = {}
+        self._breaths: dict[int, Memo] = {}
+        self._calm_memo = Memo()
+        self._calmed: dict[int, int] = {}  # by leg and facets
+        self._crash = Memo()
+        self._claims = [(one, Memo()) for one in properties]
         self._absorbed_by_shell: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        self._calmed: dict[int, int] = {}
-        self._judged: dict[tuple[int, int, int], str] = {}
-        self._crashes: dict[int, tuple[int, ...]] = {}
+        self._facet_vectors: list[Vector] = []
         self._unborn: dict[int, int] = {}
         first = Shell()
         bot = self.production.number(process.unborn(bounds, first))
-        self.initial = self._core(bot, [self.legs(Leg())] * self.legs_count, self.shells(first))
+        start = self.tables.vector(Leg())
+        self.initial = self._core(self._packed(bot, (start,) * self.legs_count, self.shells(first)))
 
     # States.
 
-    def _core(self, bot: int, legs: list[int], shell: int) -> int:
+    def _packed(self, bot: int, legs: tuple[tuple[int, ...], ...], shell: int) -> int:
         packed = bot
         for leg in legs:
-            assert leg <= LEG_MASK
-            packed = packed << LEG_BITS | leg
-        assert shell <= SHELL_MASK
-        core = self.cores(packed << SHELL_BITS | shell)
+            packed = packed << LEG_BITS | self.legs(leg)
+        return packed << SHELL_BITS | shell
+
+    def _core(self, packed: int) -> int:
+        core = self.cores(packed)
         if core == len(self.verdicts):
-            self.verdicts.append(self._verdict(bot, legs, shell))
+            assert len(self.legs) <= LEG_MASK
+            self.verdicts.append(self._verdict(*self.parts(core)))
             self._edges += [None] * len(Cost)
         return core
 
@@ -138,30 +127,35 @@ class Model:
     def shown(self, core: int, which: int = 0) -> tuple[Facets, Leg, Shell]:
         """What the properties look at, for one leg."""
         bot, legs, shell = self.parts(core)
-        return self.facets(bot, which), self.legs.values[legs[which]], self.shells.values[shell]
+        leg = self.tables.leg(self.legs.values[legs[which]])
+        return self.facets(bot, which), leg, self.shells.values[shell]
 
     def facets(self, bot: int, which: int = 0) -> Facets:
         return self.production.facets.values[self.production.facets_of[bot][which]]
 
-    def _verdict(self, bot: int, legs: list[int], shell: int) -> str:
-        verdict = ""
-        for which, leg in enumerate(legs):
-            key = (self.production.facets_of[bot][which], leg, shell)
-            found = self._judged.get(key)
-            if found is None:
-                shown = self.facets(bot, which), self.legs.values[leg], self.shells.values[shell]
-                found = self._judged[key] = self._judge(*shown)
-            verdict = verdict or found
-        return verdict
+    def _facets_vector(self, bot: int, which: int) -> Vector:
+        number = self.production.facets_of[bot][which]
+        while len(self._facet_vectors) <= number:
+            self._facet_vectors.append(facets_vector(self.production.facets.values[len(self._facet_vectors)]))
+        return self._facet_vectors[number]
 
-    def _judge(self, facets: Facets, leg: Leg, shell: Shell) -> str:
-        verdict = ""
-        for one in self._properties:
-            if one.witness(facets, leg, shell):
-                self.witnesses[one.id] = self.witnesses.get(one.id, 0) + 1
-                if not verdict and not one.holds(facets, leg, shell):
-                    verdict = one.id
-        return verdict
+    def _verdict(self, bot: int, legs: list[int], shell: int) -> str:
+        for which, leg in enumerate(legs):
+            seen = (*self.legs.values[leg], *self._facets_vector(bot, which), shell)
+            for one, memo in self._claims:
+                found = memo.find(seen)
+                if found is None:
+                    look = Look(self.tables, seen)
+                    facets = look.facets()
+                    shown = self.shells.values[look.plain(len(seen) - 1)]
+                    is_witness = one.witness(facets, look.leg(), shown)
+                    holds = not is_witness or one.holds(facets, look.leg(), shown)
+                    found = memo.keep(seen, look.reads, (is_witness, holds))
+                    if is_witness:
+                        self.witnesses.add(one.id)
+                if not found[1]:
+                    return one.id
+        return ""
 
     # What follows.
 
@@ -187,71 +181,95 @@ class Model:
         """Every (label, next core, what the step itself broke)."""
         bot, legs, shell = self.parts(core)
         facets = self.facets(bot)
-        steps: list[tuple[int, int, str]] = []
         if facets.is_born and not facets.is_running:
-            return steps  # the process has ended; what it left is judged, and only a new life goes on
-        moves = [self._moves_of(which, leg, bot) for which, leg in enumerate(legs)]
+            return []  # the process has ended; what it left is judged, and only a new life goes on
+        vector: tuple[int, ...] = ()
+        for leg in legs:
+            vector += self.legs.values[leg]
+        if cost == Cost.CRASH:
+            return self._crashes(vector, shell) if facets.is_born else []
+        offers = self._offers(bot, vector, facets.is_running)
         happenings = self._happenings_of(bot, shell)
-        is_delaying = self.bounds.prompt and any(offers.is_under_way for offers in (*moves, happenings))
-        for which, offers in enumerate(moves):
-            for label, after, items, breaks in offers.at(cost, is_delaying):
-                moved = [*legs[:which], after, *legs[which + 1 :]]
-                steps.append((label, *self._breath(bot, moved, shell, items, breaks)))
-        for label, shell_after, items, breaks in happenings.at(cost, is_delaying):
-            steps.append((label, *self._breath(bot, list(legs), shell_after, items, breaks)))
-        if cost == Cost.CRASH and facets.is_born:
-            crashed = self.shells(process.crashed(self.shells.values[shell]))
-            unborn, label = self._unborn_of(crashed), self.labels("the process dies")
-            for left in product(*(self._crashes_of(leg) for leg in legs)):
-                steps.append((label, self._core(unborn, list(left), crashed), ""))
+        if self.bounds.prompt and not (all(o[2] for o in offers) and all(h[2] for h in happenings)):
+            later = NOT_DELAYED.get(cost, -1)
+        else:
+            later = cost
+        steps: list[tuple[int, int, str]] = []
+        for label, price, can_wait, changes, told in offers:
+            if price == (later if can_wait else cost):
+                steps.append((label, *self._breath(bot, changed(vector, changes), shell, told)))
+        for label, price, can_wait, shell_after, told in happenings:
+            if price == (later if can_wait else cost):
+                steps.append((label, *self._breath(bot, vector, shell_after, told)))
         return steps
 
-    def _unborn_of(self, shell: int) -> int:
-        found = self._unborn.get(shell)
-        if found is None:
-            bot = process.unborn(self.bounds, self.shells.values[shell])
-            found = self._unborn[shell] = self.production.number(bot)
-        return found
+    def _crashes(self, vector: tuple[int, ...], shell: int) -> list[tuple[int, int, str]]:
+        crashed = self.shells(process.crashed(self.shells.values[shell]))
+        unborn = self._unborn.get(crashed)
+        if unborn is None:
+            bot = process.unborn(self.bounds, self.shells.values[crashed])
+            unborn = self._unborn[crashed] = self.production.number(bot)
+        label = self.labels("the process dies")
+        of_legs = []
+        for at in range(0, len(vector), LEG_FIELDS):
+            leg = vector[at : at + LEG_FIELDS]
+            found = self._crash.find(leg)
+            if found is None:
+                look = Look(self.tables, leg)
+                left = surroundings.after_crash(look.leg())
+                found = tuple(look.changes(one) for one in left)
+                self._crash.keep(leg, look.reads, found)
+            of_legs.append(list(dict.fromkeys(changed(leg, changes) for changes in found)))
+        cores = dict.fromkeys(self._core(self._packed(unborn, left, crashed)) for left in product(*of_legs))
+        return [(label, core, "") for core in cores]
 
-    def _crashes_of(self, leg: int) -> tuple[int, ...]:
-        found = self._crashes.get(leg)
-        if found is None:
-            left = surroundings.after_crash(self.legs.values[leg])
-            found = self._crashes[leg] = tuple(dict.fromkeys(self.legs(one) for one in left))
-        return found
+    def _offers(self, bot: int, vector: tuple[int, ...], is_running: bool) -> list[Offer]:
+        """What the world can do about each leg."""
+        offers: list[Offer] = []
+        for which, rules in enumerate(self._rules):
+            seen = vector[which * LEG_FIELDS : (which + 1) * LEG_FIELDS] + self._facets_vector(bot, which)
+            for rule, memo in rules if is_running else rules[: self._running_only]:
+                node = memo.root
+                while node.__class__ is list:
+                    node = node[1].get(seen[node[0]])
+                if node is None:
+                    look = Look(self.tables, seen)
+                    moves = list(rule(look.leg(), look.facets()))
+                    answer = tuple(
+                        self._offer(which, look, move)
+                        for move in moves
+                        if not which or not _is_of_account(move)
+                    )
+                    node = memo.keep(seen, look.reads, answer)
+                if node:
+                    offers += node
+        return offers
 
-    def _moves_of(self, which: int, leg: int, bot: int) -> Offers:
-        facets_number = self.production.facets_of[bot][which]
-        key = leg << 20 | facets_number
-        found = self._moves[which].get(key)
-        if found is None:
-            before, facets = self.legs.values[leg], self.production.facets.values[facets_number]
-            moves = list(venue.rules(before, facets, self.bounds))
-            if facets.is_running:
-                moves += network.rules(before, facets, self.bounds)
-            offers = Offers()
-            for move in moves:
-                if which and any(isinstance(item, OF_ACCOUNT) for item in move.items):
-                    continue  # the account's reading is one, and the first leg tells of it
-                label = self.labels(f"short: {move.label}" if which else move.label)
-                cost = Cost.ENTRY if move.entries else Cost.FAULT if move.faults else Cost.FREE
-                offer = (label, self.legs(move.leg), self._items(which, move.items), move.breaks)
-                offers.add(offer, cost, move.can_wait)
-            found = self._moves[which][key] = offers
-        return found
+    def _offer(self, which: int, look: Look, move: Move) -> Offer:
+        label = self.labels(f"short: {move.label}" if which else move.label)
+        cost = Cost.ENTRY if move.entries else Cost.FAULT if move.faults else Cost.FREE
+        told = self._told((self._items(which, move.items), move.breaks))
+        base = which * LEG_FIELDS
+        changes = tuple((base + index, number) for index, number in look.changes(move.leg))
+        return label, int(cost), move.can_wait, changes, told
 
-    def _happenings_of(self, bot: int, shell: int) -> Offers:
+    def _happenings_of(self, bot: int, shell: int) -> list[tuple[int, int, bool, int, int]]:
         key = bot << SHELL_BITS | shell
         found = self._happenings.get(key)
         if found is None:
             happenings = process.happenings(
                 self.production.bots.values[bot], self.facets(bot), self.shells.values[shell], self.bounds
             )
-            offers = Offers()
-            for one in happenings:
-                offer = (self.labels(one.label), self.shells(one.shell), self._items(0, one.items), "")
-                offers.add(offer, one.cost, one.can_wait)
-            found = self._happenings[key] = offers
+            found = self._happenings[key] = [
+                (
+                    self.labels(one.label),
+                    int(one.cost),
+                    one.can_wait,
+                    self.shells(one.shell),
+                    self._told((self._items(0, one.items), "")),
+                )
+                for one in happenings
+            ]
         return found
 
     def _items(self, which: int, items: tuple[Item, ...]) -> tuple[int, ...]:
@@ -269,13 +287,49 @@ class Model:
             self._tell_of[number] = self.production.tells(item)
         return number
 
-    def _breath(
-        self, bot: int, legs: list[int], shell: int, items: tuple[int, ...], broken: str
-    ) -> tuple[int, str]:
-        """Tell the bot all of it, with everything that follows at once."""
+    # One breath.
+
+    def _breath(self, bot: int, vector: tuple[int, ...], shell: int, told: int) -> tuple[int, str]:
+        """Tell the bot all of it, with everything that follows at once: the core after it, and what it broke."""
+        key = (bot << 16 | told) << SHELL_BITS | shell
+        memo = self._breaths.get(key)
+        if memo is None:
+            memo = self._breaths[key] = Memo()
+        node = memo.root
+        while node.__class__ is list:
+            node = node[1].get(vector[node[0]])
+        if node is None:
+            look = Look(self.tables, vector)
+            answer = self._breathe(look, bot, shell, told)
+            node = memo.keep(vector, look.reads, answer)
+        after, shell, changes, broken = node
+        moved = changed(vector, changes)
+        packed = after
+        for which, facets in enumerate(self.production.facets_of[after]):
+            leg = moved if self.legs_count == 1 else moved[which * LEG_FIELDS : (which + 1) * LEG_FIELDS]
+            calm_key = self.legs(leg) << FACETS_BITS | facets
+            calm = self._calmed.get(calm_key)
+            if calm is None:
+                calm = self._calmed[calm_key] = self._calm(leg, after, which)
+            packed = packed << LEG_BITS | calm
+        return self._core(packed << SHELL_BITS | shell), broken
+
+    def _calm(self, leg: tuple[int, ...], bot: int, which: int) -> int:
+        seen = leg + self._facets_vector(bot, which)
+        found = self._calm_memo.find(seen)
+        if found is None:
+            look = Look(self.tables, seen)
+            result = calmed(look.leg(), look.facets(), self.bounds)
+            found = self._calm_memo.keep(seen, look.reads, look.changes(result))
+        return self.legs(changed(leg, found))
+
+    def _breathe(self, look: Look, bot: int, shell: int, told: int) -> tuple[int, int, Changes, str]:
+        """The same, computed: the bot and the shell after it, what changes in the legs, and what it broke."""
+        production, tell_of = self.production, self._tell_of
+        legs = [look.leg(which) for which in range(self.legs_count)]
+        items, broken = self._told.values[told]
         queue = list(items)
         taken = 0
-        production, tell_of = self.production, self._tell_of
         began = production.life_of[bot]
         while queue and not broken:
             taken += 1
@@ -286,8 +340,9 @@ class Model:
             item, which = entry >> 1, entry & 1
             tell = tell_of.get(item)
             if tell is None:
-                legs[which], told = self._classify(legs[which], production.facets_of[bot][which], item)
-                queue[:0] = [one << 1 | which for one in told]
+                facets = self.facets(bot, which)
+                legs[which], said = classification.classify(legs[which], facets, self.items.values[item])
+                queue[:0] = [self._item(one) << 1 | which for one in said]
                 continue
             stepped = production.step(bot, tell, which)
             if stepped.defect:
@@ -296,34 +351,18 @@ class Model:
             bot = stepped.bot
             for of, effects in enumerate(stepped.of_legs):
                 if effects and not broken:
-                    legs[of], told, broken = self._absorb(legs[of], effects)
-                    queue += [one << 1 | of for one in told]
+                    asked = production.effects.values[effects]
+                    legs[of], said, broken = surroundings.absorb(legs[of], asked, self.bounds)
+                    queue += [self._item(one) << 1 | of for one in said]
             if stepped.of_bot:
-                shell, told = self._absorb_by_shell(shell, stepped.of_bot)
-                queue += told
+                shell, answers = self._absorb_by_shell(shell, stepped.of_bot)
+                queue += answers
         if not broken and began is lifecycle.S.SYNC and production.life_of[bot] is lifecycle.S.READY:
-            broken = next(filter(None, (unprotected_at_ready(self.legs.values[leg]) for leg in legs)), "")
-        calm = [self._calm(leg, facets) for leg, facets in zip(legs, production.facets_of[bot], strict=True)]
-        return self._core(bot, calm, shell), broken
-
-    def _classify(self, leg: int, facets_number: int, item: int) -> tuple[int, tuple[int, ...]]:
-        key = (leg, facets_number, item)
-        found = self._classified.get(key)
-        if found is None:
-            facets = self.production.facets.values[facets_number]
-            after, told = classification.classify(self.legs.values[leg], facets, self.items.values[item])
-            found = self._classified[key] = (self.legs(after), tuple(self._item(one) for one in told))
-        return found
-
-    def _absorb(self, leg: int, effects: int) -> tuple[int, tuple[int, ...], str]:
-        key = (leg, effects)
-        found = self._absorbed.get(key)
-        if found is None:
-            of_leg = self.production.effects.values[effects]
-            after, told, broken = surroundings.absorb(self.legs.values[leg], of_leg, self.bounds)
-            items = tuple(self._item(one) for one in told)
-            found = self._absorbed[key] = (self.legs(after), items, broken)
-        return found
+            broken = next(filter(None, map(unprotected_at_ready, legs)), "")
+        changes: Changes = ()
+        for which, leg in enumerate(legs):
+            changes += look.changes(leg, which)
+        return bot, shell, changes, broken
 
     def _absorb_by_shell(self, shell: int, effects: int) -> tuple[int, tuple[int, ...]]:
         key = (shell, effects)
@@ -334,10 +373,7 @@ class Model:
             found = self._absorbed_by_shell[key] = (self.shells(after), self._items(0, told))
         return found
 
-    def _calm(self, leg: int, facets_number: int) -> int:
-        key = leg << 20 | facets_number
-        found = self._calmed.get(key)
-        if found is None:
-            facets = self.production.facets.values[facets_number]
-            found = self._calmed[key] = self.legs(calmed(self.legs.values[leg], facets, self.bounds))
-        return found
+
+def _is_of_account(move: Move) -> bool:
+    """The account's reading is one, and the first leg tells of it."""
+    return any(isinstance(item, OF_ACCOUNT) for item in move.items)

@@ -11,8 +11,7 @@ costs a fault; a deadline that nothing could have forestalled is free.
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from msgspec.structs import replace
+from functools import partial
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import (
@@ -24,16 +23,17 @@ from anchorwatch.diagrams.check.items import (
     LegAnswer,
     Move,
     OrderNews,
+    Rule,
     StopNews,
     StopsAnswer,
+    by_itself,
     part_of,
     to_order,
     to_position,
     to_protection,
     to_reconciliation,
-    waiting,
 )
-from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Query, Report, Shown, StopsSeen
+from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Query, Report, Shown, StopsSeen, replace
 from anchorwatch.diagrams.check.production import Facets, Tell
 from anchorwatch.diagrams.check.venue import NAMES, ROLES
 from anchorwatch.machine import lifecycle, order, position, protection, reconciliation
@@ -60,22 +60,7 @@ MOVED: dict[Call, type[protection.OfStop]] = {
 }
 
 
-def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    """Everything that can reach a running bot now."""
-    for role in ROLES:
-        yield from _of_order(leg, role, facets, bounds)
-        yield from waiting(_timers_of_order(leg, role))
-    yield from _pushes(leg, facets)
-    yield from _of_protection(leg, bounds)
-    yield from waiting(_timers_of_protection(leg))
-    yield from _of_position(leg, bounds)
-    yield from waiting(_differences(leg, facets, bounds))
-    if leg.reading is not None:
-        yield from _of_reading(leg, bounds)
-    yield from waiting(_wishes(leg, facets, bounds))
-
-
-def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, this = NAMES[role], leg.order(role)
 
     def told(label: str, event: type[order.OfOrder], faults: int = 0, **changes: object) -> Move:
@@ -102,10 +87,9 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
         yield told(f"answer: the {name} is cancelled", order.CancelAcknowledged, cancel=Call.NONE)
     if this.cancel is Call.LOST:
         yield told(f"answer: the cancel of the {name} was fruitless", order.CancelFruitless, cancel=Call.NONE)
-    yield from _queries(leg, role, bounds)
 
 
-def _timers_of_order(leg: Leg, role: Role) -> Iterator[Move]:
+def _timers_of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, this = NAMES[role], leg.order(role)
     if this.overdue_timer:
         is_early = int(this.is_untold or this.may_fill)
@@ -118,7 +102,7 @@ def _timers_of_order(leg: Leg, role: Role) -> Iterator[Move]:
         yield Move(f"time to ask for the {name} again", after, due)
 
 
-def _queries(leg: Leg, role: Role, bounds: Bounds) -> Iterator[Move]:
+def _queries(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, this = NAMES[role], leg.order(role)
 
     def asked(query: Query | Report) -> Leg:
@@ -160,27 +144,26 @@ def _answer(leg: Leg, role: Role, answer: Query | Report) -> Move:
     return Move(f"answer about the {NAMES[role]}: {words}", after, (item,))
 
 
-def _pushes(leg: Leg, facets: Facets) -> Iterator[Move]:
-    if facets.is_holding:
-        return
-    for role in (*ROLES, None):
-        this = leg.order(role)
-        if this.pushes:
-            report, *later = this.pushes
-            after = leg.with_order(role, replace(this, pushes=tuple(later)))
-            words = f"push: the {NAMES[role]} is {report.state.value}, {report.filled} filled"
-            yield Move(words, after, (OrderNews(role, report),))
-    for is_mine in (True, False):
-        stop = leg.mine if is_mine else leg.other
-        if stop.pushes:
-            push, *others = stop.pushes
-            rest = replace(stop, pushes=tuple(others))
-            after = replace(leg, mine=rest) if is_mine else replace(leg, other=rest)
-            words = f"push: {'the stop' if is_mine else 'another stop'} is {push.value}"
-            yield Move(words, after, (StopNews(is_mine, push),))
+def _pushes(leg: Leg, facets: Facets, bounds: Bounds, role: Role | None) -> Iterator[Move]:
+    this = leg.order(role)
+    if this.pushes and not facets.is_holding:
+        report, *later = this.pushes
+        after = leg.with_order(role, replace(this, pushes=tuple(later)))
+        words = f"push: the {NAMES[role]} is {report.state.value}, {report.filled} filled"
+        yield Move(words, after, (OrderNews(role, report),))
 
 
-def _of_protection(leg: Leg, bounds: Bounds) -> Iterator[Move]:
+def _pushes_of_stops(leg: Leg, facets: Facets, bounds: Bounds, is_mine: bool) -> Iterator[Move]:
+    stop = leg.mine if is_mine else leg.other
+    if stop.pushes and not facets.is_holding:
+        push, *others = stop.pushes
+        rest = replace(stop, pushes=tuple(others))
+        after = replace(leg, mine=rest) if is_mine else replace(leg, other=rest)
+        words = f"push: {'the stop' if is_mine else 'another stop'} is {push.value}"
+        yield Move(words, after, (StopNews(is_mine, push),))
+
+
+def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.place in REFUSAL_OF_CALL:
         refused = to_protection(protection.StopRefused, refusal=REFUSAL_OF_CALL[leg.place])
         yield Move(f"answer to the stop: {leg.place.value}", replace(leg, place=Call.NONE), (refused,))
@@ -189,13 +172,15 @@ def _of_protection(leg: Leg, bounds: Bounds) -> Iterator[Move]:
         event: type[Event] = protection.StopAccepted if is_accepted else protection.StopAnswerLost
         answer = to_protection(event)
         yield Move(f"answer to the stop: {leg.place.value}", replace(leg, place=Call.NONE), (answer,))
+
+
+def _of_moving(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.move in MOVED:
         words = f"answer to the move: {leg.move.value}"
         yield Move(words, replace(leg, move=Call.NONE), (to_protection(MOVED[leg.move]),))
-    yield from _stops_readings(leg, bounds)
 
 
-def _timers_of_protection(leg: Leg) -> Iterator[Move]:
+def _timers_of_protection(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.retry_timer:
         due = to_protection(protection.RetryDue)
         yield Move("time to try the stop again", replace(leg, retry_timer=False), (due,))
@@ -208,12 +193,10 @@ def _timers_of_protection(leg: Leg) -> Iterator[Move]:
         yield Move("the triggered stop is overdue", replace(leg, fill_clock=False), (overdue,), is_early)
 
 
-def _stops_readings(leg: Leg, bounds: Bounds) -> Iterator[Move]:
-    """Each reading of the stops of this leg: the one that was asked for, and one that an earlier stop asked for."""
-    for field in ("stops_read", "late_read"):
-        read, is_late = getattr(leg, field), field == "late_read"
-        if read is None:
-            continue
+def _stops_readings(leg: Leg, facets: Facets, bounds: Bounds, field: str) -> Iterator[Move]:
+    """A reading of the stops of this leg: the one that was asked for, or one that an earlier stop asked for."""
+    read, is_late = getattr(leg, field), field == "late_read"
+    if read is not None:
         after = replace(leg, **{field: None})
         failed = Move(
             "answer: the stops could not be read",
@@ -222,7 +205,7 @@ def _stops_readings(leg: Leg, bounds: Bounds) -> Iterator[Move]:
         )
         if read is Asked.FAILED:
             yield failed
-            continue
+            return
         now = StopsSeen(leg.mine.live, leg.other.live)
         if read is Asked.ASKED and bounds.overtaking:
             yield Move(f"the venue lists the stops: {_words(now)}", replace(leg, **{field: now}))
@@ -249,7 +232,7 @@ def _differences(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the pushed position differs from the book for long", leg, doubted)
 
 
-def _of_position(leg: Leg, bounds: Bounds) -> Iterator[Move]:
+def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.leg_read is Asked.ASKED and not bounds.overtaking:
         seen = Shown(leg.contracts, leg.filled)
         yield Move(f"answer: {seen.contracts} held", replace(leg, leg_read=None), (LegAnswer(seen),))
@@ -265,6 +248,9 @@ def _of_position(leg: Leg, bounds: Bounds) -> Iterator[Move]:
             "answer: the position could not be read" if found is None else f"answer: {found.contracts} held"
         )
         yield Move(words, replace(leg, leg_read=None), (LegAnswer(found),))
+
+
+def _explanations(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.explanation:
         after = replace(leg, explanation=False)
         if leg.closed is not None:
@@ -277,8 +263,9 @@ def _of_position(leg: Leg, bounds: Bounds) -> Iterator[Move]:
             yield Move("the venue's history cannot be read", after, failed, 1)
 
 
-def _of_reading(leg: Leg, bounds: Bounds) -> Iterator[Move]:
-    assert leg.reading is not None
+def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if leg.reading is None:
+        return
     failed = (EndReading(), to_reconciliation(reconciliation.ReadingFailed))
     yield Move("the reading of the account fails", leg, failed, 1)
     if not bounds.overtaking:
@@ -306,3 +293,22 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the strategy wants to close", leg, (to_position(position.CloseWanted),))
     if bounds.moves and facets.position is position.S.OPEN and facets.protection is protection.S.COVERED:
         yield Move("a better level is wanted", leg, (to_protection(protection.MoveWanted),))
+
+
+RULES: tuple[Rule, ...] = (
+    *(partial(_of_order, role=role) for role in ROLES),
+    *(partial(_queries, role=role) for role in ROLES),
+    *(partial(_pushes, role=role) for role in (*ROLES, None)),
+    *(partial(_pushes_of_stops, is_mine=is_mine) for is_mine in (True, False)),
+    _of_placing,
+    _of_moving,
+    *(partial(_stops_readings, field=field) for field in ("stops_read", "late_read")),
+    _of_position,
+    _explanations,
+    _of_reading,
+    *(by_itself(partial(_timers_of_order, role=role)) for role in ROLES),
+    by_itself(_timers_of_protection),
+    by_itself(_differences),
+    by_itself(_wishes),
+)
+"""Everything that can reach a running bot."""

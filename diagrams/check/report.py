@@ -15,11 +15,11 @@ from anchorwatch.diagrams.check.search import Counterexample, Explored
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One configuration and what became of it; ``witnesses`` counts the states that each property speaks of."""
+    """One configuration and what became of it; ``witnesses`` are the properties that some state speaks of."""
 
     bounds: Bounds
     explored: Explored
-    witnesses: dict[str, int]
+    witnesses: frozenset[str]
 
 
 def table(model: Model, found: Counterexample) -> Iterator[str]:
@@ -57,10 +57,7 @@ def line(checked: Checked) -> str:
 def as_mapping(results: Sequence[Checked], caught: dict[str, bool]) -> dict[str, Any]:
     """The keys that programs read. ``caught``: property → whether its planted defect was named by it."""
     broken = {found.property for one in results for found in one.explored.counterexamples}
-    witnesses: dict[str, int] = {}
-    for one in results:
-        for name, count in one.witnesses.items():
-            witnesses[name] = witnesses.get(name, 0) + count
+    witnesses = frozenset[str]().union(*(one.witnesses for one in results))
     words = {**ACTIONS, **{one.id: one.words for one in PROPERTIES}}
     return {
         "configs": [_config(one) for one in results],
@@ -72,7 +69,7 @@ def as_mapping(results: Sequence[Checked], caught: dict[str, bool]) -> dict[str,
                 "kind": "safety",
                 "words": words[name],
                 "holds": name not in broken,
-                "witness": witnesses.get(name, 0) > 0 if name not in ACTIONS else None,
+                "witness": name in witnesses if name not in ACTIONS else None,
                 "planted_defect_caught": caught.get(name),
                 "fairness": None,
             }

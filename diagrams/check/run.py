@@ -28,7 +28,7 @@ def run(
     for bounds in configs:
         model = Model(bounds)
         explored = explore(model, clock, VIOLATIONS_MAX)
-        checked = Checked(bounds, explored, dict(model.witnesses))
+        checked = Checked(bounds, explored, frozenset(model.witnesses))
         results.append(checked)
         if not as_json:
             write(line(checked) + "\n")

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import Item, to_order
-from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Order, Query, without_fills, without_meaning
+from anchorwatch.diagrams.check.leg import (
+    Asked,
+    At,
+    Call,
+    Leg,
+    Order,
+    Query,
+    replace,
+    without_fills,
+    without_meaning,
+)
 from anchorwatch.diagrams.check.production import AnotherStopMeant
 from anchorwatch.machine import bot, order, position, protection
 from anchorwatch.machine.kernel import Effect

@@ -11,12 +11,11 @@ fill in part, or stop at the price limit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from msgspec.structs import replace
+from functools import partial
 
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.items import Move, waiting
-from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop, StopPush, without_fills
+from anchorwatch.diagrams.check.items import Move, Rule, by_itself
+from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop, StopPush, replace, without_fills
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine.order import Role
 
@@ -24,22 +23,7 @@ ROLES = (Role.ENTRY, Role.CLOSE)
 NAMES: dict[Role | None, str] = {Role.ENTRY: "entry", Role.CLOSE: "close", None: "child"}
 
 
-def rules(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    """Everything that the venue can do now by itself."""
-    for role in ROLES:
-        yield from _of_order(leg, role, facets, bounds)
-    if leg.child.at is At.LIVE:
-        yield from waiting(_fills(leg, None, facets))
-        stopped = _ended(leg, None, facets)
-        yield Move("the child order stops at the price limit", stopped, faults=1, can_wait=True)
-    yield from _of_stops(leg, facets)
-    yield from waiting(_late_stops(leg, facets))
-    yield from waiting(_triggers(leg, facets))
-    if bounds.strangers:
-        yield from waiting(_strangers(leg, facets))
-
-
-def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, order = NAMES[role], leg.order(role)
     if order.call is Call.WIRE:
         if role is Role.CLOSE and not leg.contracts:
@@ -56,7 +40,6 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
         yield Move(f"the {name} is lost on its way", _answered(leg, role, Call.LOST), faults=1)
         late = leg.with_order(role, replace(order, call=Call.LOST, stray=True))
         yield Move(f"the {name} times out and is still on its way", late, faults=1)
-    yield from waiting(_by_itself(leg, role, facets, bounds))
     if order.cancel is Call.WIRE:
         if order.at is At.LIVE:
             ended = _ended(leg, role, facets)
@@ -66,7 +49,7 @@ def _of_order(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[
         yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
 
 
-def _by_itself(leg: Leg, role: Role, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+def _by_itself(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, order = NAMES[role], leg.order(role)
     if order.stray:
         yield Move(f"the deadline of the late {name} passes", _not_stray(leg, role))
@@ -152,7 +135,13 @@ def stop_changed(stop: Stop, facets: Facets, push: StopPush) -> Stop:
     return replace(stop, live=push is StopPush.LIVE, pushes=pushes)
 
 
-def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
+def _of_child(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if leg.child.at is At.LIVE:
+        yield from _fills(leg, None, facets)
+        yield Move("the child order stops at the price limit", _ended(leg, None, facets), faults=1)
+
+
+def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.place is Call.WIRE:
         for answer, words in (
             (Call.NO_POSITION, "no position"),
@@ -182,6 +171,9 @@ def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
             replace(leg, place=Call.LOST, stray_stop=True),
             faults=1,
         )
+
+
+def _of_moving(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.move is Call.WIRE:
         if leg.mine.live:
             moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
@@ -192,6 +184,9 @@ def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
         else:
             yield Move("there is no stop to move", replace(leg, move=Call.REFUSED))
         yield Move("the move is lost", replace(leg, move=Call.LOST), faults=1)
+
+
+def _of_sweeping(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.sweep:
         swept = replace(leg, sweep=False)
         if leg.other.live:
@@ -200,7 +195,7 @@ def _of_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
         yield Move("the sweep is lost", replace(leg, sweep=False), faults=1)
 
 
-def _triggers(leg: Leg, facets: Facets) -> Iterator[Move]:
+def _triggers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.contracts and leg.child.at is not At.LIVE:
         for is_mine in (True, False):
             stop = leg.mine if is_mine else leg.other
@@ -211,7 +206,7 @@ def _triggers(leg: Leg, facets: Facets) -> Iterator[Move]:
                 yield Move(whose, _new_child(triggered))
 
 
-def _late_stops(leg: Leg, facets: Facets) -> Iterator[Move]:
+def _late_stops(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """Stops have no deadline of their own (OKX v5), so a request whose answer was lost may arrive at any time."""
     is_possible = leg.contracts and not leg.mine.live and not leg.other.live
     if leg.stray_stop:
@@ -248,8 +243,10 @@ def _placed(leg: Leg, facets: Facets) -> Leg:
     return leg
 
 
-def _strangers(leg: Leg, facets: Facets) -> Iterator[Move]:
+def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """A human or a liquidation closes the position; somebody cancels the stop."""
+    if not bounds.strangers:
+        return
     if leg.contracts and leg.child.at is not At.LIVE:
         closed = _filled(_new_child(leg), None, leg.contracts, facets)
         yield Move("somebody closes the position", closed, faults=1)
@@ -260,3 +257,17 @@ def _strangers(leg: Leg, facets: Facets) -> Iterator[Move]:
 def _belted(leg: Leg, facets: Facets) -> Leg:
     """The attached stop appears when its entry has filled completely. An older sweep does not name it."""
     return replace(leg, other=stop_changed(leg.other, facets, StopPush.LIVE), sweep=False)
+
+
+RULES: tuple[Rule, ...] = (
+    *(partial(_of_order, role=role) for role in ROLES),
+    _of_placing,
+    _of_moving,
+    _of_sweeping,
+    *(by_itself(partial(_by_itself, role=role)) for role in ROLES),
+    by_itself(_of_child),
+    by_itself(_late_stops),
+    by_itself(_triggers),
+    by_itself(_strangers),
+)
+"""Everything that the venue can do."""
