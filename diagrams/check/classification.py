@@ -213,7 +213,7 @@ def _recall(leg: Leg, reading: Reading) -> Classified:
     told: tuple[i.Item, ...] = ()
     if leg.remembered:
         if reading.contracts:
-            leg = _restated(leg, reading.contracts, reading.filled)
+            leg = replace(_restated(leg, reading.contracts, reading.filled), wanted=leg.kept)
             told = (i.Adopt(), i.to_position(position.PositionSeen))
         else:
             leg = replace(leg, booked=leg.remembered, reading=replace(reading, overtaken=True))
@@ -231,15 +231,18 @@ def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
     theirs = reading.contracts
     if reading.overtaken or theirs == leg.booked:
         return leg, ()
-    if not theirs:
-        return leg, (i.to_position(position.AbsenceSeen),)
     ours = leg.booked
-    if not ours and facets.entry in order.OUT:
-        return leg, ()  # our own entry has just filled: its report, or the query about it, will say so
+    doubted: tuple[i.Item, ...] = ()
+    if facets.entry in order.OUT:
+        doubted = (i.to_order(Role.ENTRY, order.OrderDoubted),)
+        if not ours:
+            return leg, doubted  # our own entry has just filled: the query about it will say so
+    if not theirs:
+        return leg, (*doubted, i.to_position(position.AbsenceSeen))
     leg = replace(_restated(leg, theirs, reading.filled), remembered=theirs)
     if not ours:
-        return _opened(leg), (i.Adopt(), i.to_position(position.PositionSeen))
-    return leg, (i.to_position(position.PositionGrown),) if theirs > ours else ()
+        return _opened(leg), (*doubted, i.Adopt(), i.to_position(position.PositionSeen))
+    return leg, (*doubted, i.to_position(position.PositionGrown)) if theirs > ours else doubted
 
 
 def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:

@@ -7,7 +7,7 @@ runs, or of the desk's part in the world.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import msgspec
@@ -18,8 +18,17 @@ from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.leg import Leg, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import order, permission, position, protection
+from anchorwatch.machine import (
+    connection,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    reconciliation,
+)
 from anchorwatch.machine.bot import Part
+from anchorwatch.machine.connection import Name
 from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Row, State, Verdict
 
 
@@ -67,15 +76,35 @@ def _classifying(item: type[Any], classifier: Callable[[Leg, Facets, Any], Any])
         classification.CLASSIFIERS[item] = before
 
 
-def _row(source: State, event: type[Event], **changes: object) -> Callable[[Row], Row]:
-    """Edits the rows of one cell that are not about stale reports."""
+def _row(source: State | tuple[State, ...], event: type[Event], **changes: object) -> Callable[[Row], Row]:
+    """Edits the rows of a cell, or of one event in several states, that are not about stale reports."""
+    sources = source if isinstance(source, tuple) else (source,)
 
     def edit(row: Row) -> Row:
-        is_it = row.source is source and row.event is event
+        is_it = row.source in sources and row.event is event
         is_stale = row.verdict is Verdict.IGNORED and row.when is not None
         return msgspec.structs.replace(row, **changes) if is_it and not is_stale else row
 
     return edit
+
+
+@contextmanager
+def _together(*plants: Callable[[], Any]) -> Iterator[None]:
+    """Several edits that are one defect."""
+    with ExitStack() as stack:
+        for plant in plants:
+            stack.enter_context(plant())
+        yield
+
+
+@contextmanager
+def _routing(effect: type[Effect], route: bots.Route) -> Iterator[None]:
+    before = bots.ROUTES[effect]
+    bots.ROUTES[effect] = route
+    try:
+        yield
+    finally:
+        bots.ROUTES[effect] = before
 
 
 def _nothing(data: Data, event: Event) -> tuple[Data, tuple[Effect, ...]]:
@@ -107,10 +136,29 @@ def _late_stops(leg: Leg, facets: Facets, answer: i.StopsAnswer) -> classificati
     return after, tuple(item for item in told if isinstance(item, i.Adopt))
 
 
+def _always_close(run: Any, address: bots.Address, effect: Effect) -> list[bots.Told]:
+    """A closing order for every reason, whatever is under way."""
+    run.put_out(address, effect)
+    wanted = order.OrderWanted(run.next_sequence(), order.Role.CLOSE)
+    return [(bots.Address(Part.CLOSE, leg=address.leg), wanted)]
+
+
+def _without_peak(leg: Leg, facets: Facets, item: i.Compare) -> classification.Classified:
+    """The next life forgets how far the stop had come."""
+    after, told = classification.CLASSIFIED_AS_PROMISED[i.Compare](leg, facets, item)
+    return replace(after, wanted=0) if not leg.recalled else after, told
+
+
+def _wait_again(stop: protection.Stop, event: Event) -> tuple[protection.Stop, tuple[Effect, ...]]:
+    return stop, (protection.StartNakedClock(), protection.StartRetry(stop.seq))
+
+
 ORDERS = (Part.ENTRY, Part.CLOSE)
 PROTECTION = (Part.PROTECTION,)
 ONE = Bounds("one entry", entries=1)
 DOUBT = Bounds("one entry, one fault", entries=1, faults=1)
+PROMPT = Bounds("one entry, one fault, prompt", entries=1, faults=1, prompt=True)
+MOVES = Verdict.MOVES
 
 DEFECTS: tuple[Defect, ...] = (
     Defect(
@@ -132,6 +180,25 @@ DEFECTS: tuple[Defect, ...] = (
         "S2",
         msgspec.structs.replace(DOUBT, slow_journal=True, journal_fails=True),
         lambda: edited(ORDERS, _row(order.S.PLANNED, order.IntentFailed, dest=order.S.SENT, then=order.send)),
+    ),
+    Defect(
+        "an unanswered order is sent again",
+        "S3",
+        PROMPT,
+        lambda: edited(ORDERS, _row(order.S.SENT, order.AnswerLost, dest=order.S.SENT, then=order.send)),
+    ),
+    Defect(
+        "a second entry does not wait for the first",
+        "S4",
+        msgspec.structs.replace(PROMPT, entries=2, pushy=True),
+        lambda: _together(
+            lambda: _answering("entry_obstacles", ()),
+            lambda: edited(
+                ORDERS,
+                _row(order.OUT, order.OrderWanted, dest=order.S.PLANNED, then=order.plan, verdict=MOVES),
+            ),
+            lambda: edited((Part.POSITION,), _row(position.S.ENTERING, position.EntryStarted, verdict=MOVES)),
+        ),
     ),
     Defect(
         "an unanswered order is held dead",
@@ -171,12 +238,54 @@ DEFECTS: tuple[Defect, ...] = (
         ),
     ),
     Defect(
+        "the next life forgets how far the stop had come",
+        "S9",
+        msgspec.structs.replace(PROMPT, moves=True, strangers=True, crashes=1),
+        lambda: _classifying(i.Compare, _without_peak),
+    ),
+    Defect(
         "a stop is moved by cancelling it first",
         "S10",
         msgspec.structs.replace(ONE, moves=True),
         lambda: edited(
             PROTECTION,
             _row(protection.S.COVERED, protection.MoveWanted, then=_cancel_then_create),
+        ),
+    ),
+    Defect(
+        "a close that is wanted of nothing makes an order",
+        "S11",
+        msgspec.structs.replace(PROMPT, pushy=True),
+        lambda: edited(
+            (Part.POSITION,),
+            _row(
+                position.S.FLAT,
+                position.CloseWanted,
+                dest=position.S.CLOSING,
+                then=position.cancel_entry_and_close,
+                verdict=MOVES,
+            ),
+        ),
+    ),
+    Defect(
+        "every reason to close makes an order of its own",
+        "S12",
+        msgspec.structs.replace(PROMPT, pushy=True),
+        lambda: _together(
+            lambda: _routing(position.StartClose, _always_close),
+            lambda: edited(
+                ORDERS,
+                _row(order.OUT, order.OrderWanted, dest=order.S.PLANNED, then=order.plan, verdict=MOVES),
+            ),
+            lambda: edited(
+                (Part.POSITION,),
+                _row(
+                    position.S.CLOSING,
+                    position.CloseWanted,
+                    then=position.cancel_entry_and_close,
+                    verdict=MOVES,
+                ),
+            ),
         ),
     ),
     Defect(
@@ -207,6 +316,92 @@ DEFECTS: tuple[Defect, ...] = (
         lambda: edited((Part.PERMISSION,), _row(permission.S.OPEN, permission.PauseRequested, then=_nothing)),
     ),
 )
+
+LIVE_DEFECTS: tuple[Defect, ...] = (
+    Defect(
+        "the stage WS has no deadline",
+        "L1",
+        Bounds("a start", entries=0, faults=1, detailed=(Name.PRIVATE,), prompt=True),
+        lambda: edited(
+            (Part.LIFECYCLE,),
+            _row(lifecycle.S.WS, lifecycle.DeadlinePassed, dest=lifecycle.S.WS, then=None),
+        ),
+    ),
+    Defect(
+        "the first failed reconnect disarms the reconnect",
+        "L2",
+        Bounds("a link", entries=0, faults=1, detailed=(Name.PRIVATE,), prompt=True),
+        lambda: edited(
+            (Part.CONNECTION,),
+            _row(
+                connection.S.BACKING_OFF,
+                connection.WaitElapsed,
+                dest=connection.S.BACKING_OFF,
+                then=None,
+            ),
+        ),
+    ),
+    Defect(
+        "an order in doubt is asked for once",
+        "L3",
+        PROMPT,
+        lambda: edited(ORDERS, _row(order.S.IN_DOUBT, order.QueryInconclusive, then=None)),
+    ),
+    Defect(
+        "a refused stop is waited for and never placed again",
+        "L4",
+        PROMPT,
+        lambda: _together(
+            lambda: edited(
+                PROTECTION,
+                _row(protection.S.NAKED, protection.RetryDue, dest=protection.S.NAKED, then=_wait_again),
+            ),
+            lambda: edited(
+                PROTECTION,
+                _row(protection.S.NAKED, protection.NakedTooLong, dest=protection.S.NAKED, then=_wait_again),
+            ),
+        ),
+    ),
+    Defect(
+        "why a position is gone is asked once",
+        "L5",
+        msgspec.structs.replace(PROMPT, crashes=1),
+        lambda: edited((Part.POSITION,), _row(position.S.VANISHED, position.ConfirmationFailed, then=None)),
+    ),
+    Defect(
+        "a move whose answer is lost is not read back",
+        "L6",
+        msgspec.structs.replace(PROMPT, moves=True),
+        lambda: edited(
+            PROTECTION,
+            _row(protection.S.MOVING, protection.StopAnswerLost, dest=protection.S.MOVING, then=None),
+        ),
+    ),
+    Defect(
+        "the stop waits for a quiet that nobody notices",
+        "L7",
+        msgspec.structs.replace(PROMPT, stops=True),
+        lambda: _together(
+            lambda: _answering("_in_flight", True),
+            lambda: edited(
+                (Part.LIFECYCLE,),
+                _row(lifecycle.S.STOPPING, lifecycle.DeadlinePassed, dest=lifecycle.S.STOPPING, then=None),
+            ),
+        ),
+    ),
+    Defect(
+        "a doubt shuts entries and reads nothing",
+        "L8",
+        msgspec.structs.replace(PROMPT, doubts=True),
+        lambda: edited(
+            (Part.RECONCILIATION,),
+            _row(
+                reconciliation.S.SETTLED, reconciliation.BookDoubted, dest=reconciliation.S.UNKNOWN, then=None
+            ),
+        ),
+    ),
+)
+"""Defects that break a property of liveness and no other."""
 
 DESK_DEFECTS: tuple[Defect, ...] = (
     Defect(

@@ -77,7 +77,9 @@ class Order(msgspec.Struct, frozen=True):
     intent: bool = False  # the journal holds it without an end
     call: Call = Call.NONE
     stray: bool = False  # its answer was lost, and the request may still arrive
+    is_fresh: bool = False  # planned by this life, and not sent yet
     cancel: Call = Call.NONE
+    amend: Call = Call.NONE
     query: Query | Report = Query.NONE
     query_timer: bool = False
     overdue_timer: bool = False
@@ -106,6 +108,8 @@ class Order(msgspec.Struct, frozen=True):
             bool(self.pushes)
             or self.call is not Call.NONE
             or self.query is not Query.NONE
+            or self.cancel is not Call.NONE
+            or self.amend is not Call.NONE
             or self.query_timer
         )
 
@@ -195,8 +199,12 @@ class Leg(msgspec.Struct, frozen=True):
     fill_clock: bool = False
     # The desk's book and the journal.
     booked: int = 0
+    portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended
     remembered: int = 0  # contracts of the position that the journal holds as open
+    wanted: int = 0  # the level of the stop that the book wants: 1 when it was tightened
+    kept: int = 0  # the same, as the journal holds it
+    rested: int = 0  # the tightest level that may ever have rested at the venue
     recalled: bool = True  # the first reading of this life has been compared
 
     def order(self, role: Role | None) -> Order:

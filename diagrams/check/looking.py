@@ -8,6 +8,7 @@ itself: a state in which it would look at anything else leads to a run of its ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -29,6 +30,20 @@ class Tables:
 
     def __init__(self) -> None:
         self.of_field: tuple[Interned[Any], ...] = tuple(Interned() for _ in FIELDS)
+
+    def concerned(self, claim: Callable[[Leg], bool]) -> Callable[[tuple[int, ...]], bool]:
+        """The same claim about a leg's vector, remembered by what it looks at."""
+        memo = Memo()
+
+        def of(vector: tuple[int, ...]) -> bool:
+            found = memo.find(vector)
+            if found is None:
+                look = Look(self, vector)
+                answer = (claim(look.leg()),)
+                found = memo.keep(vector, look.reads, answer)
+            return bool(found[0])
+
+        return of
 
     def vector(self, leg: Leg) -> tuple[int, ...]:
         return tuple(table(getattr(leg, name)) for name, table in zip(FIELDS, self.of_field, strict=True))

@@ -168,10 +168,18 @@ class Model:
                 broken = broken or self.verdicts[after]
                 if broken:
                     self.broken.setdefault((core, cost), []).append(Broken(label, after, broken))
-                else:
+                elif after != core:  # a step that changes nothing is none
                     found.append(after << LABEL_BITS | label)
             self._edges[core * len(Cost) + cost] = found
         return found
+
+    def known_edges(self, core: int, cost: int) -> array[int] | None:
+        """The same, if they were asked for before."""
+        return self._edges[core * len(Cost) + cost]
+
+    def enabled(self, core: int, cost: int) -> frozenset[int]:
+        """Labels of the steps that can be taken here."""
+        return frozenset(packed & LABEL_MASK for packed in self._edges[core * len(Cost) + cost] or ())
 
     def computed(self) -> Iterator[array[int]]:
         """The edges of every core, at every cost that was asked for."""

@@ -47,6 +47,11 @@ ANSWER_OF_CALL: dict[Call, type[order.OfOrder]] = {
     Call.LOST: order.AnswerLost,
     Call.DENIED: order.WriteDenied,
 }
+ANSWER_OF_AMEND: dict[Call, type[order.OfOrder]] = {
+    Call.ACCEPTED: order.AmendAcknowledged,
+    Call.REFUSED: order.AmendRefused,
+    Call.LOST: order.AmendFruitless,
+}
 REFUSAL_OF_CALL = {
     Call.REFUSED: protection.Refusal.RETRY,
     Call.BEYOND: protection.Refusal.BEYOND,
@@ -85,8 +90,20 @@ def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[
         yield told(f"answer to the {name}: {this.call.value}", ANSWER_OF_CALL[this.call], call=Call.NONE)
     if this.cancel is Call.ACCEPTED:
         yield told(f"answer: the {name} is cancelled", order.CancelAcknowledged, cancel=Call.NONE)
-    if this.cancel is Call.LOST:
+    if this.cancel is Call.REFUSED:
         yield told(f"answer: the cancel of the {name} was fruitless", order.CancelFruitless, cancel=Call.NONE)
+    if this.cancel is Call.LOST:
+        yield told(f"answer: the cancel of the {name} failed", order.CancelFailed, cancel=Call.NONE)
+    if this.amend in ANSWER_OF_AMEND:
+        words = f"answer to the amendment of the {name}: {this.amend.value}"
+        yield told(words, ANSWER_OF_AMEND[this.amend], amend=Call.NONE)
+    if this.amend is Call.QUEUED:
+        if facets.may_write_amend:
+            written = leg.with_order(role, replace(this, amend=Call.WIRE))
+            is_wrong = not facets.entry_is_right
+            yield Move(f"the amendment of the {name} is written", written, breaks="S1" if is_wrong else "")
+        denied = leg.with_order(role, replace(this, amend=Call.REFUSED))
+        yield Move(f"the last look denies the amendment of the {name}", denied)
 
 
 def _timers_of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
@@ -286,12 +303,19 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """What the desk and the strategy ask for, where the numbers would let them."""
     if facets.is_stopping:
         return
-    if facets.life is lifecycle.S.READY and facets.entry in order.FREE and facets.position is position.S.FLAT:
-        wanted = (Tell(part_of(Role.ENTRY), EntryWanted),)
+    is_ready, is_pushy = facets.life is lifecycle.S.READY, bounds.pushy
+    if is_pushy or (is_ready and facets.entry in order.FREE and facets.position is position.S.FLAT):
+        wanted = (Tell(part_of(Role.ENTRY), EntryWanted, (("rests", bounds.rests),)),)
         yield Move("the strategy wants to enter", leg, wanted, entries=1)
-    if bounds.closes and facets.position is position.S.OPEN and leg.booked:
+    if bounds.rests and (is_pushy or facets.entry in order.RESTING):
+        yield Move("the market moves away from the entry", leg, (to_order(Role.ENTRY, order.RepriceWanted),))
+    if bounds.closes and (is_pushy or facets.position is position.S.OPEN) and (is_pushy or leg.booked):
         yield Move("the strategy wants to close", leg, (to_position(position.CloseWanted),))
-    if bounds.moves and facets.position is position.S.OPEN and facets.protection is protection.S.COVERED:
+    may_reduce = facets.position is position.S.OPEN and leg.booked > 1 and facets.close in order.FREE
+    if bounds.reduces and may_reduce:
+        yield Move("the strategy wants to take a part", leg, (to_position(position.ReduceWanted),))
+    may_move = facets.position is position.S.OPEN and facets.protection is protection.S.COVERED
+    if bounds.moves and (is_pushy or may_move) and not leg.wanted:
         yield Move("a better level is wanted", leg, (to_protection(protection.MoveWanted),))
 
 

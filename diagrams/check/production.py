@@ -79,11 +79,13 @@ class Facets(msgspec.Struct, frozen=True):
     reconciliation: reconciliation.S
     private: bool  # the private connection delivers
     algo: bool  # the private-business connection delivers
+    is_link_opening: bool  # a connection is neither up nor given up
     entry: order.S
     close: order.S
     position: position.S
     protection: protection.S
     may_write_entry: bool  # the production's last look before the wire
+    may_write_amend: bool
     entry_is_right: bool  # the same, said anew from the mission's words
 
     @property
@@ -104,6 +106,9 @@ class Facets(msgspec.Struct, frozen=True):
 
 
 HOLDING = lifecycle.STAGES[lifecycle.STAGES.index(lifecycle.S.WS) :]
+
+
+LINK_OPENING = (*connection.OPENING, connection.S.PROBING, connection.S.REPLACING, connection.S.BACKING_OFF)
 
 
 class AnotherStopMeant(Effect, frozen=True):
@@ -344,7 +349,9 @@ def facets(bot: Bot, leg: LegKey = LEGS[0]) -> Facets:
         is_clean_exit=life.data.exit is lifecycle.Exit.CLEAN,
         private=connection.delivers(bot.link(connection.Name.PRIVATE)),
         algo=connection.delivers(bot.link(connection.Name.PRIVATE_BUSINESS)),
+        is_link_opening=any(link.state in LINK_OPENING for link in bot.links),
         may_write_entry=not bots.may_still_send(bot, leg, slot.entry.data.seq),
+        may_write_amend=not bots.may_still_amend(bot, leg, slot.entry.data.seq),
         entry_is_right=_entry_is_right(bot),
     )
 

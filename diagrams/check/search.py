@@ -68,6 +68,7 @@ class Search:
         self.counterexamples: list[Counterexample] = []
         self.dead_ends: list[Counterexample] = []
         self._broken_ids: set[str] = set()
+        self._first: dict[int, int] | None = None
 
     def run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
         """Explore until everything is seen, or ``violations_max`` different properties are broken, or it is over.
@@ -133,6 +134,15 @@ class Search:
                 name, _, words = one.name.partition(": ")
                 self.counterexamples.append(Counterexample(name, words, (*self.way_to(index), last)))
         return len(self._broken_ids) >= violations_max
+
+    def index_of(self, core: int) -> int | None:
+        """The number of the first state with this core; None when it was not reached."""
+        if self._first is None:
+            self._first = {}
+            count = self.model.purses.count
+            for index, state in enumerate(self.states):
+                self._first.setdefault(state // count, index)
+        return self._first.get(core)
 
     def way_to(self, index: int) -> tuple[Step, ...]:
         """The shortest way to the state of this number, from before the start."""

@@ -50,19 +50,22 @@ def _record_intent(leg: Leg, effect: order.RecordIntent, bounds: Bounds) -> Abso
     is_entry = effect.role is Role.ENTRY
     if before.may_fill or before.call is Call.QUEUED:
         return leg, "S4" if is_entry else "S12"
-    size = bounds.size if is_entry else leg.booked
+    size = bounds.size if is_entry else min(leg.portion, leg.booked) or leg.booked
     if not size:
         return leg, "S11"
-    leg = leg.with_order(effect.role, Order(size=size, record=Call.WIRE))
+    leg = leg.with_order(effect.role, Order(size=size, record=Call.WIRE, is_fresh=True))
+    leg = leg if is_entry else replace(leg, portion=0)
     return without_fills(leg, effect.role), ""
 
 
 def _send(leg: Leg, effect: order.SendOrder, bounds: Bounds) -> Absorbed:
     this = leg.order(effect.role)
+    if not this.is_fresh:
+        return leg, "S3"
     if effect.role is Role.ENTRY and not this.intent:
         return leg, "S2"
     call = Call.QUEUED if effect.role is Role.ENTRY else Call.WIRE  # a close is not looked at again
-    sent = replace(this, call=call, overdue_timer=True)
+    sent = replace(this, call=call, is_fresh=False, overdue_timer=True)
     return leg.with_order(effect.role, sent), ""
 
 
@@ -79,13 +82,17 @@ def _cancel(leg: Leg, effect: order.CancelOrder, bounds: Bounds) -> Absorbed:
     return leg.with_order(effect.role, replace(leg.order(effect.role), cancel=Call.WIRE)), ""
 
 
+def _amend(leg: Leg, effect: order.AmendOrder, bounds: Bounds) -> Absorbed:
+    return leg.with_order(effect.role, replace(leg.order(effect.role), amend=Call.QUEUED)), ""
+
+
 def _order_ended(leg: Leg, effect: order.OrderEnded, bounds: Bounds) -> Absorbed:
     this = leg.order(effect.role)
     was_told = effect.end in (order.S.FILLED, order.S.CANCELLED)
     is_possible = this.may_fill or this.call is Call.QUEUED
     if not was_told and (is_possible or this.filled):
         return leg, "S5"
-    return leg.with_order(effect.role, replace(this, intent=False, overdue_timer=False)), ""
+    return leg.with_order(effect.role, replace(this, intent=False, is_fresh=False, overdue_timer=False)), ""
 
 
 def _late_fill(leg: Leg, effect: order.ReportLateFill, bounds: Bounds) -> Absorbed:
@@ -97,7 +104,11 @@ def _read_position(leg: Leg, effect: position.ReadPosition, bounds: Bounds) -> A
 
 
 def _note_reason(leg: Leg, effect: position.StartClose, bounds: Bounds) -> Absorbed:
-    return replace(leg, is_unwanted=True), ""
+    return replace(leg, is_unwanted=True, portion=0), ""
+
+
+def _note_part(leg: Leg, effect: position.StartReduce, bounds: Bounds) -> Absorbed:
+    return replace(leg, portion=1), ""
 
 
 def _explain(leg: Leg, effect: position.ConfirmAbsence, bounds: Bounds) -> Absorbed:
@@ -111,7 +122,8 @@ def _confirm_later(leg: Leg, effect: position.StartConfirmationTimer, bounds: Bo
 def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
-    return replace(leg, booked=0, remembered=0, closed=None, is_unwanted=False), ""
+    over = replace(leg, booked=0, remembered=0, closed=None, is_unwanted=False, portion=0)
+    return replace(over, wanted=0, kept=0, rested=0), ""
 
 
 def _has_unbooked_fills(leg: Leg) -> bool:
@@ -125,6 +137,8 @@ def _watch(leg: Leg, effect: position.WatchLeg, bounds: Bounds) -> Absorbed:
 
 def _place(leg: Leg, effect: protection.PlaceStop, bounds: Bounds) -> Absorbed:
     """Every placement has a client id of its own: what was meant before is one of the others now."""
+    if leg.wanted < leg.rested:
+        return leg, "S9"
     is_under_way = leg.place is Call.WIRE
     leg = without_meaning(leg)
     leg = replace(leg, stray_other=leg.stray_other or is_under_way, place=Call.WIRE)
@@ -168,7 +182,8 @@ def _stop_naked(leg: Leg, effect: protection.StopNakedClock, bounds: Bounds) -> 
 
 
 def _move(leg: Leg, effect: protection.MoveStop, bounds: Bounds) -> Absorbed:
-    return _stop_asked(replace(leg, move=Call.WIRE)), ""
+    tighter = replace(leg, move=Call.WIRE, wanted=1, kept=1, rested=1)  # durable before it is asked for
+    return _stop_asked(tighter), ""
 
 
 def _start_fill_clock(leg: Leg, effect: protection.StartFillClock, bounds: Bounds) -> Absorbed:
@@ -211,10 +226,12 @@ ABSORBERS: dict[type[Effect], Callable[[Leg, Any, Bounds], Absorbed]] = {
     order.QueryOrder: _query,
     order.StartQueryTimer: _query_later,
     order.CancelOrder: _cancel,
+    order.AmendOrder: _amend,
     order.OrderEnded: _order_ended,
     order.ReportLateFill: _late_fill,
     position.ReadPosition: _read_position,
     position.StartClose: _note_reason,
+    position.StartReduce: _note_part,
     position.ConfirmAbsence: _explain,
     position.StartConfirmationTimer: _confirm_later,
     position.TellUnexplained: _told,
@@ -254,6 +271,8 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             naked_clock=False,
             fill_clock=False,
             booked=0,
+            portion=0,
+            wanted=0,
             is_unwanted=False,
             child=replace(leg.child, pushes=(), booked=0, counted=0),
             mine=replace(leg.mine, known=False, pushes=()),
@@ -275,7 +294,9 @@ def _order_after_crash(this: Order) -> Iterator[Order]:
         this,
         record=Call.NONE,
         call=Call.NONE,
+        is_fresh=False,
         cancel=Call.NONE,
+        amend=Call.NONE,
         query=Query.NONE,
         query_timer=False,
         overdue_timer=False,

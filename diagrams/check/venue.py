@@ -45,8 +45,27 @@ def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[
             ended = _ended(leg, role, facets)
             yield Move(f"the {name} is cancelled as asked", _cancel_answered(ended, role, Call.ACCEPTED))
         else:
-            yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.LOST))
+            yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.REFUSED))
         yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
+
+
+def _of_amending(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if leg.entry.amend is Call.WIRE:
+        if leg.entry.at is At.LIVE:
+            moved = _pushed(leg, Role.ENTRY, facets)
+            yield Move("the venue amends the entry", _amend_answered(moved, Call.ACCEPTED))
+            yield Move(
+                "the venue amends the entry, its answer is lost", _amend_answered(moved, Call.LOST), faults=1
+            )
+            refused = _amend_answered(leg, Call.REFUSED)
+            yield Move("the venue refuses to amend the entry", refused, faults=1)
+        else:
+            yield Move("there is no entry to amend", _amend_answered(leg, Call.LOST))
+        yield Move("the amendment is lost", _amend_answered(leg, Call.LOST), faults=1)
+
+
+def _amend_answered(leg: Leg, call: Call) -> Leg:
+    return leg.with_order(Role.ENTRY, replace(leg.entry, amend=call))
 
 
 def _by_itself(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
@@ -261,6 +280,7 @@ def _belted(leg: Leg, facets: Facets) -> Leg:
 
 RULES: tuple[Rule, ...] = (
     *(partial(_of_order, role=role) for role in ROLES),
+    _of_amending,
     _of_placing,
     _of_moving,
     _of_sweeping,
