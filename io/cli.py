@@ -347,7 +347,7 @@ def check(
     from anchorwatch.diagrams.check.run import run as explore
 
     worlds = configurations.THOROUGH if thorough else configurations.QUICK
-    return explore(worlds, json, _print_now, elapsed_s)
+    return explore(worlds, json, _print_now)
 
 
 @app.command

@@ -173,7 +173,7 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
 
 
 def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
-    if facets.position is not position.S.VANISHED:
+    if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
     if leg.booked and leg.closed is not None:
         leg = _restated(leg, 0, leg.closed)
@@ -247,7 +247,7 @@ def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
 
 def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:
     assert leg.reading is not None
-    if not leg.reading.contracts or facets.position is not position.S.VANISHED:
+    if not leg.reading.contracts or facets.position not in position.GONE:
         return leg, ()
     told = (i.to_position(position.PositionSeen),)
     return leg, (*told, i.to_position(position.CloseWanted)) if leg.is_unwanted else told

@@ -32,6 +32,8 @@ class Call(Enum):
     BEYOND = "refused: beyond"
     EXISTS = "refused: exists"
     NO_POSITION = "refused: no position"
+    RULES = "refused: the instrument's rules"
+    BARRED = "refused: no stops for now"
     LOST = "answer lost"
     DENIED = "denied"
 

@@ -77,8 +77,9 @@ def _is_naked(facets: Facets) -> bool:
     return facets.is_running and facets.position in position.HELD and is_uncovered
 
 
-def _is_running(facets: Facets) -> bool:
-    return facets.is_running and facets.life is lifecycle.S.READY
+def _is_untold(facets: Facets) -> bool:
+    """READY, and nobody was told of a position that is gone without a cause."""
+    return facets.life is lifecycle.S.READY and facets.position is not position.S.UNEXPLAINED
 
 
 def _differs(leg: Leg) -> bool:
@@ -112,7 +113,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "L5",
         "a difference between book and exchange is mended or told",
-        _is_running,
+        _is_untold,
         _differs,
         strong=(*EXECUTED, *ABSENT_FOR_GOOD),
     ),

@@ -73,7 +73,7 @@ class Model:
         self.cores: Interned[int] = Interned()
         self.verdicts: list[str] = []  # by core: the property that the state itself breaks
         self.broken: dict[tuple[int, int], list[Broken]] = {}  # by core and cost
-        self.witnesses: set[str] = set()
+        self.witnesses = {"S0"}  # every step is a witness of that
         self._edges: list[array[int] | None] = []
         self._tell_of: dict[int, int] = {}
         self._told: Interned[tuple[tuple[int, ...], str]] = Interned()  # what a bot is told in one breath
@@ -255,6 +255,8 @@ class Model:
 
     def _offer(self, which: int, look: Look, move: Move) -> Offer:
         label = self.labels(f"short: {move.label}" if which else move.label)
+        if move.label.endswith(("written to the wire", "is written")):
+            self.witnesses.add("S1")
         cost = Cost.ENTRY if move.entries else Cost.FAULT if move.faults else Cost.FREE
         told = self._told((self._items(which, move.items), move.breaks))
         base = which * LEG_FIELDS
@@ -360,12 +362,14 @@ class Model:
             for of, effects in enumerate(stepped.of_legs):
                 if effects and not broken:
                     asked = production.effects.values[effects]
+                    self.witnesses.update(surroundings.spoken_of(asked))
                     legs[of], said, broken = surroundings.absorb(legs[of], asked, self.bounds)
                     queue += [self._item(one) << 1 | of for one in said]
             if stepped.of_bot:
                 shell, answers = self._absorb_by_shell(shell, stepped.of_bot)
                 queue += answers
         if not broken and began is lifecycle.S.SYNC and production.life_of[bot] is lifecycle.S.READY:
+            self.witnesses.add("S14")
             broken = next(filter(None, map(unprotected_at_ready, legs)), "")
         changes: Changes = ()
         for which, leg in enumerate(legs):

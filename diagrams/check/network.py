@@ -57,6 +57,8 @@ REFUSAL_OF_CALL = {
     Call.BEYOND: protection.Refusal.BEYOND,
     Call.EXISTS: protection.Refusal.EXISTS,
     Call.NO_POSITION: protection.Refusal.NO_POSITION,
+    Call.RULES: protection.Refusal.RULES,
+    Call.BARRED: protection.Refusal.BARRED,
 }
 MOVED: dict[Call, type[protection.OfStop]] = {
     Call.ACCEPTED: protection.MoveAccepted,
@@ -275,9 +277,13 @@ def _explanations(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         if leg.closed is None:
             failed = (to_position(position.ConfirmationFailed),)
             yield Move("the venue's history does not show an end", after, failed)
+            overdue = (to_position(position.ConfirmationOverdue),)
+            yield Move("the venue's history has not shown an end for long", after, overdue)
         else:
             failed = (to_position(position.ConfirmationFailed),)
             yield Move("the venue's history cannot be read", after, failed, 1)
+            overdue = (to_position(position.ConfirmationOverdue),)
+            yield Move("the venue's history cannot be read for long", after, overdue, 1)
 
 
 def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:

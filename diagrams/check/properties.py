@@ -30,10 +30,12 @@ ACTIONS = {
     "S0": "no unexpected event, no failed assertion, no report of the past that moves anything",
     "S1": "an entry is written to the wire only when READY, permitted, with every fact and connection",
     "S2": "an entry is sent only when its intent is durable",
+    "S3": "one intent is written to the wire at most once, over crashes",
     "S4": "while an entry's fate is open no other entry for that leg is made",
     "S5": "an order is held dead without a final report only if the venue can no longer take it",
+    "S9": "no stop is made or moved to a looser level than one that rested, over crashes",
     "S10": "a protective stop is cancelled only when the position is gone or another stop covers it",
-    "S11": "a closing order closes what is there, and never nothing",
+    "S11": "a closing order closes what is there and never nothing; what happens to one leg leaves the other alone",
     "S12": "at most one closing order may live",
     "S13": "a position leaves the book only when it is gone",
     "S14": "what was found at the start is covered or flat before READY",
@@ -75,6 +77,7 @@ def _is_being_answered(facets: Facets, leg: Leg, shell: Shell) -> bool:
     return (
         leg.naked_clock
         or leg.fill_clock
+        or facets.protection is protection.S.BARRED  # the operator is told, and the venue asked again
         or leg.is_untold
         or leg.entry.overdue_timer
         or leg.close.overdue_timer

@@ -1,47 +1,34 @@
-"""What an exploration found, for people and for programs."""
+"""What a run of the check found, for people and for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.configurations import ABSTRACTIONS
-from anchorwatch.diagrams.check.model import Model
+from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.properties import ACTIONS, PROPERTIES
-from anchorwatch.diagrams.check.search import Counterexample, Explored
+from anchorwatch.diagrams.check.search import Explored
+from anchorwatch.diagrams.check.telling import Told
+
+Row = tuple[str, int]
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """One configuration and what became of it; ``witnesses`` are the properties that some state speaks of."""
+    """One configuration and what became of it."""
 
     bounds: Bounds
     explored: Explored
-    witnesses: frozenset[str]
+    witnesses: frozenset[str]  # the properties that some state or step speaks of
+    told: tuple[Told, ...]  # what is broken
+    liveness_s: float
 
-
-def table(model: Model, found: Counterexample) -> Iterator[str]:
-    """The shortest counterexample as a table: what happened, and how things stood after it."""
-    yield f"{found.property} is broken{': ' + found.words if found.words else ''}"
-    heads = ("stage", "entry", "close", "position", "protection", "book", "held", "booked", "stops")
-    yield f"{'':4}{'what happened':<64}" + "".join(f"{head:<13}" for head in heads)
-    for number, step in enumerate(found.steps):
-        facets, leg, _ = model.shown(step.core)
-        stops = "+".join(name for name, stop in (("meant", leg.mine), ("other", leg.other)) if stop.live)
-        cells = (
-            facets.life.value,
-            facets.entry.value,
-            facets.close.value,
-            facets.position.value,
-            facets.protection.value,
-            facets.reconciliation.value,
-            leg.contracts,
-            leg.booked,
-            stops or "none",
-        )
-        yield f"{number:>3} {step.label:<64}" + "".join(f"{cell!s:<13}" for cell in cells)
+    @property
+    def is_sound(self) -> bool:
+        return self.explored.complete and not self.told
 
 
 def line(checked: Checked) -> str:
@@ -54,29 +41,43 @@ def line(checked: Checked) -> str:
     )
 
 
-def as_mapping(results: Sequence[Checked], caught: dict[str, bool]) -> dict[str, Any]:
-    """The keys that programs read. ``caught``: property → whether its planted defect was named by it."""
-    broken = {found.property for one in results for found in one.explored.counterexamples}
+def as_mapping(
+    results: Sequence[Checked],
+    caught: dict[str, bool],
+    *,
+    seconds: float,
+    cores: int,
+    spin: Sequence[dict[str, Any]] = (),
+    mutants: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The keys that programs read. ``caught``: property → whether its planted defect was named by it, alone."""
+    broken = {found.property for one in results for found in one.told}
     witnesses = frozenset[str]().union(*(one.witnesses for one in results))
-    words = {**ACTIONS, **{one.id: one.words for one in PROPERTIES}}
+    safety = {**ACTIONS, **{one.id: one.words for one in PROPERTIES}}
+    properties = [
+        *((name, "safety", safety[name], None) for name in sorted(safety, key=lambda name: int(name[1:]))),
+        *((one.id, "liveness", one.words, one.fairness) for one in PROMISES),
+    ]
     return {
         "configs": [_config(one) for one in results],
         "states": sum(one.explored.states for one in results),
-        "seconds": round(sum(one.explored.seconds for one in results), 2),
+        "seconds": round(seconds, 2),
+        "cores": cores,
         "properties": [
             {
                 "name": name,
-                "kind": "safety",
-                "words": words[name],
+                "kind": kind,
+                "words": words,
                 "holds": name not in broken,
-                "witness": name in witnesses if name not in ACTIONS else None,
-                "planted_defect_caught": caught.get(name),
-                "fairness": None,
+                "witness": name in witnesses,
+                "planted_defect_caught": caught.get(name, False),
+                "fairness": fairness,
             }
-            for name in sorted(words, key=lambda name: int(name[1:]))
+            for name, kind, words, fairness in properties
         ],
-        "spin": [],
-        "mutants": None,
+        "counterexamples": [msgspec.to_builtins(found) for one in results for found in one.told],
+        "spin": list(spin),
+        "mutants": mutants,
         "abstractions": list(ABSTRACTIONS),
     }
 
@@ -87,13 +88,13 @@ def _config(one: Checked) -> dict[str, Any]:
         "name": explored.name,
         "bounds": msgspec.to_builtins(one.bounds, enc_hook=str),
         "states": explored.states,
+        "cores_of_states": explored.cores,
         "transitions": explored.transitions,
         "depth": explored.depth,
-        "seconds": explored.seconds,
+        "seconds": round(explored.seconds + one.liveness_s, 2),
         "cores": 1,
         "complete": explored.complete,
         "cut": not explored.complete,
-        "clipped": None,
-        "dead_ends": len(explored.dead_ends),
+        "clipped": 0,
         "production_steps": explored.production_steps,
     }

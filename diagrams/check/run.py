@@ -2,58 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.defects import DEFECTS
+from anchorwatch.diagrams.check.defects import DEFECTS, LIVE_DEFECTS, Defect
+from anchorwatch.diagrams.check.liveness import PROMISES, Graph, broken_promise, is_witnessed
 from anchorwatch.diagrams.check.model import Model
-from anchorwatch.diagrams.check.report import Checked, as_mapping, line, table
-from anchorwatch.diagrams.check.search import explore
+from anchorwatch.diagrams.check.report import Checked, as_mapping, line
+from anchorwatch.diagrams.check.search import Counterexample, Search, found
+from anchorwatch.diagrams.check.telling import told
 
 VIOLATIONS_MAX = 10
 """Different properties broken in one configuration before it is given up: more are one defect's echoes."""
 
 
 def run(
-    configs: Sequence[Bounds], as_json: bool, write: Callable[[str], object], clock: Callable[[], float]
+    configs: Sequence[Bounds],
+    as_json: bool,
+    write: Callable[[str], object],
+    *,
+    workers: int | None = None,
+    more: Callable[[], dict[str, Any]] = dict,
 ) -> int:
-    """Explore every configuration and plant every defect; ``write`` takes text, ``clock`` gives seconds.
+    """Explore every configuration and plant every defect; ``write`` takes text.
 
-    Answers the exit code: 0 when every property holds, everything was seen, nothing got
-    stuck and every planted defect was named by its property; else 1.
+    ``more`` gives further parts of the report (``spin``, ``mutants``). Answers the exit code: 0 when every
+    property holds and was witnessed, everything was seen, and every planted defect was named by its
+    property alone; else 1.
     """
+    began = perf_counter()
+    cores = workers or min(len(configs), os.cpu_count() or 1)
     results = []
-    for bounds in configs:
-        model = Model(bounds)
-        explored = explore(model, clock, VIOLATIONS_MAX)
-        checked = Checked(bounds, explored, frozenset(model.witnesses))
+    for checked in _checked(configs, cores):
         results.append(checked)
         if not as_json:
             write(line(checked) + "\n")
-            for found in explored.counterexamples:
-                write("\n".join(table(model, found)) + "\n")
-            if explored.dead_ends:
-                write(f"{len(explored.dead_ends)} states from which nothing leads on\n")
-    caught = planted(clock)
+            for one in checked.told:
+                write(f"{one.table}\n\n{one.diagram}\n\n")
+    caught = planted()
+    parts = more()
+    report = as_mapping(results, caught, seconds=perf_counter() - began, cores=cores, **parts)
     if as_json:
-        write(msgspec.json.encode(as_mapping(results, caught)).decode() + "\n")
+        write(msgspec.json.encode(report).decode() + "\n")
     else:
-        for name, was_caught in caught.items():
-            write(f"{name:<4} planted defect {'caught' if was_caught else 'NOT CAUGHT'}\n")
-    is_sound = all(
-        one.explored.complete and not one.explored.counterexamples and not one.explored.dead_ends
-        for one in results
+        for one in report["properties"]:
+            marks = [
+                "holds" if one["holds"] else "BROKEN",
+                "witnessed" if one["witness"] else "not witnessed in these worlds",
+                "planted defect caught" if one["planted_defect_caught"] else "PLANTED DEFECT NOT CAUGHT",
+            ]
+            write(f"{one['name']:<4} {', '.join(marks):<55} {one['words']}\n")
+    is_sound = all(one.is_sound for one in results)
+    return 0 if is_sound and all(caught.values()) and _agrees(parts) else 1
+
+
+def _agrees(parts: dict[str, Any]) -> bool:
+    return all(one.get("agrees", True) for one in parts.get("spin", ()))
+
+
+def _checked(configs: Sequence[Bounds], workers: int) -> Iterator[Checked]:
+    """Each configuration in a process of its own, as many at once as there are workers; the largest first."""
+    if workers < 2:
+        yield from map(check, configs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        yield from pool.map(check, configs)
+
+
+def check(bounds: Bounds) -> Checked:
+    """Explore one configuration to its end and judge every property on it."""
+    began = perf_counter()
+    model = Model(bounds)
+    search = Search(model)
+    search.run(VIOLATIONS_MAX, lambda: False)
+    explored = found(search, perf_counter() - began)
+    began = perf_counter()
+    broken = [*explored.counterexamples, *explored.dead_ends]
+    witnesses = set(model.witnesses)
+    if explored.complete:
+        graph = Graph(search)
+        witnesses.update(promise.id for promise in PROMISES if is_witnessed(graph, promise))
+        broken += _broken_promises(graph)
+    return Checked(
+        bounds=bounds,
+        explored=explored,
+        witnesses=frozenset(witnesses),
+        told=tuple(told(model, one) for one in broken),
+        liveness_s=round(perf_counter() - began, 2),
     )
-    return 0 if is_sound and all(caught.values()) else 1
 
 
-def planted(clock: Callable[[], float]) -> dict[str, bool]:
-    """For every property that has a planted defect: whether it was the first to be named for it."""
-    caught = {}
-    for defect in DEFECTS:
-        with defect.plant():
-            found = explore(Model(defect.bounds), clock).counterexamples
-        caught[defect.breaks] = [one.property for one in found] == [defect.breaks]
-    return caught
+def _broken_promises(graph: Graph) -> list[Counterexample]:
+    broken = (broken_promise(graph, promise) for promise in PROMISES)
+    return [one for one in broken if one is not None]
+
+
+def names(defect: Defect) -> list[str]:
+    """The properties that are named for a planted defect: the first that is unsafe, or all that is never done."""
+    with defect.plant():
+        search = Search(Model(defect.bounds))
+        search.run(1, lambda: False)
+        if search.counterexamples:
+            return [one.property for one in search.counterexamples]
+        return [one.property for one in _broken_promises(Graph(search))]
+
+
+def planted() -> dict[str, bool]:
+    """For every property that has a planted defect: whether it alone is named for it."""
+    return {defect.breaks: names(defect) == [defect.breaks] for defect in (*DEFECTS, *LIVE_DEFECTS)}

@@ -31,6 +31,31 @@ Absorbed = tuple[Leg, str]
 """The leg after an effect, and the property that the effect breaks, if it breaks one."""
 
 
+def spoken_of(effects: tuple[Effect, ...]) -> Iterator[str]:
+    """The properties of actions that these effects are judged by."""
+    for effect in effects:
+        for name in SPEAK.get(type(effect), ()):
+            role = getattr(effect, "role", None)
+            if not (name in OF_ENTRY and role is Role.CLOSE) and not (
+                name in OF_CLOSE and role is Role.ENTRY
+            ):
+                yield name
+
+
+SPEAK: dict[type[Effect], tuple[str, ...]] = {
+    order.RecordIntent: ("S4", "S11", "S12"),
+    order.SendOrder: ("S2", "S3"),
+    order.OrderEnded: ("S5",),
+    position.EndLeg: ("S13",),
+    protection.PlaceStop: ("S9",),
+    protection.MoveStop: ("S9",),
+    protection.SweepOthers: ("S10",),
+    protection.SweepAll: ("S10",),
+}
+OF_ENTRY = ("S2", "S4")
+OF_CLOSE = ("S11", "S12")
+
+
 def absorb(leg: Leg, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[Leg, tuple[Item, ...], str]:
     """The leg after ``effects``, what is answered at once, and the property that one of them breaks."""
     told: list[Item] = []

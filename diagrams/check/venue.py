@@ -167,8 +167,10 @@ def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
             (Call.EXISTS, "there is one already"),
             (Call.BEYOND, "the market has passed it"),
             (Call.REFUSED, "try again"),
+            (Call.RULES, "the instrument's rules"),
+            (Call.BARRED, "no stops for now"),
         ):
-            is_fault = answer in (Call.BEYOND, Call.REFUSED)
+            is_fault = answer not in (Call.NO_POSITION, Call.EXISTS)
             if not leg.contracts and answer is not Call.NO_POSITION:
                 continue
             if leg.contracts and answer is Call.NO_POSITION:
