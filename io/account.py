@@ -23,6 +23,7 @@ from anchorwatch.io.okx.errors import (
 )
 from anchorwatch.io.okx.outcomes import Answered, Failed, Read, Refused, Unknown
 from anchorwatch.io.okx.rate_limits import Lane
+from anchorwatch.io.okx.refusals import answer_to_close, answer_to_stop
 from anchorwatch.io.okx.requests import (
     CANCEL_ALGOS_MAX,
     MARKET_PX,
@@ -35,15 +36,14 @@ from anchorwatch.io.okx.requests import (
     OrderRequest,
 )
 from anchorwatch.io.okx.rest import OkxRest
-from anchorwatch.io.okx.stop_refusals import answer_to
 from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_orders import AlgoOrder
-from anchorwatch.machine import order, protection, requests, world
+from anchorwatch.machine import ids, order, protection, requests, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
-from anchorwatch.machine.units import LegKey, MarginMode, PositionMode, Side
+from anchorwatch.machine.units import LegKey, MarginMode, PositionMode, Side, closing_deal
 
 WHOLE = Decimal(1)
 STOP_LISTS = ("conditional,oco",)
@@ -123,6 +123,9 @@ class AccountCalls:
                 return _told(ticket, order.WriteDenied(ticket.seq, outcome.message))
             case Refused(code=code) if code in DUPLICATE_ID_CODES:
                 return _told(ticket, order.AnswerLost(ticket.seq, "an order of this id exists already"))
+            case Refused() if ticket.role is Role.CLOSE:
+                refusal = answer_to_close(outcome.code)
+                return world.CloseRefused(ticket.leg, ticket.seq, refusal, _words("close", outcome))
             case Refused():
                 return _told(ticket, order.OrderRefused(ticket.seq, _words("order", outcome)))
             case Unknown(reason=reason):
@@ -208,7 +211,7 @@ class AccountCalls:
                 event: Event = protection.StopAccepted(request.seq)
             case Refused():
                 event = protection.StopRefused(
-                    request.seq, answer_to(outcome.code), _words("stop", outcome), outcome.code
+                    request.seq, answer_to_stop(outcome.code), _words("stop", outcome), outcome.code
                 )
             case Unknown(reason=reason):
                 event = protection.StopAnswerLost(request.seq, reason)
@@ -240,6 +243,17 @@ class AccountCalls:
             await self._rest.cancel_algos(
                 [AlgoCancel(inst_id=request.instrument, algo_id=venue_id) for venue_id in chunk]
             )
+
+    async def cancel_closes(self, request: requests.CancelCloses) -> None:
+        """What could not be cancelled refuses the next try as it did the last."""
+        instrument, closes = request.leg.instrument, closing_deal(request.leg.side).value
+        listed = await self._rest.orders_pending(inst_id=instrument, lane="protection")
+        if not isinstance(listed, Answered):
+            return
+        for row in listed.rows:
+            is_close = row.pos_side == request.leg.side.value or (row.pos_side == "net" and row.reduce_only)
+            if is_close and row.side == closes and (ids.parse(row.cl_ord_id) or not request.ours_only):
+                await self._rest.cancel_order(OrderCancel(inst_id=instrument, ord_id=row.ord_id))
 
     async def cancel_orphan(self, request: requests.CancelOrphan) -> None:
         """What could not be cancelled is shown by the next reading."""

@@ -89,6 +89,8 @@ class Performer:
                 self._in_flight.write(self._calls.move_stop, effect)
             case requests.CancelOrphan():
                 self._in_flight.write(self._calls.cancel_orphan, effect)
+            case requests.CancelCloses():
+                self._in_flight.write(self._calls.cancel_closes, effect)
             case requests.CancelStops():
                 self._in_flight.write(self._calls.cancel_stops, effect)
             case requests.ReadStops():

@@ -72,6 +72,8 @@ class LegBook:
         False  # a stranger shared this position at some time: the venue's totals are not ours alone
     )
     counted: tuple[str, Decimal] = ("", Decimal(0))  # our order that filled last, and how much is booked
+    close_tries: int = 0  # closing orders in a row after which the position was still there, unchanged
+    slice_max: Contracts | None = None  # a closing order of more than this was too large for the venue
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
     partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked

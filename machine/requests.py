@@ -89,6 +89,13 @@ class CancelStops(Effect, frozen=True):
     venue_ids: tuple[str, ...]
 
 
+class CancelCloses(Effect, frozen=True):
+    """Cancel the resting orders that would close this leg: they are in the way of one that closes it now."""
+
+    leg: LegKey
+    ours_only: bool
+
+
 class CancelOrphan(Effect, frozen=True):
     """An order of an earlier life that rests still, by the venue's id."""
 

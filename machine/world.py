@@ -215,6 +215,24 @@ class OrderAsked(Event, frozen=True):
     is_final: bool  # absent, and asked after the order's deadline: the venue can no longer accept it
 
 
+class CloseRefusal(Enum):
+    """What the venue's refusal of a closing order asks for."""
+
+    TOO_BIG = "a smaller order"
+    BLOCKED = "the resting orders that would close it are cancelled first"
+    RULES = "the rules of the instrument are read again"
+    ANOTHER_TRY = "another try, after the position has been read"
+
+
+class CloseRefused(Event, frozen=True):
+    """The venue declined a closing order."""
+
+    leg: LegKey
+    seq: int
+    refusal: CloseRefusal
+    reason: str
+
+
 class StopsRead(Event, frozen=True):
     """Every live stop of one leg."""
 

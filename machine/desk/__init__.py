@@ -32,7 +32,17 @@ from anchorwatch.machine.bot import (
     with_hands_off,
     with_permission,
 )
-from anchorwatch.machine.desk import emergencies, entries, making, orders, positions, rules, stages, stops
+from anchorwatch.machine.desk import (
+    closing,
+    emergencies,
+    entries,
+    making,
+    orders,
+    positions,
+    rules,
+    stages,
+    stops,
+)
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
 from anchorwatch.machine.facts import Facts, PermissionFact
@@ -62,11 +72,11 @@ PERFORMERS: dict[type[Effect], Performer] = {
     order.StartQueryTimer: orders.query_later,
     order.ReportLateFill: orders.late_fill,
     order.OrderEnded: orders.end,
-    position.ReadPosition: positions.read_position,
+    position.ReadPosition: closing.read_position,
     position.ConfirmAbsence: positions.explain,
     position.StartConfirmationTimer: positions.ask_again_later,
-    position.StartClose: positions.note_reason,
-    position.StartReduce: positions.note_part,
+    position.StartClose: closing.note_reason,
+    position.StartReduce: closing.note_part,
     position.TellUnexplained: positions.tell_unexplained,
     position.EndLeg: positions.end_leg,
     position.WatchLeg: positions.watch_leg,
@@ -252,7 +262,9 @@ class Desk:
             case world.StopsRead():
                 stops.take_read(context, event)
             case world.LegRead():
-                positions.take_leg(context, event)
+                closing.take_leg(context, event)
+            case world.CloseRefused():
+                closing.take_refusal(context, event)
             case world.PeakRead():
                 stops.take_peak(context, event)
             case world.AbsenceExplained():

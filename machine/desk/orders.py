@@ -8,7 +8,7 @@ import msgspec
 
 from anchorwatch.machine import ids, order, permission, world
 from anchorwatch.machine.bot import PERMISSION, Address, Part
-from anchorwatch.machine.desk import making, positions
+from anchorwatch.machine.desk import closing, making, positions
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
 from anchorwatch.machine.kernel import State
@@ -142,8 +142,7 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
     leg, pace = context.book.leg(address.leg), context.parameters.pace
     is_entry = effect.role is order.Role.ENTRY
     portion = None if is_entry else leg.portion
-    whole = portion.contracts if portion is not None else leg.contracts
-    contracts = context.book.entry_sizes.pop(address.leg) if is_entry else min(whole, leg.contracts)
+    contracts = context.book.entry_sizes.pop(address.leg) if is_entry else closing.size(context, leg)
     made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE
     instrument = context.book.instruments[address.leg.instrument]
     kind, price = making.terms(context, address.leg) if is_entry else (OrderKind.MARKET, None)

@@ -14,12 +14,9 @@ from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
-from anchorwatch.machine.requests import ExplainAbsence, ReadLeg, ReadPeak, Record, StartTimer
+from anchorwatch.machine.requests import ExplainAbsence, ReadPeak, Record, StartTimer
 from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport
-
-CLOSERS = (position.S.REDUCING, position.S.CLOSING)
-"""States in which a closing order is under way or being verified."""
 
 PUSH_SETTLES_MS = 1_000
 """Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
@@ -147,6 +144,7 @@ def _close(
     if closing:
         before = leg.account.realised
         leg.account = leg.account.closed(closing, price, fee)
+        leg.close_tries = 0
         if context.bot.slot(key).position.state is not position.S.WATCHED:
             context.book.totals.fees += fee
             context.book.totals.realised_pnl += leg.account.realised - before
@@ -339,25 +337,6 @@ def policy_of(context: Context, kind: DriftKind, instrument: str) -> str:
             return "the exchange's figures are taken"
 
 
-def take_leg(context: Context, event: world.LegRead) -> None:
-    """The reading after a closing order: is it still there?
-
-    Only the reading that was asked for last counts, and only while the leg is being closed: an older
-    one speaks of a position that has ended since.
-    """
-    leg = context.book.leg(event.leg)
-    if context.bot.slot(event.leg).position.state not in CLOSERS or event.asked_ms != leg.asked_ms:
-        return
-    address = of_leg(Part.POSITION, event.leg)
-    shown = [report for report in event.positions or () if report.leg == event.leg and report.contracts]
-    if event.positions is not None and not shown:
-        context.tell(address, position.AbsenceSeen())
-        return
-    if shown and shown[0].updated_ms >= leg.version_ms:
-        sharing.take_over(context, leg, shown[0])
-    context.tell(address, position.ReadEnded())
-
-
 def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
     """A leg is flat, and the venue says why: book what it brought."""
     if context.bot.slot(event.leg).position.state not in position.GONE:
@@ -408,12 +387,6 @@ def take_no_explanation(context: Context, key: LegKey) -> None:
 # Effects of the position machine.
 
 
-def read_position(context: Context, address: Address, effect: position.ReadPosition) -> None:
-    assert address.leg is not None
-    context.book.leg(address.leg).asked_ms = context.now_ms
-    context.ask(ReadLeg(address.leg, context.parameters.pace.close_verify_s, context.now_ms))
-
-
 def explain(context: Context, address: Address, effect: position.ConfirmAbsence) -> None:
     assert address.leg is not None
     leg = context.book.leg(address.leg)
@@ -444,29 +417,6 @@ def tell_unexplained(context: Context, address: Address, effect: position.TellUn
     )
 
 
-def note_reason(context: Context, address: Address, effect: position.StartClose) -> None:
-    """The first reason to close is the cause that the end is booked under."""
-    assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    leg.portion = None
-    leg.close_reason = leg.close_reason or effect.reason
-
-
-def note_part(context: Context, address: Address, effect: position.StartReduce) -> None:
-    """How much of the leg its next closing order closes: `stops.want_reduce` has put it into the book."""
-    assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    assert leg.portion is not None, "a part has a size"
-    context.announce(
-        "info",
-        "REDUCE",
-        leg=address.leg,
-        contracts=leg.portion.contracts,
-        of=leg.contracts,
-        why=effect.reason,
-    )
-
-
 def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None:
     assert address.leg is not None
     leg, totals = context.book.leg(address.leg), context.book.totals
@@ -488,6 +438,7 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
     leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)
     leg.was_mixed, leg.unresizable = bool(leg.others), ""
+    leg.close_tries, leg.slice_max = 0, None
     leg.part_in_doubt = leg.fills_are_unknown = False
 
 

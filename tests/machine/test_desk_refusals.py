@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from anchorwatch.io.okx.errors import TABLE
-from anchorwatch.io.okx.stop_refusals import ANSWERS, answer_to
+from anchorwatch.io.okx.refusals import CLOSES, STOPS, answer_to_stop
 from anchorwatch.machine import permission, position, reconciliation, requests, world
 from anchorwatch.machine.bot import Part, entry_obstacles
 from anchorwatch.machine.protection import Refusal, StopRefused
@@ -22,11 +22,11 @@ def refused(rig: DeskRig, refusal: Refusal, code: str) -> requests.PlaceStop:
 
 
 def test_every_listed_code_is_one_that_the_venue_is_known_to_send() -> None:
-    for codes in ANSWERS.values():
+    for codes in (*STOPS.values(), *CLOSES.values()):
         for code in codes.split():
             assert code in TABLE, code
-    assert (answer_to("51280"), answer_to("51088")) == (Refusal.BEYOND, Refusal.EXISTS)
-    assert answer_to("50011") is Refusal.RETRY
+    assert (answer_to_stop("51280"), answer_to_stop("51088")) == (Refusal.BEYOND, Refusal.EXISTS)
+    assert answer_to_stop("50011") is Refusal.RETRY
 
 
 def test_a_stop_beyond_the_market_closes_at_once() -> None:

@@ -1,0 +1,91 @@
+"""Stories about a close that the venue does not take: mended, tried again, and told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from anchorwatch.io.okx.refusals import answer_to_close
+from anchorwatch.machine import position, requests, world
+from anchorwatch.machine.bot import Part
+from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.world import CloseRefusal
+from tests.machine.desk_rig import LONG, RULES, DeskRig, of, px
+
+
+def closing(*, is_exclusive: bool = True) -> tuple[DeskRig, OrderTicket]:
+    rig = DeskRig(is_exclusive=is_exclusive).booted()
+    rig.covered()
+    rig.tell(of(Part.POSITION), position.CloseWanted("held too long"))
+    return rig, rig.only(requests.PlaceOrder).ticket
+
+
+def refused(rig: DeskRig, ticket: OrderTicket, code: str) -> requests.ReadLeg:
+    """The venue declines the close; the reading after it is asked for."""
+    refusal = answer_to_close(code)
+    rig.say(world.CloseRefused(ticket.leg, ticket.seq, refusal, f"close: {code}"))
+    return rig.only(requests.ReadLeg)
+
+
+def still_there(rig: DeskRig, read: requests.ReadLeg) -> OrderTicket:
+    """The reading shows the position; the next try."""
+    rig.pass_s(read.after_s)
+    rig.say(world.LegRead(LONG, (rig.position(rig.leg().contracts),), read.asked_ms))
+    return rig.only(requests.PlaceOrder).ticket
+
+
+def test_a_close_that_is_too_large_is_sliced_and_all_of_it_is_closed() -> None:
+    rig, ticket = closing()
+    whole = rig.leg().contracts
+    second = still_there(rig, refused(rig, ticket, "51202"))
+    assert second.contracts == px("0.12")  # half of 0.25, on the lot
+    assert rig.only(requests.ReloadRules).instrument == RULES.name
+    closed = Decimal(0)
+    while rig.slot().position.state is position.S.CLOSING:
+        rig.pass_s(1)
+        rig.say(world.OrderPushed(rig.filled(second, second.contracts, 60_000)))
+        closed += second.contracts
+        if closed < whole:
+            second = still_there(rig, rig.only(requests.ReadLeg))
+    assert closed == whole
+    assert rig.leg().slice_max is None
+
+
+@pytest.mark.parametrize("is_exclusive", [True, False])
+@pytest.mark.parametrize("code", ["51112", "51115", "51148"])
+def test_what_is_in_the_way_of_a_close_is_cancelled_as_far_as_it_is_ours(
+    code: str, is_exclusive: bool
+) -> None:
+    rig, ticket = closing(is_exclusive=is_exclusive)
+    refused(rig, ticket, code)
+    assert rig.only(requests.CancelCloses) == requests.CancelCloses(LONG, ours_only=not is_exclusive)
+
+
+def test_a_close_that_fails_is_tried_for_ever_at_a_growing_pause_and_told_again_and_again() -> None:
+    rig, ticket = closing()
+    pauses = []
+    for _ in range(25):
+        read = refused(rig, ticket, "51030")
+        pauses.append(read.after_s)
+        ticket = still_there(rig, read)
+    assert pauses[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+    assert set(pauses[5:]) == {10.0}
+    assert rig.announced().count("CLOSE_FAILS") == 3
+    rig.pass_s(1)
+    rig.say(world.OrderPushed(rig.filled(ticket, ticket.contracts, 60_000)))
+    assert rig.slot().position.state is position.S.FLAT
+    assert rig.leg().close_tries == 0
+
+
+def test_a_code_that_nobody_listed_asks_for_another_try() -> None:
+    assert answer_to_close("59999") is CloseRefusal.ANOTHER_TRY
+
+
+def test_a_close_of_a_position_that_is_gone_asks_why() -> None:
+    rig, ticket = closing()
+    read = refused(rig, ticket, "51169")
+    rig.pass_s(2)
+    rig.say(world.LegRead(LONG, (), read.asked_ms))
+    assert rig.slot().position.state is position.S.VANISHED
+    assert rig.only(requests.ExplainAbsence)
