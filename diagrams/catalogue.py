@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from anchorwatch.machine import (
+    candle_repair,
     connection,
     lifecycle,
     order,
@@ -128,6 +129,12 @@ MACHINES = (
             Box("uncovered", protection.UNCOVERED, "no stop is known to be live"),
             Box("covering", protection.COVERING, "the exchange itself would close"),
         ),
+    ),
+    Machine(
+        candle_repair.CANDLE_REPAIR,
+        "How missing candles are mended",
+        goal=candle_repair.S.SOUND,
+        path=(candle_repair.S.SOUND, candle_repair.S.READING, candle_repair.S.WAITING),
     ),
 )
 """Every machine of the bot, in the order in which a reader should meet them."""

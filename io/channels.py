@@ -60,7 +60,6 @@ class Intake:
         self.pushes: Counter[str] = (
             Counter()
         )  # by channel, of which there are a dozen: one that is silent shows
-        self.quotes: dict[str, world.QuoteMoved] = {}
 
     def take(self, name: Name, frame: Frame) -> None:
         self.messages += 1
@@ -79,7 +78,6 @@ class Intake:
             case world.MarkMoved(instrument):
                 self._mailbox.put_market("mark", instrument, event)
             case world.QuoteMoved(instrument):
-                self.quotes[instrument] = event  # for the view
                 self._mailbox.put_market("quote", instrument, event)
             case world.RulesRead(instrument):
                 self._mailbox.put_market("rules", instrument, event)

@@ -16,7 +16,6 @@ import trio
 from anchorwatch.io.okx.environments import Credentials
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.settings import Settings
-from anchorwatch.io.stages import bar_length_ms
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.candle_file import BadMarketFile, read_candles
 from anchorwatch.io.venue.exchange import Venue
@@ -25,6 +24,7 @@ from anchorwatch.io.venue.instruments import inst_id_from_file_name, instrument_
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import open_loopback, serve_venue
 from anchorwatch.io.venue.synthetic import SyntheticFeed
+from anchorwatch.machine.timeframes import span_ms
 
 MINUTE_MS = 60_000
 SYNTHETIC_START_MS = 1_735_776_000_000
@@ -90,7 +90,7 @@ def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
     if not feeds:
         return SYNTHETIC_START_MS
     history_ms = max(
-        (count * bar_length_ms(timeframe) for timeframe, count in settings.candles),
+        (count * span_ms(timeframe) for timeframe, count in settings.candles),
         default=0,
     )
     first_ms = max(feed.first_ms for feed in feeds.values())

@@ -182,9 +182,11 @@ class Performer:
         return world.AuditRead(epoch, reading)
 
     async def _load_history(self, request: requests.LoadHistory) -> Event:
-        loaded = await stages.history(self._rest, request.instrument, request.timeframe, request.count)
+        name, timeframe = request.instrument, request.timeframe
+        span = {"start_ms": request.from_ms, "end_ms": request.to_ms}
+        loaded = await stages.history(self._rest, name, timeframe, **span)
         if isinstance(loaded, stages.End):
-            return world.HistoryMissed(request.instrument, loaded.reason)
+            return world.HistoryMissed(name, timeframe, loaded.reason)
         return loaded
 
     async def _read_account(self, seq: int) -> Event:

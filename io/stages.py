@@ -24,6 +24,7 @@ from anchorwatch.io.settings import Settings
 from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.lifecycle import Outcome
+from anchorwatch.machine.timeframes import span_ms
 from anchorwatch.machine.units import Conduct, Instrument, MarginMode, PositionMode
 
 CLOCK_SKEW_MAX_MS = 10_000
@@ -36,13 +37,6 @@ LEVERAGE_IN_USE_CODES = ("59101", "59107", "59108", "59112")
 """OKX v5 does not change a leverage under pending orders, or where the margin of what is open would not suffice."""
 
 MODE_NAMES = {PositionMode.NET: "net_mode", PositionMode.HEDGE: "long_short_mode"}
-
-BAR_MS = {
-    "m": 60_000,
-    "H": 3_600_000,
-    "D": 86_400_000,
-}
-
 
 R = TypeVar("R")
 
@@ -229,28 +223,23 @@ async def candles(settings: Settings, rest: OkxRest, deliver: Callable[[Event], 
 async def _load(
     rest: OkxRest, deliver: Callable[[Event], None], name: str, timeframe: str, count: int
 ) -> End:
-    loaded = await history(rest, name, timeframe, count)
+    end_ms = rest.venue_now_ms()
+    start_ms = end_ms - (count + 1) * span_ms(timeframe)
+    loaded = await history(rest, name, timeframe, start_ms=start_ms, end_ms=end_ms)
     if isinstance(loaded, End):
         return loaded
-    deliver(loaded)
+    deliver(msgspec.structs.replace(loaded, candles=loaded.candles[-count:]))
     return DONE
 
 
-async def history(rest: OkxRest, name: str, timeframe: str, count: int) -> world.HistoryLoaded | End:
-    """The newest ``count`` closed candles, or why they did not come."""
-    bar_ms = bar_length_ms(timeframe)
-    end_ms = rest.venue_now_ms()
-    outcome = await rest.candles(name, timeframe, start_ms=end_ms - (count + 1) * bar_ms, end_ms=end_ms)
+async def history(
+    rest: OkxRest, name: str, timeframe: str, *, start_ms: int, end_ms: int
+) -> world.HistoryLoaded | End:
+    """The closed candles that open in [start, end), or why they did not come."""
+    outcome = await rest.candles(name, timeframe, start_ms=start_ms, end_ms=end_ms)
     if not isinstance(outcome, Answered):
         return _of_outcome(outcome, f"candles {timeframe} of {name}")
-    rows = tuple(translate.candle(row) for row in outcome.rows)[-count:]
-    return world.HistoryLoaded(name, timeframe, rows)
-
-
-def bar_length_ms(timeframe: str) -> int:
-    """The length of a bar such as 15m, 1H or 1Dutc, in milliseconds."""
-    text = timeframe.removesuffix("utc")
-    return int(text[:-1]) * BAR_MS[text[-1]]
+    return world.HistoryLoaded(name, timeframe, tuple(translate.candle(row) for row in outcome.rows))
 
 
 def _rows_of(outcome: Answered[R] | Refused | Failed, what: str) -> tuple[R, ...]:

@@ -257,6 +257,15 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def lacks_a_fact_of_the_bot(bot: Bot) -> bool:
+    """Whether a fact is missing that gates every symbol.
+
+    A symbol's facts gate that symbol alone: one whose feed is dead keeps no other from trading. That at least one
+    symbol has all of its own is itself a fact of the bot.
+    """
+    return any(scope == "" for scope, _ in bot.missing)
+
+
 def is_covered(bot: Bot) -> bool:
     """Whether the exchange would close every open position of ours by itself.
 
@@ -432,7 +441,8 @@ class _Run:
             if after is not before:
                 self.bot = _with_snapshot(self.bot, address, after)
             if after.state is not before.state:
-                self.trail.append(_move(address, before, event, after))
+                name = DEFINITIONS[address.part].name
+                self.trail.append(move_of(name, address.id, before, event, after))
             for effect in effects:
                 route = ROUTES.get(type(effect))
                 if route is None:
@@ -449,7 +459,7 @@ class _Run:
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
             life.state is lifecycle.S.SYNC
             and is_settled(self.bot)
-            and not self.bot.missing
+            and not lacks_a_fact_of_the_bot(self.bot)
             and is_covered(self.bot)
         ):
             self.tell(LIFECYCLE, lifecycle.StageDone(life.data.epoch))
@@ -566,10 +576,11 @@ def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
     return msgspec.structs.replace(bot, **{address.part.value: snapshot})
 
 
-def _move(address: Address, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
+def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
+    """The record of one transition."""
     return Move(
-        machine=DEFINITIONS[address.part].name,
-        id=address.id,
+        machine=machine,
+        id=id,
         source=before.state.name,
         trigger=type(event).__name__,
         dest=after.state.name,

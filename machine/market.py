@@ -17,11 +17,12 @@ sees at a candle is the same live, simulated and back-tested, at the price of a 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 import msgspec
 
 from anchorwatch.machine.candles import Appended, CandleBuffer, Corrected, Merged, Outcome, Span
-from anchorwatch.machine.indicators.panel import Panel, Periods, Readings, candles_warm
+from anchorwatch.machine.indicators.panel import INDICATORS, Panel, Periods, Readings, candles_warm
 from anchorwatch.machine.pivots import Pivots, pivots_after
 from anchorwatch.machine.regime import RegimeSettings, RegimeState, advanced, verdict
 from anchorwatch.machine.timeframes import span_ms
@@ -40,16 +41,26 @@ class ProfileSettings(msgspec.Struct, frozen=True):
 
 
 class MarketSettings(msgspec.Struct, frozen=True):
-    """``kept`` are the timeframes and how many candles of each; those of ``indicated`` have indicators.
+    """What is followed of a market, and waited for before anything is decided on it.
 
-    The capacities are what is read at the start. 200 candles make every default indicator warm.
+    ``kept`` are the timeframes and how many candles of each; those of ``indicated`` have indicators, and of
+    these the ``waited`` ones must be warm. None, or False for the pivots, leaves a thing out: it then costs
+    nothing, and nothing waits for it. 200 candles make every default indicator warm.
     """
 
     kept: tuple[tuple[str, int], ...] = ((SIGNAL, 200), ("5m", 200), ("15m", 200), ("1H", 100), (DAILY, 10))
     indicated: tuple[str, ...] = (SIGNAL, "5m", "15m")
+    waited: tuple[str, ...] = INDICATORS
     periods: Periods = Periods()
-    regime: RegimeSettings = RegimeSettings()
-    profile: ProfileSettings = ProfileSettings()
+    regime: RegimeSettings | None = RegimeSettings()
+    profile: ProfileSettings | None = ProfileSettings()
+    pivots: bool = True
+
+    def keeping(self, timeframes: tuple[tuple[str, int], ...]) -> MarketSettings:
+        """The same with room for at least so many candles of these timeframes that are kept already."""
+        rooms = dict(timeframes)
+        kept = tuple((name, max(count, rooms.get(name, 0))) for name, count in self.kept)
+        return msgspec.structs.replace(self, kept=kept)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -69,20 +80,30 @@ class _Followed:
         self.frame: Frame | None = None
         self.readings: Readings | None = None
         self.is_indicated = timeframe in settings.indicated
+        self.is_judged = settings.regime is not None and timeframe == settings.regime.timeframe
+        self.is_profiled = settings.profile is not None and timeframe == settings.profile.timeframe
+        self.is_pivotal = settings.pivots and timeframe == DAILY
+        self.count_indicated = 0
+        self.computed: Mapping[int, Readings | None] | None = None
         self._periods = settings.periods
-        self.panel = Panel(settings.periods)
+        self._panel = Panel(settings.periods)
 
     def begin_anew(self) -> None:
         self.counted_ms = -1
+        self.count_indicated = 0
         self.frame = self.readings = None
-        self.panel = Panel(self._periods)
+        self._panel = Panel(self._periods)
 
     def count(self, candle: Candle) -> None:
         self.counted_ms = candle.open_ms
         if not self.is_indicated:
             return
         before = self.readings
-        self.readings = self.panel.take(candle.high, candle.low, candle.close)
+        self.count_indicated += 1
+        if self.computed is None:
+            self.readings = self._panel.take(candle.high, candle.low, candle.close)
+        else:
+            self.readings = self.computed[candle.open_ms]
         if self.readings is not None and before is not None:
             self.frame = Frame(candle, self.readings, before)
 
@@ -123,7 +144,8 @@ class Market:
         self.pivots: Pivots | None = None
         self.profile: VolumeProfile | None = None
         self._regime_candles = candles_to_judge(self.settings)
-        self._ranges: deque[tuple[float, float]] = deque(maxlen=self.settings.regime.lookback)
+        lookback = self.settings.regime.lookback if self.settings.regime is not None else 1
+        self._ranges: deque[tuple[float, float]] = deque(maxlen=lookback)
 
     # What is told.
 
@@ -157,6 +179,16 @@ class Market:
                 self._count_signal(appended)
         return merged
 
+    def use_computed(self, timeframe: str, readings: Mapping[int, Readings | None]) -> None:
+        """Take the indicators of every candle to come from here, by opening time, instead of computing them.
+
+        They are `indicators.panel.columns` of the same candles: equal to 1e-9, at a tenth of the price. To be
+        said before the first candle.
+        """
+        followed = self._followed[timeframe]
+        assert followed.counted_ms < 0, "candles have been counted already"
+        followed.computed = readings
+
     def begin_after_hole(self, timeframe: str) -> Span | None:
         """Give up the candles before a hole that the venue has too; the answer is the hole."""
         followed = self._followed[timeframe]
@@ -184,19 +216,16 @@ class Market:
 
     def indicator_candles(self, timeframe: str) -> int:
         """How many candles the indicators of a timeframe have taken since they began."""
-        return self._followed[timeframe].panel.count
+        return self._followed[timeframe].count_indicated
 
-    def to_read(self, now_ms: int) -> tuple[tuple[str, Span], ...]:
-        """What is missing and must be read by REST: holes first, then what time alone says must have closed."""
-        spans = []
-        for name, followed in self._followed.items():
-            hole = followed.buffer.missing()
-            stall = followed.buffer.stall(now_ms)
-            if hole is not None:
-                spans.append((name, hole))
-            elif stall is not None and stall.read is not None:
-                spans.append((name, stall.read))
-        return tuple(spans)
+    def to_read(self, timeframe: str, now_ms: int) -> Span | None:
+        """What is missing and must be read by REST: a hole first, then what time alone says must have closed."""
+        buffer = self._followed[timeframe].buffer
+        hole = buffer.missing()
+        if hole is not None:
+            return hole
+        stall = buffer.stall(now_ms)
+        return stall.read if stall is not None else None
 
     # How it is computed.
 
@@ -218,12 +247,11 @@ class Market:
 
     def _begin_anew(self, followed: _Followed) -> None:
         followed.begin_anew()
-        name = followed.buffer.timeframe
-        if name == self.settings.regime.timeframe:
+        if followed.is_judged:
             self._ranges.clear()
-        if name == DAILY:
+        if followed.is_pivotal:
             self.pivots = None
-        if name == self.settings.profile.timeframe:
+        if followed.is_profiled:
             self.profile = None
 
     def _catch_up(self, followed: _Followed) -> None:
@@ -237,20 +265,20 @@ class Market:
         candles = followed.uncounted(closed_by_ms)
         if not candles:
             return
-        name = followed.buffer.timeframe
         for candle in candles:
             followed.count(candle)
-            if name == self.settings.regime.timeframe:
+            if followed.is_judged:
                 self._judge(followed, candle)
-        if name == DAILY:
+        if followed.is_pivotal:
             self.pivots = pivots_after(candles[-1])
-        if name == self.settings.profile.timeframe:
+        if followed.is_profiled:
             self._measure(followed)
 
     def _judge(self, followed: _Followed, candle: Candle) -> None:
         settings = self.settings.regime
+        assert settings is not None
         self._ranges.append((candle.high, candle.low))
-        if followed.readings is None or followed.panel.count < self._regime_candles:
+        if followed.readings is None or followed.count_indicated < self._regime_candles:
             return
         top = max(high for high, _ in self._ranges)
         bottom = min(low for _, low in self._ranges)
@@ -267,6 +295,7 @@ class Market:
     def _measure(self, followed: _Followed) -> None:
         """The profile of the newest candles that count."""
         settings = self.settings.profile
+        assert settings is not None
         arrays = followed.buffer.arrays()
         last = int(arrays.open_ms.searchsorted(followed.counted_ms)) + 1
         if last < settings.candles:
@@ -279,8 +308,23 @@ class Market:
 
 
 def candles_to_judge(settings: MarketSettings) -> int:
-    """How many candles of its timeframe the regime needs: its look-back, and a warm ADX."""
+    """How many candles of its timeframe the regime needs: its look-back, and a warm ADX. 0 without a regime."""
+    if settings.regime is None:
+        return 0
     return max(settings.regime.lookback, dict(candles_warm(settings.periods))["ADX"])
+
+
+def candles_wanted(settings: MarketSettings, timeframe: str) -> int:
+    """How many candles of a timeframe make everything that rests on it ready; one of what nothing rests on."""
+    wanted = 1
+    if timeframe in settings.indicated:
+        warm = dict(candles_warm(settings.periods))
+        wanted = max((warm[name] for name in settings.waited), default=1)
+    if settings.regime is not None and timeframe == settings.regime.timeframe:
+        wanted = max(wanted, candles_to_judge(settings))
+    if settings.profile is not None and timeframe == settings.profile.timeframe:
+        wanted = max(wanted, settings.profile.candles)
+    return wanted
 
 
 def _check(settings: MarketSettings) -> None:
@@ -288,19 +332,22 @@ def _check(settings: MarketSettings) -> None:
     kept = dict(settings.kept)
     if len(kept) != len(settings.kept):
         raise ValueError("a timeframe is kept twice")
-    warm = max(count for _, count in candles_warm(settings.periods))
-    wanted = [(name, warm, "its indicators") for name in settings.indicated]
-    wanted += [
-        (SIGNAL, 1, "signals"),
-        (DAILY, 1, "the pivots"),
-        (settings.regime.timeframe, candles_to_judge(settings), "the regime"),
-        (settings.profile.timeframe, settings.profile.candles, "the volume profile"),
-    ]
+    wanted = [(SIGNAL, 1, "signals")]
+    wanted += [(name, candles_wanted(settings, name), "its indicators") for name in settings.indicated]
+    if settings.pivots:
+        wanted.append((DAILY, 1, "the pivots"))
+    if settings.profile is not None:
+        wanted.append((settings.profile.timeframe, settings.profile.candles, "the volume profile"))
+    if settings.regime is not None:
+        wanted.append((settings.regime.timeframe, candles_to_judge(settings), "the regime"))
     for name, least, purpose in wanted:
         if kept.get(name, 0) < least:
             raise ValueError(f"{kept.get(name, 0)} candles of {name} are kept; {purpose} need {least}")
-    if settings.regime.timeframe not in settings.indicated:
+    if settings.regime is not None and settings.regime.timeframe not in settings.indicated:
         raise ValueError(f"the regime needs the indicators of {settings.regime.timeframe}")
+    for name in settings.waited:
+        if name not in INDICATORS:
+            raise ValueError(f"no indicator is called {name!r}; there are {', '.join(INDICATORS)}")
     for name in kept:
         if span_ms(name) < span_ms(SIGNAL):
             raise ValueError(f"{name} is shorter than the signals' {SIGNAL}")

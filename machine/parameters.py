@@ -7,6 +7,8 @@ from enum import Enum
 
 import msgspec
 
+from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import (
     Conduct,
     Fraction,
@@ -57,9 +59,8 @@ class Making(msgspec.Struct, frozen=True):
 class Trading(msgspec.Struct, frozen=True):
     """How one instrument is traded."""
 
-    fast: int = 8
-    slow: int = 21
-    min_gap_fraction: float = 0.0
+    strategy: Strategy = EmaCross()
+    candles: tuple[tuple[str, int], ...] = ()  # room for more of them than the strategy needs
     sides: tuple[Side, ...] = (Side.LONG, Side.SHORT)
     cooldown_s: int = 60
     notional_usd: Usd = Usd(Decimal(150))

@@ -13,13 +13,11 @@ from __future__ import annotations
 import msgspec
 
 from anchorwatch.machine.indicators.panel import candles_warm
-from anchorwatch.machine.market import SIGNAL, Market, MarketSettings, candles_to_judge
+from anchorwatch.machine.market import SIGNAL, Market, MarketSettings, candles_to_judge, candles_wanted
+from anchorwatch.machine.timeframes import utc_text
 
 MARK_AGE_MS = 15_000
 """OKX v5 pushes the mark price every 10 s even where it stands still."""
-
-QUOTE_AGE_MS = 60_000
-"""A best bid and ask may stand still for long in a quiet market; the spread filter asks for a younger one."""
 
 EQUITY_AGE_MS = 60_000
 """The venue pushes the account every few seconds."""
@@ -36,7 +34,7 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Feeds(msgspec.Struct, frozen=True):
-    """What else is known of a symbol: when its pushes last came, by the venue's time, and its trading rules."""
+    """What else is known of a symbol: the venue's time of its last pushes on this connection, and its trading rules."""
 
     mark_at_ms: int | None = None
     quote_at_ms: int | None = None
@@ -68,8 +66,14 @@ def symbol_facts(settings: MarketSettings) -> tuple[str, ...]:
         f"{indicator} {name}"
         for name in settings.indicated
         for indicator, _ in candles_warm(settings.periods)
+        if indicator in settings.waited
     )
-    return (RULES, *candles, *indicators, PIVOTS, PROFILE, REGIME, MARK, QUOTE)
+    levels = (
+        *((PIVOTS,) if settings.pivots else ()),
+        *((PROFILE,) if settings.profile is not None else ()),
+        *((REGIME,) if settings.regime is not None else ()),
+    )
+    return (RULES, *candles, *indicators, *levels, MARK, QUOTE)
 
 
 BOT_FACTS = ("clock", "private streams", "reconciled", "no order in doubt", "balance")
@@ -84,7 +88,9 @@ def missing_of_symbol(market: Market, feeds: Feeds, now_ms: int) -> tuple[Missin
     missing += _indicators(market)
     missing += _levels(market)
     missing += _age(MARK, feeds.mark_at_ms, now_ms, MARK_AGE_MS)
-    missing += _age(QUOTE, feeds.quote_at_ms, now_ms, QUOTE_AGE_MS)
+    if feeds.quote_at_ms is None:
+        # It is pushed when it changes, and may stand still for long; the spread filter asks for a young one.
+        missing.append(Missing(QUOTE, "not heard since the public connection is up"))
     return tuple(missing)
 
 
@@ -109,34 +115,21 @@ def missing_of_bot(account: Account, now_ms: int) -> tuple[Missing, ...]:
 
 def _candles(market: Market, now_ms: int) -> list[Missing]:
     missing = []
-    for name, capacity in market.settings.kept:
+    for name, _ in market.settings.kept:
         buffer = market.buffer(name)
-        wanted = _candles_wanted(market.settings, name, capacity)
+        wanted = candles_wanted(market.settings, name)
         hole = buffer.missing()
         if len(buffer) < wanted:
             words = f"{len(buffer)} of {wanted}"
         elif hole is not None:
-            words = f"a hole from {hole.from_ms} to {hole.to_ms}"
+            words = f"a hole from {utc_text(hole.from_ms)} to {utc_text(hole.to_ms)}"
         elif not buffer.is_fresh(now_ms):
-            words = (
-                f"the newest opened at {buffer[-1].open_ms}, {(now_ms - buffer[-1].open_ms) // 1000} s ago"
-            )
+            age_s = (now_ms - buffer[-1].open_ms) // 1000
+            words = f"the newest opened at {utc_text(buffer[-1].open_ms)}, {age_s} s ago"
         else:
             continue
         missing.append(Missing(f"candles {name}", words))
     return missing
-
-
-def _candles_wanted(settings: MarketSettings, name: str, capacity: int) -> int:
-    """What the timeframe is used for decides how many are enough; never more than are kept."""
-    wanted = 1
-    if name in settings.indicated:
-        wanted = max(count for _, count in candles_warm(settings.periods))
-    if name == settings.regime.timeframe:
-        wanted = max(wanted, candles_to_judge(settings))
-    if name == settings.profile.timeframe:
-        wanted = max(wanted, settings.profile.candles)
-    return min(wanted, capacity)
 
 
 def _indicators(market: Market) -> list[Missing]:
@@ -145,6 +138,8 @@ def _indicators(market: Market) -> list[Missing]:
         count = market.indicator_candles(name)
         is_defined = market.frame(name) is not None
         for indicator, warm in candles_warm(market.settings.periods):
+            if indicator not in market.settings.waited:
+                continue
             if count < warm:
                 missing.append(Missing(f"{indicator} {name}", f"warm after {warm} candles, has {count}"))
             elif not is_defined:
@@ -154,19 +149,18 @@ def _indicators(market: Market) -> list[Missing]:
 
 def _levels(market: Market) -> list[Missing]:
     missing = []
+    settings = market.settings
     newest = market.buffer(SIGNAL).newest
     pivots = market.pivots
-    if pivots is None:
+    if settings.pivots and pivots is None:
         missing.append(Missing(PIVOTS, "the candle of the day before is missing"))
-    elif newest is not None and not pivots.hold_at(newest.open_ms):
+    elif pivots is not None and newest is not None and not pivots.hold_at(newest.open_ms):
         missing.append(Missing(PIVOTS, "those known are of another day"))
-    if market.profile is None:
-        missing.append(Missing(PROFILE, f"needs {market.settings.profile.candles} candles with volume"))
-    if market.regime is None:
-        needed = candles_to_judge(market.settings)
-        missing.append(
-            Missing(REGIME, f"judged after {needed} candles of {market.settings.regime.timeframe}")
-        )
+    if settings.profile is not None and market.profile is None:
+        missing.append(Missing(PROFILE, f"needs {settings.profile.candles} candles with volume"))
+    if settings.regime is not None and market.regime is None:
+        needed = candles_to_judge(settings)
+        missing.append(Missing(REGIME, f"judged after {needed} candles of {settings.regime.timeframe}"))
     return missing
 
 

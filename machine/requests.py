@@ -141,11 +141,12 @@ class ReadPeak(Effect, frozen=True):
 
 
 class LoadHistory(Effect, frozen=True):
-    """Read the closed candles of one instrument and timeframe again, up to ``count``."""
+    """Read the closed candles that open from ``from_ms`` up to, not including, ``to_ms``."""
 
     instrument: str
     timeframe: str
-    count: int
+    from_ms: int
+    to_ms: int
 
 
 class AuditStops(Effect, frozen=True):

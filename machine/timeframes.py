@@ -6,8 +6,11 @@ their grid is shifted by eight hours.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from anchorwatch.machine.world import Candle
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
@@ -50,6 +53,11 @@ def open_of(timeframe: str, at_ms: int) -> int:
     """The opening time of the candle that covers ``at_ms``."""
     span, offset = span_ms(timeframe), offset_ms(timeframe)
     return (at_ms + offset) // span * span - offset
+
+
+def utc_text(at_ms: int) -> str:
+    """A minute for people: ``2025-12-17 08:41``."""
+    return (EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%d %H:%M")
 
 
 class Resampling:

@@ -183,13 +183,14 @@ class VenueReady(Event, frozen=True):
 class HistoryLoaded(Event, frozen=True):
     instrument: str
     timeframe: str
-    candles: tuple[Candle, ...]  # oldest first, contiguous
+    candles: tuple[Candle, ...]  # oldest first; what the venue does not have is missing
 
 
 class HistoryMissed(Event, frozen=True):
-    """The venue did not give the history that was asked for."""
+    """The venue did not give the candles that were asked for."""
 
     instrument: str
+    timeframe: str
     reason: str
 
 

@@ -6,7 +6,7 @@ counted; one that has none does not exist, and leaves a hole in its timeframe to
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -111,6 +111,15 @@ class Histories:
             if begin < end and columns.opens_ms[begin - 1] != columns.opens_ms[begin] - columns.span_ms:
                 break
             begin -= 1
+        return tuple(columns.candle(row) for row in range(begin, end))
+
+    def within(
+        self, instrument: str, timeframe: str, from_ms: int, to_ms: int, now_ms: int
+    ) -> tuple[Candle, ...]:
+        """Those that open in [from, to) and have closed by now, as far as the file has them."""
+        columns = self.columns[instrument, timeframe]
+        begin = bisect_left(columns.opens_ms, from_ms)
+        end = bisect_left(columns.opens_ms, min(to_ms, now_ms - columns.span_ms + 1))
         return tuple(columns.candle(row) for row in range(begin, end))
 
     def closing(self, instrument: str, start_ms: int) -> list[Closing]:

@@ -315,7 +315,8 @@ class Shell:
 
     def _load_history(self, effect: requests.LoadHistory) -> None:
         def arrive() -> None:
-            candles = self._histories.closed(effect.instrument, effect.timeframe, effect.count, self.clock)
+            span = effect.from_ms, effect.to_ms
+            candles = self._histories.within(effect.instrument, effect.timeframe, *span, self.clock)
             self._answer(world.HistoryLoaded(effect.instrument, effect.timeframe, candles))
 
         self._after_latency(arrive)

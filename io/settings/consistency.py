@@ -10,8 +10,8 @@ from pathlib import Path
 from anchorwatch.io.okx.environments import Environment, endpoints
 from anchorwatch.io.settings.problems import Problem, shown
 from anchorwatch.io.settings.schema import SYMBOLS_MAX, Origin, Settings
+from anchorwatch.io.settings.tuning import strategy_of
 from anchorwatch.io.venue.instruments import INSTRUMENTS, inst_id_from_file_name, instrument_for
-from anchorwatch.machine.strategy.ema_cross import WARM_UP_PERIODS
 from anchorwatch.machine.units import MarginMode
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,20}-USDT-SWAP")
@@ -56,14 +56,20 @@ def _symbols(settings: Settings) -> Iterator[Problem]:
 
 
 def _candles(settings: Settings) -> Iterator[Problem]:
-    rows = dict(settings.candles).get("1m", 0)
-    slowest = max(settings.of(name).strategy.slow for name in settings.symbols)
-    needed = WARM_UP_PERIODS * slowest
-    if rows < needed:
-        yield Problem(
-            "candles.1m",
-            f"{rows}; allowed: at least {needed}, which strategy.slow ({slowest}) needs to settle",
-        )
+    rows = dict(settings.candles)
+    needed: dict[str, int] = {}
+    for name in settings.symbols:
+        own = settings.of(name).strategy
+        if own.fast < own.slow:  # else it is told elsewhere
+            for timeframe, count in strategy_of(own).needs.kept:
+                needed[timeframe] = max(count, needed.get(timeframe, 0))
+    for timeframe, least in needed.items():
+        if rows.get(timeframe, 0) < least:
+            yield Problem(
+                f"candles.{timeframe}",
+                f"{rows.get(timeframe, 0)}; allowed: at least {least}, which strategy {settings.strategy.name} "
+                "needs to be ready",
+            )
 
 
 def _connections(settings: Settings) -> Iterator[Problem]:

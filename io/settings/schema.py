@@ -50,7 +50,7 @@ class Origin(Enum):
     COMMAND_LINE = "command line"
 
 
-STRATEGIES = ("ema_cross",)
+STRATEGIES = ("ema_cross", "scalper")
 
 # The venue's REST answers hold the latest 1440 candles of a timeframe (OKX v5, GET market/candles).
 HISTORY_ROWS_MAX = 1440
@@ -58,7 +58,7 @@ TIMEFRAMES = (
     "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H",
     "6H", "12H", "1D", "6Hutc", "12Hutc", "1Dutc",
 )  # fmt: skip
-HISTORY_DEFAULT = (("1m", 200), ("5m", 200), ("1H", 100), ("1Dutc", 10))
+HISTORY_DEFAULT = (("1m", 200), ("5m", 200), ("15m", 200), ("1H", 100), ("1Dutc", 10))
 
 # One public connection carries every symbol's channels, and start reads every symbol's candles over REST.
 SYMBOLS_MAX = 50
@@ -126,11 +126,11 @@ class Strategy(msgspec.Struct, frozen=True):
     name: Annotated[str, Rule("which strategy decides the entries", choices=STRATEGIES)] = "ema_cross"
     fast: Annotated[
         int,
-        Rule("period of the fast average", unit="1m candles", at_least="2", at_most="359", per_symbol=True),
+        Rule("period of the fast average", unit="1m candles", at_least="2", at_most="299", per_symbol=True),
     ] = 8
     slow: Annotated[
         int,
-        Rule("period of the slow average", unit="1m candles", at_least="3", at_most="360", per_symbol=True),
+        Rule("period of the slow average", unit="1m candles", at_least="3", at_most="300", per_symbol=True),
     ] = 21
     sides: Annotated[Sides, Rule("which positions it may open", per_symbol=True)] = Sides.BOTH
     min_gap_fraction: Annotated[

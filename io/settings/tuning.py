@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
+from anchorwatch.io.settings.schema import Strategy as StrategySettings
 from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.ema_cross import EmaCross
+from anchorwatch.machine.strategy.scalper import Scalper
 from anchorwatch.machine.units import Fraction, Side, Usd
 
 _SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Side.LONG, Side.SHORT)}
@@ -12,7 +16,7 @@ _SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Sid
 def parameters(settings: Settings) -> Parameters:
     """What the machines and the strategy are given."""
     return Parameters(
-        instruments=tuple((name, _trading(settings.of(name))) for name in settings.symbols),
+        instruments=tuple((name, _trading(settings.of(name), settings.candles)) for name in settings.symbols),
         mode=settings.account.position_mode,
         margin=settings.account.margin_mode,
         conduct=settings.account.mode,
@@ -26,12 +30,18 @@ def parameters(settings: Settings) -> Parameters:
     )
 
 
-def _trading(own: SymbolSettings) -> Trading:
+def strategy_of(own: StrategySettings) -> Strategy:
+    """The strategy that these settings choose."""
+    if own.name == "scalper":
+        return Scalper()
+    return EmaCross(own.fast, own.slow, float(own.min_gap_fraction))
+
+
+def _trading(own: SymbolSettings, candles: tuple[tuple[str, int], ...]) -> Trading:
     protection, entry = own.protection, own.entry
     return Trading(
-        fast=own.strategy.fast,
-        slow=own.strategy.slow,
-        min_gap_fraction=float(own.strategy.min_gap_fraction),
+        strategy=strategy_of(own.strategy),
+        candles=candles,
         sides=_SIDES[own.strategy.sides],
         cooldown_s=own.strategy.cooldown_s,
         notional_usd=Usd(own.sizing.notional_usd),

@@ -26,8 +26,6 @@ from anchorwatch.machine.bot import (
     Address,
     Bot,
     EntryDenied,
-    FactGained,
-    FactLost,
     is_settled,
     with_hands_off,
     with_permission,
@@ -37,6 +35,7 @@ from anchorwatch.machine.desk import (
     emergencies,
     entries,
     making,
+    market,
     orders,
     positions,
     rules,
@@ -118,12 +117,7 @@ class Desk:
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
         self._polled_ms = 0
-        self._signals = {name: entries.Signals(trading) for name, trading in parameters.instruments}
-        for fact in ("instrument rules", "balance"):
-            self._context.tell(LIFECYCLE, FactLost("", fact))
-        for name in parameters.names:
-            for fact in (entries.LOADED, entries.WARM, "mark price"):
-                self._context.tell(LIFECYCLE, FactLost(name, fact))
+        market.forget(self._context)
         self._context.take_effects()
 
     @property
@@ -166,7 +160,10 @@ class Desk:
             stops.refused_move(context, told.address.leg)
         if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
             context.book.leg(told.address.leg).refused_code = told.event.code
+        before = context.bot.links
         context.tell(told.address, told.event)
+        if context.bot.links is not before:
+            market.take_links(context, before)
         if isinstance(told.event, rules.REFUSALS) and told.address.leg is not None:
             rules.reload(context, told.address.leg.instrument)
         if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
@@ -216,6 +213,7 @@ class Desk:
         context = self._context
         match event:
             case world.MarkMoved(instrument, price, _):
+                market.take_mark(context, event)
                 self._take_mark(instrument, price)
             case world.OrderPushed(report):
                 orders.take_report(context, report)
@@ -224,11 +222,18 @@ class Desk:
             case world.PositionPushed(report):
                 positions.take_push(context, report)
             case world.CandleClosed(instrument):
-                if instrument in self._signals and not self._is_stopping():
-                    entries.take_candle(context, self._signals[instrument], event)
-            case world.EquityReported(equity, available, _):
-                self._take_equity(equity, available)
+                chart = context.charts.get(instrument)
+                if (
+                    chart is not None
+                    and not self._is_stopping()
+                    and market.take_candle(context, chart, event)
+                ):
+                    entries.decide(context, chart)
+            case world.EquityReported(equity, available, at_ms):
+                market.take_equity(context, equity, available)
+                market.compare_clock(context, at_ms)
             case world.QuoteMoved(instrument):
+                market.take_quote(context, event)
                 if instrument in context.book.instruments:
                     making.take_quote(context, event)
             case world.ClockTicked():
@@ -238,18 +243,18 @@ class Desk:
                 stops.tell_the_uncovered(context)
                 for name in context.book.quotes:
                     making.follow(context, name)
-                for name, signals in self._signals.items():
-                    entries.ask_again(context, signals, name)
+                market.tick(context)
                 if not self._is_stopping():
                     stops.close_the_old(context)
             case world.VenueReady():
                 rules.take_all(context, event)
-                context.tell(LIFECYCLE, FactGained("", "instrument rules"))
-                self._take_equity(event.equity, event.available)
-            case world.HistoryLoaded(instrument):
-                entries.take_history(context, self._signals[instrument], event)
-            case world.HistoryMissed(instrument):
-                entries.take_missed(context, self._signals[instrument], event)
+                market.take_equity(context, event.equity, event.available)
+                for chart in context.charts.values():
+                    market.look(context, chart)
+            case world.HistoryLoaded():
+                market.take_history(context, event)
+            case world.HistoryMissed():
+                market.take_missed(context, event)
             case world.AuditRead(epoch, reading):
                 self._compare(reading)
                 context.tell(LIFECYCLE, lifecycle.StageDone(epoch))
@@ -285,19 +290,10 @@ class Desk:
         orders.cancel_orphans(self._context, reading)
 
     def _take_mark(self, instrument: str, price: Decimal) -> None:
-        book = self._context.book
-        if instrument not in book.marks:
-            self._context.tell(LIFECYCLE, FactGained(instrument, "mark price"))
-        book.marks[instrument] = price
+        self._context.book.marks[instrument] = price
         stops.trail(self._context, instrument, price)
         if not self._is_stopping():
             stops.take_profits(self._context, instrument, price)
-
-    def _take_equity(self, equity: Decimal, available: Decimal) -> None:
-        """Fresh is when the venue said it, not when it last changed."""
-        book = self._context.book
-        book.equity, book.available, book.equity_at_ms = equity, available, self._context.now_ms
-        self._context.tell(LIFECYCLE, FactGained("", "balance"))
 
 
 def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.book import Book
 from anchorwatch.machine.bot import Address, Addressed, Bot, Part
-from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.desk.chart import Chart
+from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Move, Snapshot
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import Announce
 from anchorwatch.machine.units import Conduct, LegKey
+
+T = TypeVar("T", bound=Data)
 
 Performer = Callable[["Context", Address, Any], None]
 
@@ -27,6 +30,7 @@ class Context:
         self.parameters = parameters
         self.bot = bot
         self.book = Book()
+        self.charts = {name: Chart(name, trading) for name, trading in parameters.instruments}
         self.generation = generation
         self.now_ms = 0
         self.started_ms = 0
@@ -53,6 +57,15 @@ class Context:
                 self.effects.append(step)
             elif isinstance(step, Addressed):
                 performer(self, step.address, step.effect)
+
+    def step(
+        self, definition: Definition[T], id: str, before: Snapshot[T], event: Event
+    ) -> tuple[Snapshot[T], tuple[Effect, ...]]:
+        """One step of a machine that the desk keeps for itself, recorded like all others."""
+        after, effects = definition.step(before, event)
+        if after.state is not before.state:
+            self.effects.append(bots.move_of(definition.name, id, before, event, after))
+        return after, effects
 
     def ask(self, effect: Effect) -> None:
         """Something for the shell."""

@@ -22,6 +22,10 @@ _TWICE_WILDER = 9.24
 """``(1 + x) · e^−x`` is a thousandth there: two of Wilder's averages, one after the other, as ADX is."""
 
 
+INDICATORS = ("EMA", "RSI", "MACD", "Bollinger", "ATR", "ADX")
+"""The names by which indicators are waited for; the ADX stands for its directions too."""
+
+
 class Periods(msgspec.Struct, frozen=True):
     """In candles of the timeframe. The defaults are the usual ones; the ADX is Wilder's 14.
 

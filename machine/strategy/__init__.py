@@ -3,13 +3,10 @@
 A strategy sees closed candles, what is computed from them, and the position that is
 open; it answers with what it would do. It never sees an order, and it cannot loosen a stop.
 
-A strategy of one's own is a class with these three members; it needs no base class::
+A strategy of one's own is a class with two members; it needs no base class::
 
     class BuyOversold:
-        candles_needed = 160
-
-        def warm(self, candle):
-            pass  # keeps nothing: the view has the indicators
+        needs = MarketSettings()  # everything
 
         def decide(self, view):
             frame = view.frames.get("1m")
@@ -31,7 +28,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from anchorwatch.machine.market import Frame, Market
+from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.units import Side
@@ -117,17 +114,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Strategy(Protocol):
-    """One strategy for one instrument. It may keep state: it sees every closed candle once, in order."""
+    """One strategy. It keeps nothing: the same view gives the same answer, live, after a restart and in a back-test."""
 
     @property
-    def candles_needed(self) -> int:
-        """How many closed candles must have been seen before its answers mean something."""
-
-    def warm(self, candle: Candle) -> None:
-        """Take a candle of history."""
+    def needs(self) -> MarketSettings:
+        """What must be followed of a market, and known of it, before it is asked."""
 
     def decide(self, view: MarketView) -> Intent | None:
-        """Take the newest candle of ``view`` and answer."""
+        """Answer to the candle that closed last."""
 
 
 @runtime_checkable
@@ -135,7 +129,7 @@ class Explaining(Protocol):
     """A strategy that says what its answer rests on. ``decide`` is then not asked."""
 
     def consider(self, view: MarketView) -> Decision:
-        """Take the newest candle of ``view`` and answer."""
+        """Answer to the candle that closed last."""
 
 
 def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:

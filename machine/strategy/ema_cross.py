@@ -1,57 +1,61 @@
 """Two exponential averages of the close: enter in the direction of a cross, leave on the opposite one.
 
 Small on purpose: it shows how a strategy is written, and it trades often enough to
-exercise everything around it. ``ema = ema + 2 / (period + 1) × (close − ema)``, seeded
-with the first close.
+exercise everything around it.
 """
 
 from __future__ import annotations
 
-from anchorwatch.machine.parameters import Trading
+import msgspec
+
+from anchorwatch.machine.indicators.panel import Periods, candles_warm
+from anchorwatch.machine.market import SIGNAL, MarketSettings
 from anchorwatch.machine.strategy import Intent, MarketView, Wish
 from anchorwatch.machine.units import Side
-from anchorwatch.machine.world import Candle
-
-WARM_UP_PERIODS = 4
-"""After four periods the seed weighs less than 2 % (``(1 − 2 / (n + 1)) ** 4n``)."""
 
 
-class EmaCross:
-    def __init__(self, trading: Trading) -> None:
-        assert trading.fast < trading.slow, "the fast average has the shorter period"
-        self._trading = trading
-        self._fast: float | None = None
-        self._slow: float | None = None
-        self._above: bool | None = None
+class EmaCross(msgspec.Struct, frozen=True):
+    """The strategy and its settings: periods in candles of the signal timeframe; the gap is a share of the price.
+
+    A cross counts only where the averages lie at least ``min_gap_fraction`` apart when it is seen.
+    """
+
+    fast: int = 8
+    slow: int = 21
+    min_gap_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.fast >= self.slow:
+            raise ValueError(f"fast is {self.fast}; allowed: below slow ({self.slow})")
 
     @property
-    def candles_needed(self) -> int:
-        return WARM_UP_PERIODS * self._trading.slow
-
-    def warm(self, candle: Candle) -> None:
-        self._take(candle.close)
+    def needs(self) -> MarketSettings:
+        periods = Periods(ema_fast=self.fast, ema_slow=self.slow)
+        return MarketSettings(
+            kept=((SIGNAL, dict(candles_warm(periods))["EMA"]),),
+            indicated=(SIGNAL,),
+            waited=("EMA",),
+            periods=periods,
+            regime=None,
+            profile=None,
+            pivots=False,
+        )
 
     def decide(self, view: MarketView) -> Intent | None:
-        was_above = self._above
-        self._take(view.candles[-1].close)
-        if was_above is None or self._above is was_above:
+        frame = view.frames.get(SIGNAL)
+        if frame is None:
             return None
-        side = Side.LONG if self._above else Side.SHORT
-        if view.open_side is not None and view.open_side is not side:
+        gap = frame.now.ema_fast - frame.now.ema_slow
+        gap_before = frame.before.ema_fast - frame.before.ema_slow
+        if gap * gap_before >= 0:
+            return None
+        if abs(gap) < self.min_gap_fraction * frame.candle.close:
+            return None
+        side = Side.LONG if gap > 0 else Side.SHORT
+        if view.open_side is None:
+            direction = "above" if gap > 0 else "below"
+            why = f"EMA {self.fast} crossed {direction} EMA {self.slow}"
+            return Intent(Wish.ENTER, side, why)
+        if view.open_side is not side:
             return Intent(Wish.EXIT, view.open_side, "the averages crossed back")
-        if view.open_side is None and side in self._trading.sides:
-            direction = "above" if self._above else "below"
-            return Intent(
-                Wish.ENTER, side, f"EMA {self._trading.fast} crossed {direction} EMA {self._trading.slow}"
-            )
         return None
-
-    def _take(self, close: float) -> None:
-        if self._fast is None or self._slow is None:
-            self._fast = self._slow = close
-            return
-        self._fast += 2 / (self._trading.fast + 1) * (close - self._fast)
-        self._slow += 2 / (self._trading.slow + 1) * (close - self._slow)
-        gap = self._fast - self._slow
-        if abs(gap) >= self._trading.min_gap_fraction * close and gap != 0:
-            self._above = gap > 0

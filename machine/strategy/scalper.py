@@ -23,14 +23,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from anchorwatch.machine.indicators.panel import Periods, candles_warm
-from anchorwatch.machine.market import SIGNAL, Frame
+from anchorwatch.machine.indicators.panel import Periods
+from anchorwatch.machine.market import SIGNAL, Frame, MarketSettings
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import Decision, Fired, Intent, MarketView, Refusal, Wish, filters, signals
 from anchorwatch.machine.strategy.filters import Filter, FilterSettings, Proposal
 from anchorwatch.machine.strategy.signals import REVERTING, Signal, SignalSettings
 from anchorwatch.machine.units import Side
-from anchorwatch.machine.world import Candle
 
 SETS: Mapping[Regime, tuple[Signal, ...]] = {
     Regime.TRENDING: (
@@ -82,15 +81,8 @@ class Scalper:
         asked: tuple[Filter, ...] = filters.ALL,
     ) -> None:
         self._settings = settings if settings is not None else ScalperSettings()
-        self._needed = max(count for _, count in candles_warm(periods if periods is not None else Periods()))
+        self.needs = MarketSettings(periods=periods if periods is not None else Periods())
         self._filters = asked
-
-    @property
-    def candles_needed(self) -> int:
-        return self._needed
-
-    def warm(self, candle: Candle) -> None:
-        """Nothing to keep: the view has the indicators."""
 
     def decide(self, view: MarketView) -> Intent | None:
         return self.consider(view).intent

@@ -102,7 +102,7 @@ def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> 
         ('symbols = ["BTCUSDT"]', 'symbols: "BTCUSDT"; allowed: USDT-settled swaps such as BTC-USDT-SWAP'),
         ('symbols = ["BTC-USDT-SWAP", "BTC-USDT-SWAP"]', "symbols: BTC-USDT-SWAP is there twice"),
         ('symbols = ["PEPE-USDT-SWAP"]', "symbols: PEPE-USDT-SWAP is not listed on the embedded exchange"),
-        ('[candles]\n"1m" = 50', "candles.1m: 50; allowed: at least 84"),
+        ('[candles]\n"1m" = 50', "candles.1m: 50; allowed: at least 94"),
         ('[candles]\n"1m" = 200\n"1d" = 3', "candles.1d: unknown timeframe; did you mean"),
         ('[symbol."ETH-USDT-SWAP"]\nfast = 5', 'symbol."ETH-USDT-SWAP": is not among symbols'),
         (
@@ -250,7 +250,7 @@ def test_the_defaults_are_those_of_the_machines() -> None:
     assert settings.connections.private_limits() == connection.Limits()
     public = settings.connections.public_limits()
     assert [public.backoff_s(failures) for failures in range(1, 11)] == [5] * 10
-    trading = Trading()
+    trading = Trading(candles=settings.candles)
     assert parameters(settings) == Parameters(instruments=(("BTC-USDT-SWAP", trading),), pace=Pace())
 
 

@@ -93,6 +93,7 @@ class DeskRig:
         self.mode = mode
         self.wants = wants
         self.candles = 0
+        self.last_close = 0.0
         self.journal_writes = True
         self.moves: list[Move] = []
         self.asked: list[Effect] = []
@@ -245,17 +246,21 @@ class DeskRig:
 
     def _candle(self, close: float) -> world.Candle:
         self.candles += 1
-        open_ms = START_MS - 200 * MINUTE_MS + self.candles * MINUTE_MS
+        open_ms = START_MS - 101 * MINUTE_MS + self.candles * MINUTE_MS  # the history ends at the start
+        self.last_close = close
         return world.Candle(open_ms, close, close, close, close, 1.0)
 
     # The market, and what follows from it.
 
     def mark(self, price: Decimal | str | int) -> None:
-        self.say(world.MarkMoved(BTC, Decimal(price), self.now_ms))
+        px = Decimal(price)
+        self.say(world.MarkMoved(BTC, px, self.now_ms), world.QuoteMoved(BTC, px, px, self.now_ms))
 
     def cross(self, side: Side) -> None:
         """A candle whose close carries the fast average over the slow one, in this direction."""
         self.say(world.EquityReported(Decimal(10_000), Decimal(10_000), self.now_ms))
+        while START_MS + (self.candles - 100) * MINUTE_MS < self.now_ms:
+            self.say(world.CandleClosed(BTC, "1m", self._candle(self.last_close)))  # nothing moved meanwhile
         self.say(world.CandleClosed(BTC, "1m", self.next_candle(side)))
 
     def next_candle(self, side: Side) -> world.Candle:

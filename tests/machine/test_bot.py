@@ -323,10 +323,10 @@ def test_sync_is_done_when_the_book_is_reconciled_and_nothing_is_missing() -> No
 
 
 def test_sync_waits_for_the_last_fact() -> None:
-    bot, _ = after(in_sync(), (LIFECYCLE, bots.FactLost(BTC, "indicators warm")))
+    bot, _ = after(in_sync(), (LIFECYCLE, bots.FactLost("", "balance")))
     bot = settled(bot)
     assert bot.lifecycle.state is lifecycle.S.SYNC
-    bot, _ = after(bot, (LIFECYCLE, bots.FactGained(BTC, "indicators warm")))
+    bot, _ = after(bot, (LIFECYCLE, bots.FactGained("", "balance")))
     assert bot.lifecycle.state is lifecycle.S.READY
 
 

@@ -76,6 +76,7 @@ def test_a_market_order_needs_no_quote_and_has_no_price() -> None:
 @pytest.mark.parametrize("age_s", [None, 61])
 def test_without_a_fresh_quote_no_price_is_made_up(age_s: int | None) -> None:
     rig = DeskRig(making=POST_ONLY).booted()
+    rig.desk.context.book.quotes.clear()
     if age_s is not None:
         quote(rig, "59999.9", "60000.1")
         rig.pass_s(age_s)

@@ -23,11 +23,14 @@ def step_under_way(rig: DeskRig) -> StopStep:
 def test_every_fact_is_missing_until_it_is_learnt() -> None:
     rig = DeskRig()
     assert rig.bot.missing == (
+        ("", "a ready symbol"),
         ("", "balance"),
-        ("", "instrument rules"),
-        (BTC, "candles loaded"),
-        (BTC, "indicators warm"),
+        ("", "clock"),
+        (BTC, "EMA 1m"),
+        (BTC, "candles 1m"),
+        (BTC, "instrument rules"),
         (BTC, "mark price"),
+        (BTC, "quote"),
     )
 
 
@@ -37,7 +40,8 @@ def test_a_candle_that_is_pushed_before_the_history_comes_after_it() -> None:
     pushed = rig.next_candle(Side.LONG)
     rig.say(rig.venue_ready(), world.CandleClosed(BTC, "1m", pushed))
     rig.say(history)
-    assert (BTC, "indicators warm") not in rig.bot.missing
+    assert (BTC, "EMA 1m") not in rig.bot.missing
+    assert rig.desk.context.charts[BTC].market.buffer().newest == pushed
 
 
 def test_a_candle_that_is_in_the_history_and_in_a_push_is_seen_once() -> None:
@@ -56,10 +60,10 @@ def test_a_history_that_is_too_short_is_completed_by_the_pushes() -> None:
     rig = DeskRig()
     rig.say(rig.venue_ready())
     candles = rig.history().candles
-    rig.say(world.HistoryLoaded(BTC, "1m", candles[:83]))
-    assert (BTC, "indicators warm") in rig.bot.missing
-    rig.say(world.CandleClosed(BTC, "1m", candles[83]))
-    assert (BTC, "indicators warm") not in rig.bot.missing
+    rig.say(world.HistoryLoaded(BTC, "1m", candles[:93]))
+    assert (BTC, "EMA 1m") in rig.bot.missing
+    rig.say(world.CandleClosed(BTC, "1m", candles[93]))
+    assert (BTC, "EMA 1m") not in rig.bot.missing
 
 
 def test_a_missed_candle_shuts_entries_until_the_history_is_read_again() -> None:
@@ -68,15 +72,16 @@ def test_a_missed_candle_shuts_entries_until_the_history_is_read_again() -> None
     after = rig.next_candle(Side.LONG)
     rig.asked.clear()
     rig.say(world.CandleClosed(BTC, "1m", after))
-    assert (BTC, "candles loaded") in rig.bot.missing
-    assert rig.only(requests.LoadHistory).instrument == BTC
-    rig.say(world.HistoryMissed(BTC, "no answer"))
+    assert rig.bot.missing == (("", "a ready symbol"), (BTC, "candles 1m"))
+    asked = requests.LoadHistory(BTC, "1m", missed.open_ms, after.open_ms)
+    assert rig.only(requests.LoadHistory) == asked
+    rig.say(world.HistoryMissed(BTC, "1m", "no answer"))
     rig.asked.clear()
     rig.pass_s(5)
     rig.say(world.ClockTicked())
-    assert rig.only(requests.LoadHistory).instrument == BTC
-    rig.say(world.HistoryLoaded(BTC, "1m", (missed, after)))
-    assert (BTC, "candles loaded") not in rig.bot.missing
+    assert rig.only(requests.LoadHistory) == asked
+    rig.say(world.HistoryLoaded(BTC, "1m", (missed,)))
+    assert not rig.bot.missing
 
 
 def test_candles_of_another_timeframe_move_nothing() -> None:
@@ -91,10 +96,15 @@ def test_ready_waits_for_the_last_fact() -> None:
     while rig.answer_start():
         pass
     assert rig.stage() is lifecycle.S.SYNC
-    assert rig.bot.missing == ((BTC, "mark price"),)
+    assert rig.bot.missing == (
+        ("", "a ready symbol"),
+        ("", "clock"),
+        (BTC, "mark price"),
+        (BTC, "quote"),
+    )
     rig.pass_s(50)
     assert rig.stage() is lifecycle.S.SYNC
-    rig.pass_s(100)
+    rig.pass_s(15)
     assert "STAGE_LATE" in rig.announced()
     assert rig.stage() is lifecycle.S.SYNC  # no timer opens the gate
     rig.mark(60_000)

@@ -42,6 +42,11 @@ def all_closed(minutes: Sequence[Candle], settings: MarketSettings = QUICK) -> l
     return steps
 
 
+def to_read(market: Market, now_ms: int) -> dict[str, c.Span]:
+    spans = {name: market.to_read(name, now_ms) for name, _ in market.settings.kept}
+    return {name: span for name, span in spans.items() if span is not None}
+
+
 class Seen(NamedTuple):
     """Everything of a view that a strategy can read, as a value."""
 
@@ -173,13 +178,13 @@ def test_nothing_is_computed_over_a_hole_until_it_is_repaired() -> None:
         assert isinstance(market.take("1m", one), c.Ahead)
     assert market.frame("1m") == before
     hole = c.Span(MINUTES[30].open_ms, MINUTES[33].open_ms)
-    assert market.to_read(MINUTES[35].open_ms) == (("1m", hole),)
+    assert to_read(market, MINUTES[35].open_ms) == {"1m": hole}
     market.merge("1m", tuple(MINUTES[30:33]))
     whole = Market("X", QUICK)
     for one in MINUTES[:36]:
         whole.take("1m", one)
     assert market.frames() == whole.frames()
-    assert market.to_read(MINUTES[35].open_ms) == ()
+    assert to_read(market, MINUTES[35].open_ms) == {}
 
 
 def test_an_absence_longer_than_what_is_kept_begins_the_indicators_anew() -> None:
@@ -207,9 +212,9 @@ def test_time_alone_says_which_timeframes_stand_still() -> None:
         for name, one in step:
             market.take(name, one)
     midnight_ms = FIRST_MS + DAY_MS
-    assert market.to_read(midnight_ms + MINUTE_MS) == ()
-    assert [name for name, _ in market.to_read(midnight_ms + 10 * MINUTE_MS + c.GRACE_MS)] == ["1m", "5m"]
-    assert dict(market.to_read(midnight_ms + 2 * HOUR_MS + c.GRACE_MS))["1H"] == c.Span(
+    assert to_read(market, midnight_ms + MINUTE_MS) == {}
+    assert list(to_read(market, midnight_ms + 10 * MINUTE_MS + c.GRACE_MS)) == ["1m", "5m"]
+    assert to_read(market, midnight_ms + 2 * HOUR_MS + c.GRACE_MS)["1H"] == c.Span(
         midnight_ms, midnight_ms + 2 * HOUR_MS
     )
 
@@ -245,6 +250,7 @@ def test_pivots_of_another_day_are_not_shown() -> None:
 
 def test_the_regime_is_judged_by_the_adx_and_the_range_of_its_own_candles() -> None:
     settings = QUICK.regime
+    assert settings is not None
     fives = [one for step in STEPS for name, one in step if name == "5m"][:-1]  # the last does not count yet
     table = np.array([(one.high, one.low, one.close) for one in fives])
     high, low, close = (np.ascontiguousarray(column) for column in table.T)

@@ -11,7 +11,7 @@ from anchorwatch.machine import readiness as r
 from anchorwatch.machine.candles import GRACE_MS
 from anchorwatch.machine.market import Market, MarketSettings, ProfileSettings
 from anchorwatch.machine.readiness import Account, Feeds, Missing
-from anchorwatch.machine.timeframes import HOUR_MS, MINUTE_MS, Resampling
+from anchorwatch.machine.timeframes import HOUR_MS, MINUTE_MS, Resampling, utc_text
 from anchorwatch.machine.world import Candle
 from tests.machine.candle_data import wandering
 
@@ -98,7 +98,7 @@ def test_a_hole_takes_the_candles_away_and_its_repair_gives_them_back() -> None:
     market.take("1m", CLOSED["1m"][-1])
     (missing,) = r.missing_of_symbol(market, FEEDS, NOW_MS)
     begin_ms, end_ms = MINUTES[-3].open_ms, MINUTES[-1].open_ms
-    assert missing == Missing("candles 1m", f"a hole from {begin_ms} to {end_ms}")
+    assert missing == Missing("candles 1m", f"a hole from {utc_text(begin_ms)} to {utc_text(end_ms)}")
     market.merge("1m", CLOSED["1m"][-3:-1])
     assert r.missing_of_symbol(market, FEEDS, NOW_MS) == ()
 
@@ -127,7 +127,7 @@ def test_yesterdays_pivots_are_none() -> None:
         ({"has_rules": False}, "instrument rules", "tick, lot and minimum size are not known"),
         ({"mark_at_ms": None}, "mark price", "never heard of"),
         ({"mark_at_ms": NOW_MS - r.MARK_AGE_MS - 1}, "mark price", "15 s old"),
-        ({"quote_at_ms": NOW_MS - r.QUOTE_AGE_MS - 1}, "quote", "60 s old"),
+        ({"quote_at_ms": None}, "quote", "not heard since the public connection is up"),
     ],
 )
 def test_what_is_missing_of_a_feed(changed: dict[str, object], fact: str, words: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorwatch.machine.indicators.panel import Readings
-from anchorwatch.machine.market import Frame, Market
+from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import (
@@ -473,10 +473,7 @@ def test_a_signal_for_the_position_neither_ends_nor_doubles_it() -> None:
 
 
 class BuyOversold:
-    candles_needed = 160
-
-    def warm(self, candle: Candle) -> None:
-        pass
+    needs = MarketSettings()
 
     def decide(self, view: MarketView) -> Intent | None:
         now = view.frames["1m"].now

@@ -10,6 +10,7 @@ from anchorwatch.machine import bot as bots
 from anchorwatch.machine import lifecycle, permission
 from anchorwatch.machine.bot import PERMISSION
 from anchorwatch.machine.desk import Told
+from anchorwatch.machine.indicators.panel import INDICATORS
 from anchorwatch.machine.units import Side
 from anchorwatch.machine.world import Candle, CandleClosed
 from tests.io.engine_rig import settings
@@ -23,8 +24,8 @@ CANDLE_PATHS = ("market/candles", "market/history-candles")
 async def test_r8_1_history_of_every_symbol_is_loaded_at_ready(autojump_clock: MockClock) -> None:
     async with exchange() as scene, scene.life(still(symbols=BOTH)) as life:
         await life.until(lambda: life.bot.lifecycle.state is lifecycle.S.WS)
-        missing = [(scope, name) for scope, name in life.bot.missing if name == "candles loaded"]
-        assert missing == [(BTC, "candles loaded"), (ETH, "candles loaded")]
+        missing = [(scope, name) for scope, name in life.bot.missing if name == "candles 1m"]
+        assert missing == [(BTC, "candles 1m"), (ETH, "candles 1m")]
         await life.ready()
         assert life.bot.missing == ()
 
@@ -59,7 +60,7 @@ async def test_r9_1_without_candles_there_is_no_ready_however_long_it_takes(
         async with scene.life(eager(deadlines__retry_wait_s=30)) as life:
             await trio.sleep(300)
             assert life.bot.lifecycle.state is lifecycle.S.CANDLES
-            assert (BTC, "candles loaded") in life.bot.missing
+            assert (BTC, "candles 1m") in life.bot.missing
             assert len(life.lines("STAGE_LATE")) == 1
             assert scene.orders() == []
             scene.heal()
@@ -71,21 +72,36 @@ async def test_r9_2_every_fact_is_named_per_symbol_until_it_holds(autojump_clock
         scene.fault("ws_refuse", "public", times=0)
         async with scene.life(still(symbols=BOTH)) as life:
             await trio.sleep(60)
-            assert life.bot.missing == ((BTC, "mark price"), (ETH, "mark price"))
+            of_symbols = {(name, fact) for name in BOTH for fact in ("mark price", "quote")}
+            assert set(life.bot.missing) == of_symbols | {("", "a ready symbol")}
             assert f"{ETH} mark price" in bots.standing_obstacles(life.bot, ETH)
             assert f"{ETH} mark price" not in bots.standing_obstacles(life.bot, BTC)
             scene.heal()
             await life.ready()
 
 
-@pytest.mark.xfail(strict=True, reason="ATR, pivots, volume profile and regime are not built yet")
-@pytest.mark.parametrize(
-    "fact", ["atr", "pivots", "volume profile", "regime"], ids=["r9_3", "r9_4", "r9_5", "r9_6"]
-)
-async def test_r9_each_is_checked_per_symbol(autojump_clock: MockClock, fact: str) -> None:
-    async with exchange() as scene, scene.life() as life:
+OF_A_SYMBOL = [
+    *(f"candles {timeframe}" for timeframe in ("1m", "5m", "15m", "1H", "1Dutc")),
+    *(f"{name} {timeframe}" for timeframe in ("1m", "5m", "15m") for name in INDICATORS),
+    "pivots",
+    "volume profile",
+    "regime",
+]
+
+
+@pytest.mark.parametrize("symbol", BOTH)
+async def test_r9_1_to_r9_6_each_is_checked_per_symbol(autojump_clock: MockClock, symbol: str) -> None:
+    given = settings(symbols=BOTH, strategy__name="scalper")
+    async with exchange() as scene, scene.life(given) as life:
         await life.until(lambda: life.bot.lifecycle.state is lifecycle.S.WS)
-        assert fact in [name for _, name in life.bot.missing]
+        assert {(symbol, fact) for fact in OF_A_SYMBOL} <= set(life.bot.missing)
+        await life.until(lambda: life.bot.lifecycle.state is lifecycle.S.SYNC)
+        # All but one hold: nothing was ever traded in this market, so there is no profile, and hence no READY.
+        assert {(symbol, fact) for fact in OF_A_SYMBOL} & set(life.bot.missing) == {
+            (symbol, "volume profile")
+        }
+        await trio.sleep(30)
+        assert life.bot.lifecycle.state is lifecycle.S.SYNC
 
 
 @pytest.mark.parametrize("side", Side, ids=lambda side: side.value)
