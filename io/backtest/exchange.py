@@ -472,13 +472,28 @@ class Exchange:
                 self._fire(venue_id, resting)
 
     def reached_ahead(self, tape: Tape) -> bool:
-        """Whether the running minute's range reaches a stop: then it must be played trade by trade."""
+        """Whether the running minute's range reaches a stop or a maker: then it must be played trade by trade."""
         low, high = tape.marks_ahead()
-        return any(
+        if any(
             low <= resting.trigger_ticks if resting.fires_downward else high >= resting.trigger_ticks
             for resting in self.account.stops.values()
             if resting.leg.instrument == tape.name
-        )
+        ):
+            return True
+        return any(waiting.ticket.leg.instrument == tape.name for waiting in self.account.waiting.values())
+
+    def is_far_from_liquidation(self) -> bool:
+        """Whether the account survives a market that halves (or doubles) against everything it holds.
+
+        For whoever leaves out trades of a minute in which prices did less than that.
+        """
+        equity, notional = self.account.cash, ZERO
+        for position in self.account.positions.values():
+            if position.contracts:
+                mark = self.tapes[position.leg.instrument].mark()
+                equity += position.unrealised(mark)
+                notional += position.contracts * position.size * mark
+        return equity > 2 * notional or not notional
 
     def _fire(self, venue_id: str, resting: Resting) -> None:
         position = self._position(resting.leg)

@@ -15,6 +15,7 @@ to leave out trades between which nothing can happen (`Tape.marks_ahead`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 
@@ -37,6 +38,7 @@ from anchorwatch.machine import ids, lifecycle, world
 from anchorwatch.machine.bot import LIFECYCLE
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.desk.quiet import Quiet
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import Record as Facts
@@ -51,8 +53,51 @@ RECONCILED_EVERY_S = 86_400.0
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
+EVERYTHING = Quiet(Decimal("Infinity"), Decimal("-Infinity"), 0)
+
+
+class Watch:
+    """An instrument with something open or resting: which of its trades can be left out."""
+
+    def __init__(self, tape: Tape, quiet: Quiet, far_from_liquidation: bool) -> None:
+        self.tape = tape
+        self._low, self._high = (
+            _ticks(quiet.low / tape.tick, ROUND_FLOOR),
+            _ticks(quiet.high / tape.tick, ROUND_CEILING),
+        )
+        self._may_skip = far_from_liquidation
+        self._asked_row = -1
+        self._answer = False
+
+    def sleeps_through(self, mark: int) -> bool:
+        return self._low < mark < self._high
+
+    def may_skip(self, exchange: Exchange) -> bool:
+        """Whether nothing can happen in the whole running minute. Asked once a minute."""
+        tape = self.tape
+        if tape.row != self._asked_row:
+            self._asked_row = tape.row
+            low, high = tape.marks_ahead()
+            self._answer = (
+                self._may_skip
+                and self._low < low
+                and high < self._high
+                and high < 2 * low
+                and not exchange.reached_ahead(tape)
+            )
+        return self._answer
+
+
+def _ticks(value: Decimal, rounding: str) -> float:
+    return float(value) if value.is_infinite() else int(value.to_integral_value(rounding))
+
+
 class Backtest:
-    """One run over ``series``. ``start_ms`` opens the first minute that is traded, ``end_ms`` ends the last."""
+    """One run over ``series``. ``start_ms`` opens the first minute that is traded, ``end_ms`` ends the last.
+
+    ``is_exhaustive`` tells every mark and every second while anything is open: slow, and the yardstick of what is
+    left out otherwise.
+    """
 
     def __init__(
         self,
@@ -63,6 +108,7 @@ class Backtest:
         *,
         seed: int,
         path: Path = "default",
+        is_exhaustive: bool = False,
         journal: Callable[[Facts], None] | None = None,
     ) -> None:
         self.settings = settings
@@ -73,6 +119,10 @@ class Backtest:
         self.record = Record(sizes)
         self.costs: Costs = costs_of(settings.backtest, seed)
         self._path = path
+        self.is_exhaustive = is_exhaustive
+        self._watches: list[Watch] = []
+        self._tick_ms = NEVER_MS
+        self._ticked_ms = -1
         tuned = slowed(parameters(settings))
         private, public = settings.connections.private_limits(), settings.connections.public_limits()
         bot = bots.unborn(
@@ -138,7 +188,7 @@ class Backtest:
         self.shell.drain()
         while self.shell.exit is None:
             due_ms = self.shell.next_due_ms()
-            assert due_ms is not None, "the stop waits for nothing"
+            assert due_ms < NEVER_MS, "the stop waits for nothing"
             self._set_clock(max(due_ms, self.shell.clock))
             self.shell.drain()
         return self.shell.exit
@@ -172,8 +222,8 @@ class Backtest:
             if shell.sent != sent or self._is_exposed(tape):
                 shell.moved(tape)
         shell.drain()
-        if (now_ms - self.start_ms) % TICK_MS == 0 and any(map(self._is_exposed, self.tapes.values())):
-            shell.inbox.append(world.ClockTicked())
+        if now_ms == self._tick_ms:
+            self._tell_time()
             shell.drain()
 
     def _close_candles(self, now_ms: int) -> None:
@@ -186,32 +236,72 @@ class Backtest:
     # Inside a minute.
 
     def _until(self, limit_ms: int) -> None:
-        """Everything that is due before ``limit_ms``, in order, and the trades that somebody watches."""
+        """Everything that is due before ``limit_ms``, in order, and the trades that can matter."""
+        shell = self.shell
         while True:
-            tape, trade_ms = self._next_watched()
-            due_ms = self.shell.next_due_ms()
-            tick_ms = self._next_tick_ms()
-            at_ms = min(trade_ms, due_ms if due_ms is not None else NEVER_MS, tick_ms)
+            tape, trade_ms = self._next_watched(limit_ms)
+            due_ms = shell.next_due_ms()
+            at_ms = min(trade_ms, due_ms, self._tick_ms)
             if at_ms >= limit_ms:
                 return
             self._set_clock(at_ms)
             if trade_ms == at_ms:
                 assert tape is not None
                 self._play(tape)
-                self.shell.moved(tape)
+                if not self._is_asleep(tape):
+                    shell.moved(tape)
             else:
                 self._catch_up(at_ms)
-                if tick_ms == at_ms:
-                    self.shell.inbox.append(world.ClockTicked())
-            self.shell.drain()
+                if self._tick_ms == at_ms:
+                    self._tell_time()
+            shell.drain()
 
-    def _next_watched(self) -> tuple[Tape | None, int]:
-        found, at_ms = None, NEVER_MS
+    def _tell_time(self) -> None:
+        """A look at the clock, with prices as fresh as they would be live."""
         for tape in self.tapes.values():
+            self.shell.tell_prices(tape, again=True)
+        self._ticked_ms = self.shell.clock
+        self.shell.inbox.append(world.ClockTicked())
+        self.shell.has_news = True
+
+    def _next_watched(self, limit_ms: int) -> tuple[Tape | None, int]:
+        """The next trade that can matter. A minute in which none can is left to `Tape.finish`."""
+        if self.shell.has_news:
+            self._look_anew()
+        found, at_ms = None, NEVER_MS
+        for watch in self._watches:
+            tape = watch.tape
             trade_ms = tape.next_trade_ms()
-            if trade_ms is not None and trade_ms < at_ms and self._is_exposed(tape):
+            if trade_ms is not None and trade_ms < at_ms and not watch.may_skip(self.exchange):
                 found, at_ms = tape, trade_ms
         return found, at_ms
+
+    def _is_asleep(self, tape: Tape) -> bool:
+        return not self.is_exhaustive and any(
+            watch.tape is tape and watch.sleeps_through(tape.mark_ticks()) for watch in self._watches
+        )
+
+    def _look_anew(self) -> None:
+        """Something happened: ask which instruments are to be watched, and what the desk sleeps through."""
+        self.shell.has_news = False
+        self._watches = []
+        until_ms = NEVER_MS
+        for tape in self.tapes.values():
+            if not self._is_exposed(tape):
+                continue
+            quiet = self.desk.quiet(tape.name)
+            until_ms = min(until_ms, quiet.until_ms)
+            if self.is_exhaustive:
+                quiet = EVERYTHING
+                until_ms = 0
+            self._watches.append(Watch(tape, quiet, self.exchange.is_far_from_liquidation()))
+        self._tick_ms = self._tick_from(until_ms) if self._watches else NEVER_MS
+
+    def _tick_from(self, until_ms: int) -> int:
+        """The first of the engine's looks at the clock, after now, that is not before ``until_ms``."""
+        now_ms = self.shell.clock
+        from_ms = max(until_ms, now_ms + (self._ticked_ms == now_ms)) - self.start_ms
+        return NEVER_MS if until_ms >= NEVER_MS else self.start_ms + -(-from_ms // TICK_MS) * TICK_MS
 
     def _is_exposed(self, tape: Tape) -> bool:
         """Whether a trade of this instrument can matter: something of ours is open or rests."""
@@ -222,12 +312,6 @@ class Backtest:
             or any(resting.leg.instrument == name for resting in account.stops.values())
             or any(waiting.ticket.leg.instrument == name for waiting in account.waiting.values())
         )
-
-    def _next_tick_ms(self) -> int:
-        if not any(self._is_exposed(tape) for tape in self.tapes.values()):
-            return NEVER_MS
-        since = self.shell.clock - self.start_ms
-        return self.start_ms + (since // TICK_MS + 1) * TICK_MS
 
     def _catch_up(self, now_ms: int) -> None:
         """Play what was traded until now where nobody watched: a request meets the price of its moment."""

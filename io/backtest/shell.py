@@ -13,7 +13,7 @@ from typing import Any
 
 from anchorwatch.io.backtest.costs import Costs
 from anchorwatch.io.backtest.exchange import Exchange, Refused
-from anchorwatch.io.backtest.history import Histories
+from anchorwatch.io.backtest.history import NEVER_MS, Histories
 from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue.channels import COALESCE_MS
 from anchorwatch.machine import (
@@ -57,6 +57,7 @@ class Shell:
         self.clock = 0
         self.exit: Exit | None = None
         self.events = 0
+        self.has_news = True  # since it was last asked what the desk sleeps through
         self._told_mark: dict[str, int] = {}
         self._told_touch: dict[str, tuple[int, int]] = {}
         self.inbox: deque[Event] = deque()
@@ -98,8 +99,15 @@ class Shell:
 
     # Time.
 
-    def next_due_ms(self) -> int | None:
-        return self._due[0][0] if self._due else None
+    def next_due_ms(self) -> int:
+        """When the next deed or timer is due; timers that were given up are forgotten on the way."""
+        due, timers = self._due, self._timers
+        while due:
+            at_ms, serial, key, _ = due[0]
+            if not key or timers.get(key) == serial:
+                return at_ms
+            heapq.heappop(due)
+        return NEVER_MS
 
     def run_due(self) -> None:
         """Do the next thing that is due; the clock stands at its time."""
@@ -128,7 +136,7 @@ class Shell:
                 self.deliver(inbox.popleft())
             elif self._moved:
                 self.tell_prices(self._moved.pop(0))
-            elif self._due and self._due[0][0] <= self.clock:
+            elif self.next_due_ms() <= self.clock:
                 self.run_due()
             else:
                 return
@@ -147,7 +155,10 @@ class Shell:
 
     def deliver(self, event: Event) -> None:
         self.events += 1
-        for effect in self.desk.handle(event, self.clock):
+        effects = self.desk.handle(event, self.clock)
+        if effects or type(event) is world.MarkMoved:
+            self.has_news = True
+        for effect in effects:
             kind = type(effect)
             if kind is not Move:
                 self.performers[kind](effect)

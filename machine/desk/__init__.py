@@ -38,6 +38,7 @@ from anchorwatch.machine.desk import (
     market,
     orders,
     positions,
+    quiet,
     rules,
     stages,
     stops,
@@ -128,6 +129,10 @@ class Desk:
     def context(self) -> Context:
         """For views and summaries: the book and the parameters. Nothing outside changes them."""
         return self._context
+
+    def quiet(self, instrument: str) -> quiet.Quiet:
+        """Which marks and how much time of this instrument change nothing, as of the last event."""
+        return quiet.of(self._context, instrument)
 
     def handle(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """Take one event. ``now_ms`` is the venue's time as far as it is known.

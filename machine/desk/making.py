@@ -23,6 +23,8 @@ QUOTE_STALE_MS = 60_000
 """Quotes are pushed when they change, so an old one is no fault by itself; of a market that has not moved for a
 minute nobody knows whether it is there."""
 
+NEVER_MS = 2**62
+
 ORDERS_MAX = 5
 """Orders of one pursuit: in a market that runs away from a post-only order, each is refused as the last one was."""
 
@@ -123,6 +125,14 @@ def _follow(context: Context, leg: LegKey, seq: int) -> None:
         pursuit.reprices += 1
         pursuit.aim, pursuit.amended_ms = best, context.now_ms
         context.tell(of_leg(Part.ENTRY, leg), order.RepriceWanted(seq))
+
+
+def next_look_ms(context: Context, leg: LegKey) -> int:
+    """When time alone lets a resting order follow the quote: it is behind, and it was too soon."""
+    pursuit, making = context.book.pursuits.get(leg), _making(context, leg)
+    if pursuit is None or pursuit.price is None or pursuit.reprices >= making.reprices_max:
+        return NEVER_MS
+    return pursuit.amended_ms + round(making.reprice_every_s * 1000)
 
 
 def amend(context: Context, address: Address, effect: order.AmendOrder) -> None:

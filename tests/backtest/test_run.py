@@ -184,3 +184,29 @@ def test_latency_moves_the_fill_and_not_the_decision() -> None:
     slow = run(WHOLE, settings(entry__order_kind="market", **late))
     first = slow.record.trades[0]
     assert first.entered_ms % MINUTE_MS == 2_000
+
+
+@pytest.mark.parametrize("kind", ["post_only", "market"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_is_left_out_changes_nothing(kind: str, seed: int) -> None:
+    """Every mark and every second told, against only those that may matter."""
+    given = settings(
+        entry__order_kind=kind,
+        backtest__latency_jitter_ms=0,
+        protection__stop_fraction=Decimal("0.004"),
+        protection__trail_activation_fraction=Decimal("0.001"),
+        protection__trail_fraction=Decimal("0.0012"),
+        protection__take_profit_fraction=Decimal("0.004"),
+        protection__max_holding_min=7,
+        strategy__fast=5,
+        strategy__slow=30,
+        candles={"1m": 130},
+    )
+    series = walk(900, seed, step=300)
+    sparse = run(series, given, start=130)
+    full = run(series, given, start=130, is_exhaustive=True)
+    assert trades(sparse) == trades(full)
+    assert [one.stops for one in sparse.record.trades] == [one.stops for one in full.record.trades]
+    causes = {one.cause for one in full.record.trades}
+    assert {"stop", "held too long"} <= causes
+    assert sparse.shell.events < full.shell.events / 2

@@ -1,0 +1,111 @@
+"""Where nothing is to be decided: the marks and the time that a leg sleeps through.
+
+Live, every mark is told and every second looked at. A back-test of years would spend its time on marks that change
+nothing, so it asks here first which ones those are. The answer is careful: a mark outside the band may change
+nothing either, one inside it never does (a test tells every mark and finds the same trades).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from anchorwatch.machine import order, position, protection
+from anchorwatch.machine import trailing_stop as levels
+from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.desk import making, positions
+from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.desk.making import NEVER_MS
+from anchorwatch.machine.units import Price, Side
+
+ALL = Decimal("Infinity")
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """No mark strictly between ``low`` and ``high`` changes a decision, and no clock tick before ``until_ms`` does."""
+
+    low: Decimal
+    high: Decimal
+    until_ms: int
+
+    def within(self, other: Quiet) -> Quiet:
+        """What is quiet for both."""
+        return Quiet(max(self.low, other.low), min(self.high, other.high), min(self.until_ms, other.until_ms))
+
+
+ASLEEP = Quiet(-ALL, ALL, NEVER_MS)
+
+
+def awake(until_ms: int) -> Quiet:
+    """Every mark counts."""
+    return Quiet(ALL, -ALL, until_ms)
+
+
+def of(context: Context, instrument: str) -> Quiet:
+    """What this instrument sleeps through, as things stand."""
+    quiet = ASLEEP
+    for key, slot in context.bot.legs:
+        if key.instrument != instrument:
+            continue
+        leg = context.book.leg(key)
+        if slot.entry.state in order.RESTING:
+            quiet = quiet.within(awake(making.next_look_ms(context, key)))
+        if slot.position.state in position.OURS:
+            until_ms = _until_ms(context, leg)
+            is_settled = (
+                slot.position.state is position.S.OPEN
+                and slot.protection.state is protection.S.COVERED
+                and leg.resting is not None
+                and leg.peak is not None
+                and leg.wanted is not None
+            )
+            quiet = quiet.within(_of_covered(context, leg, until_ms) if is_settled else awake(until_ms))
+        if leg.pushed is not None:
+            quiet = quiet.within(Quiet(-ALL, ALL, leg.pushed_at_ms + positions.PUSH_SETTLES_MS))
+    return quiet
+
+
+def _until_ms(context: Context, leg: LegBook) -> int:
+    """When time alone may have something to say of an open leg: its age, and its nakedness."""
+    parameters = context.parameters
+    longest_s = parameters.of(leg.leg.instrument).protecting.max_holding_s
+    until_ms = leg.entered_ms + longest_s * 1000 if longest_s else NEVER_MS
+    if leg.uncovered_since_ms is not None and not leg.uncovered_is_told:
+        naked_ms = leg.uncovered_since_ms + round(parameters.pace.naked_deadline_s * 1000)
+        until_ms = min(until_ms, naked_ms)
+    return until_ms
+
+
+def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
+    """Between the price where the stop would move and the one where the position would close."""
+    assert leg.peak is not None
+    assert leg.wanted is not None
+    assert leg.resting is not None
+    side, entry = leg.leg.side, leg.account.average_price
+    instrument = context.book.instruments[leg.leg.instrument]
+    protecting = context.parameters.of(leg.leg.instrument).protecting
+    may_move_ms = leg.moved_ms + round(context.parameters.pace.move_interval_s * 1000)
+    trailing = levels.trailing_level(side, entry, leg.peak, protecting, instrument)
+    if context.now_ms < may_move_ms or (
+        trailing is not None and levels.is_tighter(side, trailing, leg.wanted)
+    ):
+        return awake(until_ms)
+    # Ahead: the activation or the next peak, and the take-profit. A tick less, for the roundings of a division.
+    ahead = leg.peak
+    if trailing is None:
+        ahead = Price(entry * (1 + side.sign * protecting.trail_activation_fraction))
+    if protecting.take_profit_fraction:
+        profit = entry * (1 + side.sign * protecting.take_profit_fraction)
+        ahead = Price(min(ahead, profit) if side is Side.LONG else max(ahead, profit))
+    ahead = Price(ahead - side.sign * instrument.tick_size)
+    # Behind: a level that is meant, and was too small a step, becomes a real one when mark comes near.
+    behind = -side.sign * ALL
+    wanted = levels.on_tick(side, leg.wanted, instrument)
+    gain = side.sign * (wanted - leg.resting)
+    if gain > 0 and gain >= protecting.min_move_ticks * instrument.tick_size:
+        if not protecting.min_move_fraction:
+            return awake(until_ms)
+        behind = leg.resting + side.sign * (gain / protecting.min_move_fraction + instrument.tick_size)
+    low, high = (behind, ahead) if side is Side.LONG else (ahead, behind)
+    return Quiet(low, high, until_ms)
