@@ -87,6 +87,7 @@ class Shell:
             requests.MoveStop: self._move_stop,
             requests.CancelStops: self._cancel_stops,
             requests.CancelOrphan: self._nothing_there,
+            requests.ReadOwnOrders: self._nothing_there,
             requests.ReadStops: self._read_stops,
             requests.ReadLeg: self._read_leg,
             requests.ExplainAbsence: self._explain_absence,
@@ -301,8 +302,8 @@ class Shell:
     def _cancel_stops(self, effect: requests.CancelStops) -> None:
         self._after_latency(lambda: self.exchange.cancel_stops(effect.venue_ids))
 
-    def _nothing_there(self, effect: requests.CancelOrphan) -> None:
-        raise AssertionError("the account begins empty: nothing of an earlier life can rest on it")
+    def _nothing_there(self, effect: Effect) -> None:
+        raise AssertionError(f"{type(effect).__name__}: the account begins empty, and nobody else trades on it")
 
     def _read_stops(self, effect: requests.ReadStops) -> None:
         self._after_latency(
