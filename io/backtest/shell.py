@@ -303,7 +303,9 @@ class Shell:
         self._after_latency(lambda: self.exchange.cancel_stops(effect.venue_ids))
 
     def _nothing_there(self, effect: Effect) -> None:
-        raise AssertionError(f"{type(effect).__name__}: the account begins empty, and nobody else trades on it")
+        raise AssertionError(
+            f"{type(effect).__name__}: the account begins empty, and nobody else trades on it"
+        )
 
     def _read_stops(self, effect: requests.ReadStops) -> None:
         self._after_latency(
