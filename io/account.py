@@ -65,7 +65,9 @@ PEAK_REACH_MS = 30 * 86_400_000
 PEAK_TRIES = 5
 PEAK_RETRY_S = 3.0
 
-CLOSED_CAUSES = {"1": "closed", "2": "closed", "3": "liquidation", "4": "liquidation", "5": "ADL", "6": "ADL"}
+CLOSED = "closed"
+CLOSED_CAUSES = {"1": "", "2": "", "3": "liquidation", "4": "liquidation", "5": "ADL", "6": "ADL"}
+"""By the type of a record of the venue's position history; empty where an order closed it."""
 
 
 class AccountCalls:
@@ -283,17 +285,38 @@ class AccountCalls:
         return world.LegRead(request.leg, None, request.asked_ms)
 
     async def explain_absence(self, request: requests.ExplainAbsence) -> Event:
-        """The venue's own record of the closed position, newer than our entry; else the question stays open."""
+        """The venue's own record of the closed position, newer than our entry; else the question stays open.
+
+        The record says liquidation and ADL; whether a stop, an order of ours or a hand closed it is said by the
+        last order that took from it.
+        """
         leg = request.leg
         outcome = await self._rest.positions_history(inst_id=leg.instrument, since_ms=request.since_ms)
-        if isinstance(outcome, Answered):
-            for row in outcome.rows:
-                is_this = row.direction == leg.side.value and (row.u_time_ms or 0) >= request.since_ms
-                if is_this and row.type in CLOSED_CAUSES:
-                    cause = CLOSED_CAUSES[row.type]
-                    pnl, at_ms = row.pnl or Decimal(0), row.u_time_ms or 0
-                    return world.AbsenceExplained(leg, cause, pnl, at_ms, row.close_avg_px)
+        if not isinstance(outcome, Answered):
+            return world.AbsenceUnexplained(leg)
+        for row in outcome.rows:
+            is_this = row.direction == leg.side.value and (row.u_time_ms or 0) >= request.since_ms
+            if is_this and row.type in CLOSED_CAUSES:
+                cause = CLOSED_CAUSES[row.type] or await self._who_closed(request)
+                pnl, at_ms = row.pnl or Decimal(0), row.u_time_ms or 0
+                return world.AbsenceExplained(leg, cause, pnl, at_ms, row.close_avg_px)
         return world.AbsenceUnexplained(leg)
+
+    async def _who_closed(self, request: requests.ExplainAbsence) -> str:
+        """By the newest order that took from the leg; "closed" where no list shows one."""
+        listed = await self._rest.orders_history(inst_id=request.leg.instrument, since_ms=request.since_ms)
+        closes, sides = closing_deal(request.leg.side).value, ("net", "", request.leg.side.value)
+        taking = [
+            row
+            for row in (listed.rows if isinstance(listed, Answered) else ())
+            if row.side == closes and row.pos_side in sides and row.acc_fill_sz
+        ]
+        newest = max(taking, key=lambda row: row.u_time_ms or 0, default=None)
+        if newest is None:
+            return CLOSED
+        if newest.algo_id or newest.algo_cl_ord_id:
+            return world.STOPPED
+        return world.CLOSED_BY_US if ids.parse(newest.cl_ord_id) is not None else world.CLOSED_BY_HAND
 
     async def read_own_orders(self, request: requests.ReadOwnOrders) -> Event:
         """The orders that are over and those that rest; an order that ends in between is in one of the two."""

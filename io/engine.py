@@ -36,15 +36,15 @@ from anchorwatch.io.okx.environments import Credentials, Endpoints, Environment,
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.perform import Performer
 from anchorwatch.io.run_options import RunOptions
-from anchorwatch.io.seams import Seams, interrupts, real_seams, virtual_seams
+from anchorwatch.io.seams import ASK_SIGNALS, Seams, asks, interrupts, real_seams, virtual_seams
 from anchorwatch.io.settings import Settings
 from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
 from anchorwatch.io.views import view_of
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import ids, lifecycle, permission, world
-from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, Address, Part
+from anchorwatch.machine import ids, lifecycle, permission, reconciliation, world
+from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, RECONCILIATION, Address, Part
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts, GenerationFact, HandsOffFact
@@ -124,6 +124,10 @@ class Engine:
         self._taken_at = trio.current_time()
         self._connected_ms: dict[str, int] = {}
         self._in_flight: InFlight | None = None
+
+    def compare_now(self) -> None:
+        """Compare the book with the exchange now; nothing happens while a reading is under way or due."""
+        self.mailbox.put(Told(RECONCILIATION, reconciliation.CheckDue()))
 
     def clear_halt(self) -> None:
         """The operator has looked at the halt that an earlier life left, and lifts it."""
@@ -365,6 +369,8 @@ async def _live(
         exit_ = Exit.STOPPED_AT_ONCE
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_take_signals, engine, nursery.cancel_scope)
+            if ASK_SIGNALS:
+                nursery.start_soon(_take_asks, engine)
             if options.for_s is not None:
                 nursery.start_soon(_stop_after, engine, options.for_s)
             if venue is not None:
@@ -372,6 +378,12 @@ async def _live(
             exit_ = await engine.run()
             nursery.cancel_scope.cancel()
         return exit_
+
+
+async def _take_asks(engine: Engine) -> None:
+    async with asks() as arriving:
+        async for _ in arriving:
+            engine.compare_now()
 
 
 async def _take_signals(engine: Engine, everything: trio.CancelScope) -> None:

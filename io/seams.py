@@ -30,6 +30,11 @@ STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
 )
 
 
+ASK_SIGNALS: tuple[signal.Signals, ...] = tuple(
+    signal.Signals[name] for name in ("SIGUSR1",) if hasattr(signal, name)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Seams:
     """What one run knows of the world's time and chance."""
@@ -74,6 +79,16 @@ def virtual_seams(start_ms: int, seed: int, *, since_s: float = 0.0) -> Seams:
         return start_ms + int((trio.current_time() - since_s) * 1000 + _GRACE_MS)
 
     return Seams(wall_ms=wall_ms, random=random.Random(seed))
+
+
+@asynccontextmanager
+async def asks() -> AsyncIterator[AsyncIterator[int]]:
+    """Catch SIGUSR1 for the length of the block: somebody asks for a comparison with the venue now.
+
+    Not to be used where the system has no such signal: `ASK_SIGNALS` is empty there.
+    """
+    with trio.open_signal_receiver(*ASK_SIGNALS) as arriving:
+        yield arriving
 
 
 @asynccontextmanager

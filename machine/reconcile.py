@@ -12,7 +12,7 @@ from enum import Enum
 
 import msgspec
 
-from anchorwatch.machine.units import LegKey
+from anchorwatch.machine.units import LegKey, PositionMode
 from anchorwatch.machine.world import AccountReading, PositionReport
 
 
@@ -22,6 +22,12 @@ class DriftKind(Enum):
     ADD = "DRIFT_ADD"  # at the venue, not in the book
     REMOVE = "DRIFT_REMOVE"  # in the book, not at the venue
     SIZE = "DRIFT_SIZE"  # in both, with another size
+    SIDE = "DRIFT_SIDE"  # in both, in the other direction (net mode)
+    STOP_MISSING = "DRIFT_STOP_MISSING"  # a position of ours whose stop does not rest
+    STOP_ORPHAN = "DRIFT_STOP_ORPHAN"  # a stop of ours without its position
+    STOP_SIZE = "DRIFT_STOP_SIZE"  # a stop of ours that rests with another size than it should have
+    ORDER_ORPHAN = "DRIFT_ORDER_ORPHAN"  # an order with our prefix that nobody here waits for
+    ORDER_LOST = "DRIFT_ORDER_LOST"  # an order of ours that should rest and is not listed
 
     __hash__ = object.__hash__
 
@@ -40,8 +46,12 @@ class Held(msgspec.Struct, frozen=True):
     version_ms: int
 
 
-def drifts(book: Mapping[LegKey, Held], reading: AccountReading) -> tuple[Drift, ...]:
-    """Every difference in positions, in the order of the reading and then of the book.
+def drifts(
+    book: Mapping[LegKey, Held], reading: AccountReading, mode: PositionMode = PositionMode.HEDGE
+) -> tuple[Drift, ...]:
+    """Every difference in positions: turned ones first, then in the order of the reading and of the book.
+
+    In net mode a position that has turned is named as such, and is a REMOVE and an ADD besides.
 
     The reading is fenced by versions: a leg that changed after the reading began is
     left to the pushes that changed it.
@@ -61,4 +71,16 @@ def drifts(book: Mapping[LegKey, Held], reading: AccountReading) -> tuple[Drift,
     for leg, held in book.items():
         if held.contracts and leg not in shown and held.version_ms < reading.started_ms:
             found.append(Drift(DriftKind.REMOVE, leg, held.contracts, None))
-    return tuple(found)
+    return (*_turned(found, mode), *found)
+
+
+def _turned(found: list[Drift], mode: PositionMode) -> tuple[Drift, ...]:
+    """In net mode an instrument has one position: one gone and one there of another direction are one that turned."""
+    if mode is not PositionMode.NET:
+        return ()
+    gone = {drift.leg.instrument: drift for drift in found if drift.kind is DriftKind.REMOVE}
+    return tuple(
+        Drift(DriftKind.SIDE, drift.leg, gone[drift.leg.instrument].ours, drift.theirs)
+        for drift in found
+        if drift.kind is DriftKind.ADD and drift.leg.instrument in gone
+    )

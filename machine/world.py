@@ -48,6 +48,12 @@ class Fill(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+STOPPED = "stop"
+CLOSED_BY_US = "close"
+CLOSED_BY_HAND = "closed by hand"
+"""Causes of the end of a position, beside the reasons of our own closes, and liquidation and ADL."""
+
+
 class OrderReport(msgspec.Struct, frozen=True):
     """One order as the venue holds it. ``side`` is None in net mode, where the order only has a direction.
 

@@ -293,6 +293,7 @@ class Desk:
         self._memory.recall(self._context, reading)
         positions.compare(self._context, reading)
         orders.cancel_orphans(self._context, reading)
+        orders.look_for_the_lost(self._context, reading)
 
     def _take_mark(self, instrument: str, price: Decimal) -> None:
         self._context.book.marks[instrument] = price

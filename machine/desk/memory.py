@@ -13,7 +13,7 @@ from decimal import Decimal
 from anchorwatch.machine import ids, order, position, world
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import orders, positions, sharing, stops
+from anchorwatch.machine.desk import drifting, orders, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
@@ -96,7 +96,6 @@ class Memory:
             return
         context.report_ms = context.now_ms
         if opened.contracts != report.contracts:
-            context.book.totals.drifts += 1
             _tell(context, DriftKind.SIZE, facts.leg, opened.contracts, report.contracts)
         context.ask(ReadPeak(facts.leg, leg.entered_ms, is_found=False))
         remembered = leg.wanted
@@ -130,7 +129,6 @@ class Memory:
         leg.entered_ms = facts.opened.entered_at_ms
         leg.peak = Price(facts.opened.entry_px)
         leg.version_ms = reading.started_ms
-        context.book.totals.drifts += 1
         _tell(context, DriftKind.REMOVE, facts.leg, facts.opened.contracts, Decimal(0))
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionMissed())
 
@@ -166,5 +164,4 @@ class Memory:
 
 
 def _tell(context: Context, kind: DriftKind, leg: LegKey, ours: Decimal, theirs: Decimal) -> None:
-    policy = positions.policy_of(context, kind, leg.instrument)
-    context.announce("warning", kind.value, leg=leg, ours=ours, theirs=theirs, policy=policy)
+    drifting.tell(context, kind, leg.instrument, leg=leg, ours=ours, theirs=theirs)

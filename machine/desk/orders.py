@@ -8,10 +8,11 @@ import msgspec
 
 from anchorwatch.machine import ids, order, permission, world
 from anchorwatch.machine.bot import PERMISSION, Address, Part
-from anchorwatch.machine.desk import closing, making, positions
+from anchorwatch.machine.desk import closing, drifting, making, positions
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
 from anchorwatch.machine.kernel import State
+from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import (
     AttachedStop,
     CancelOrder,
@@ -25,6 +26,9 @@ from anchorwatch.machine.requests import (
 from anchorwatch.machine.trailing_stop import initial_level
 from anchorwatch.machine.units import LegKey, OrderKind, closing_deal, opening_deal
 from anchorwatch.machine.world import AccountReading, OrderReport, OrderState
+
+LISTED_WITHIN_MS = 3_000
+"""The venue's lists lag its answers, by less than this."""
 
 EVENT_OF = {
     OrderState.LIVE: order.OrderSeenLive,
@@ -120,18 +124,36 @@ def cancel_orphans(context: Context, reading: AccountReading) -> None:
             continue
         if report.instrument not in context.book.instruments:
             continue
-        context.book.totals.drifts += 1
-        cancels = context.may_touch(report.instrument)
-        policy = "cancelled" if cancels else "told"
-        context.announce(
-            "warning",
-            "DRIFT_ORDER_ORPHAN",
+        drifting.tell(
+            context,
+            DriftKind.ORDER_ORPHAN,
+            report.instrument,
             instrument=report.instrument,
             order=report.client_id,
-            policy=policy,
         )
-        if cancels:
+        if context.may_touch(report.instrument):
             context.ask(CancelOrphan(report.instrument, report.venue_id))
+
+
+def look_for_the_lost(context: Context, reading: AccountReading) -> None:
+    """An order of ours that rests as far as we know, and is in no list: its last push was missed."""
+    listed = {report.client_id for report in reading.orders}
+    for key, slot in context.bot.legs:
+        for role, snapshot in ((order.Role.ENTRY, slot.entry), (order.Role.CLOSE, slot.close)):
+            if snapshot.state not in order.RESTING:
+                continue
+            ticket = ticket_of(context, key, role, snapshot.data.seq)
+            if ticket.client_id in listed or ticket.created_ms >= reading.started_ms - LISTED_WITHIN_MS:
+                continue
+            drifting.tell(
+                context,
+                DriftKind.ORDER_LOST,
+                key.instrument,
+                leg=key,
+                role=role.value,
+                order=ticket.client_id,
+            )
+            context.tell(of_leg(part_of(role), key), order.OrderDoubted(snapshot.data.seq))
 
 
 # Effects of the order machine.

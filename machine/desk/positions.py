@@ -9,14 +9,14 @@ import msgspec
 from anchorwatch.machine import ids, order, position, reconciliation, world
 from anchorwatch.machine.book import Filled, LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
-from anchorwatch.machine.desk import sharing, stops
+from anchorwatch.machine.desk import drifting, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadPeak, Record, StartTimer
 from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
-from anchorwatch.machine.world import OrderReport, PositionReport
+from anchorwatch.machine.world import CLOSED_BY_HAND, CLOSED_BY_US, STOPPED, OrderReport, PositionReport
 
 PUSH_SETTLES_MS = 1_000
 """Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
@@ -188,10 +188,10 @@ def _cause(close_reason: str, report: OrderReport) -> str:
     if report.category not in ("", "normal"):
         return report.category
     if report.stop_client_id:
-        return "stop"
+        return STOPPED
     if ids.parse(report.client_id) is not None:
-        return close_reason or "close"
-    return "closed by hand"
+        return close_reason or CLOSED_BY_US
+    return CLOSED_BY_HAND
 
 
 def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found: bool = False) -> None:
@@ -258,7 +258,7 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     configured = [report for report in reading.positions if report.leg.instrument in book.instruments]
     reading = msgspec.structs.replace(reading, positions=tuple(configured))
     held = {key: Held(leg.total, leg.version_ms) for key, leg in book.legs.items()}
-    for drift in drifts(held, reading):
+    for drift in drifts(held, reading, context.parameters.mode):
         _mend(context, drift)
     for report in reading.positions:
         if context.bot.slot(report.leg).position.state in position.OURS:
@@ -283,21 +283,15 @@ def _find_again(context: Context, reading: world.AccountReading) -> None:
 def _mend(context: Context, drift: Drift) -> None:
     if drift.theirs is None and context.bot.slot(drift.leg).position.state in position.GONE:
         return  # it was told, and its cause is being asked for
+    if drift.kind is DriftKind.SIDE:
+        _tell(context, drift)
+        return  # its two halves follow
     entry = context.bot.slot(drift.leg).entry
     if entry.state in order.OUT:
         context.tell(of_leg(Part.ENTRY, drift.leg), order.OrderDoubted(entry.data.seq))
         if drift.kind is DriftKind.ADD:
             return  # our own entry has just filled: its report, or the query about it, will say so
-    context.book.totals.drifts += 1
-    theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
-    context.announce(
-        "warning",
-        drift.kind.value,
-        leg=drift.leg,
-        ours=drift.ours,
-        theirs=theirs,
-        policy=policy_of(context, drift.kind, drift.leg.instrument),
-    )
+    _tell(context, drift)
     address = of_leg(Part.POSITION, drift.leg)
     if drift.theirs is None:
         if context.bot.slot(drift.leg).position.state is position.S.WATCHED:
@@ -323,18 +317,9 @@ def _mend(context: Context, drift: Drift) -> None:
         context.tell(address, position.PositionGrown())
 
 
-def policy_of(context: Context, kind: DriftKind, instrument: str) -> str:
-    """What is done about such a drift, in words."""
-    match kind:
-        case DriftKind.ADD:
-            adopts = context.adopts(instrument)
-            return "adopted and protected" if adopts else "watched, and never touched"
-        case DriftKind.REMOVE:
-            return "leaves the book when its cause is known"
-        case DriftKind.SIZE if sharing.is_shared(context, instrument):
-            return "what our own orders did not fill is a stranger's, and left alone"
-        case _:
-            return "the exchange's figures are taken"
+def _tell(context: Context, drift: Drift) -> None:
+    theirs = drift.theirs.contracts if drift.theirs is not None else Decimal(0)
+    drifting.tell(context, drift.kind, drift.leg.instrument, leg=drift.leg, ours=drift.ours, theirs=theirs)
 
 
 def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
@@ -352,7 +337,8 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
         leg.account = leg.account.settled(realised)
         leg.others = Decimal(0)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
-    _end(context, event.leg, event.cause)
+    cause = leg.close_reason if event.cause == CLOSED_BY_US and leg.close_reason else event.cause
+    _end(context, event.leg, cause)
 
 
 def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:

@@ -10,9 +10,10 @@ from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
-from anchorwatch.machine.desk import sharing
+from anchorwatch.machine.desk import drifting, sharing
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
+from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import (
     CancelStops,
     CancelTimer,
@@ -163,7 +164,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             mind_size(context, leg)
         elif state in protection.COVERS and leg.moved_ms < reading.started_ms:
             context.book.uncover(leg, context.now_ms)
-            context.announce("warning", "DRIFT_STOP_MISSING", leg=key, policy="placed again")
+            drifting.tell(context, DriftKind.STOP_MISSING, key.instrument, leg=key)
             if leg.others:
                 sharing.ask_for_own_orders(
                     context, leg
@@ -184,11 +185,9 @@ def _check_size(context: Context, leg: LegBook, stop: StopReport, reading: world
     is_shared = sharing.is_shared(context, leg.leg.instrument)
     is_wrong = not sharing.is_enough(leg, stop) or (is_shared and stop.contracts != leg.contracts)
     if is_settled and is_wrong:
-        context.book.totals.drifts += 1
         rests = "the whole position" if stop.contracts is None else stop.contracts
-        context.announce(
-            "warning", "DRIFT_STOP_SIZE", leg=leg.leg, ours=leg.contracts, theirs=rests, policy="set to ours"
-        )
+        kind = DriftKind.STOP_SIZE
+        drifting.tell(context, kind, leg.leg.instrument, leg=leg.leg, ours=leg.contracts, theirs=rests)
 
 
 def mind_size(context: Context, leg: LegBook) -> None:
@@ -280,10 +279,8 @@ def _covers(context: Context, key: LegKey) -> bool:
 def _sweep_orphans(context: Context, leg: LegBook) -> None:
     orphans = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
     if orphans and not leg.contracts:
-        sweeps = context.may_touch(leg.leg.instrument)
-        policy = "cancelled" if sweeps else "told"
-        context.announce("warning", "DRIFT_STOP_ORPHAN", leg=leg.leg, stops=len(orphans), policy=policy)
-        if sweeps:
+        drifting.tell(context, DriftKind.STOP_ORPHAN, leg.leg.instrument, leg=leg.leg, stops=len(orphans))
+        if context.may_touch(leg.leg.instrument):
             context.ask(CancelStops(leg.leg.instrument, orphans))
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
-from anchorwatch.machine.units import LegKey
+from anchorwatch.machine.units import LegKey, PositionMode
 from anchorwatch.machine.world import AccountReading, PositionReport
 from tests.machine.desk_rig import LONG, SHORT
 
@@ -53,6 +53,12 @@ def test_each_leg_is_compared_by_itself() -> None:
         Drift(DriftKind.ADD, SHORT, Decimal(0), shown("2", SHORT)),
         Drift(DriftKind.REMOVE, LONG, Decimal(1), None),
     )
+
+
+def test_in_net_mode_a_position_that_turned_is_named_before_its_two_halves() -> None:
+    found = drifts({LONG: held("1")}, reading(shown("2", SHORT)), PositionMode.NET)
+    assert [drift.kind for drift in found] == [DriftKind.SIDE, DriftKind.ADD, DriftKind.REMOVE]
+    assert found[0] == Drift(DriftKind.SIDE, SHORT, Decimal(1), shown("2", SHORT))
 
 
 @pytest.mark.parametrize("theirs", ["1", "2", None])
