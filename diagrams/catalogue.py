@@ -15,6 +15,7 @@ import msgspec
 from anchorwatch.machine import (
     candle_repair,
     connection,
+    guards,
     lifecycle,
     order,
     permission,
@@ -135,6 +136,19 @@ MACHINES = (
         "How missing candles are mended",
         goal=candle_repair.S.SOUND,
         path=(candle_repair.S.SOUND, candle_repair.S.READING, candle_repair.S.WAITING),
+    ),
+    Machine(
+        guards.LIQUIDATION,
+        "The liquidation guard of one leg",
+        goal=guards.L.CALM,
+        path=(guards.L.OFF, guards.L.CALM),
+        trouble=(guards.L.DANGER, guards.L.CLOSING),
+    ),
+    Machine(
+        guards.SLIPPAGE,
+        "The slippage guard of one instrument",
+        goal=guards.G.CALM,
+        path=(guards.G.OFF, guards.G.CALM, guards.G.WIDE),
     ),
 )
 """Every machine of the bot, in the order in which a reader should meet them."""

@@ -76,6 +76,8 @@ class LegBook:
     slice_max: Contracts | None = None  # a closing order of more than this was too large for the venue
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
     partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
+    liquidation: Decimal | None = None  # the venue's price of it
+    margin_ratio: Decimal | None = None  # the venue's, of the leg or of the account that carries it
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
     funded_ms: int = 0  # which position that is: when the venue created it
     asked_ms: int = 0  # when the reading after a close was asked for: an older answer says nothing
@@ -167,6 +169,7 @@ class Book:
     slots: dict[tuple[LegKey, Role], OrderTicket] = field(default_factory=dict)  # the order of each slot
     filled: dict[str, Filled] = field(default_factory=dict)  # any order, by the venue's id
     entry_sizes: dict[LegKey, Decimal] = field(default_factory=dict)  # wanted, not yet on a ticket
+    decided_px: dict[LegKey, Decimal] = field(default_factory=dict)  # mark when the last entry was decided
     pursuits: dict[LegKey, Pursuit] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
     marks: dict[str, Decimal] = field(default_factory=dict)

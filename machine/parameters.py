@@ -7,6 +7,7 @@ from enum import Enum
 
 import msgspec
 
+from anchorwatch.machine.guards import Guarding
 from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import (
@@ -97,6 +98,7 @@ class Parameters(msgspec.Struct, frozen=True):
     is_exclusive: bool = True
     hands_off: tuple[str, ...] = ()  # instruments that are registered and told, and never changed
     max_positions: int = 5
+    guarding: Guarding = Guarding()
     pace: Pace = Pace()
 
     def of(self, instrument: str) -> Trading:

@@ -104,6 +104,8 @@ class PositionReport(msgspec.Struct, frozen=True):
     created_ms: int
     updated_ms: int
     funding: Decimal = Decimal(0)
+    liquidation: Decimal | None = None
+    margin_ratio: Decimal | None = None  # margin over what is needed to keep it: the venue liquidates at 1
 
 
 class AccountReading(msgspec.Struct, frozen=True):

@@ -176,6 +176,8 @@ def _position(row: wire_account.Position, leg: LegKey, contracts: Decimal) -> wo
         created_ms=row.c_time_ms or 0,
         updated_ms=row.u_time_ms or 0,
         funding=row.funding_fee or ZERO,
+        liquidation=row.liq_px,
+        margin_ratio=row.mgn_ratio,
     )
 
 

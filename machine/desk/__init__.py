@@ -34,6 +34,7 @@ from anchorwatch.machine.desk import (
     closing,
     emergencies,
     entries,
+    guarding,
     making,
     market,
     orders,
@@ -226,6 +227,7 @@ class Desk:
                 stops.take_push(context, report)
             case world.PositionPushed(report):
                 positions.take_push(context, report)
+                guarding.note_report(context, report)
             case world.CandleClosed(instrument):
                 chart = context.charts.get(instrument)
                 if (
@@ -239,6 +241,7 @@ class Desk:
                 market.compare_clock(context, at_ms)
             case world.QuoteMoved(instrument):
                 market.take_quote(context, event)
+                guarding.take_quote(context, event)
                 if instrument in context.book.instruments:
                     making.take_quote(context, event)
             case world.ClockTicked():
@@ -292,11 +295,14 @@ class Desk:
         stops.take_reading(self._context, reading)
         self._memory.recall(self._context, reading)
         positions.compare(self._context, reading)
+        for report in reading.positions:
+            guarding.note_report(self._context, report)
         orders.cancel_orphans(self._context, reading)
         orders.look_for_the_lost(self._context, reading)
 
     def _take_mark(self, instrument: str, price: Decimal) -> None:
         self._context.book.marks[instrument] = price
+        guarding.take_mark(self._context, instrument, price)
         stops.trail(self._context, instrument, price)
         if not self._is_stopping():
             stops.take_profits(self._context, instrument, price)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from anchorwatch.machine import bot as bots
+from anchorwatch.machine import guards
 from anchorwatch.machine.book import Book
 from anchorwatch.machine.bot import Address, Addressed, Bot, Part
 from anchorwatch.machine.desk.chart import Chart
@@ -35,6 +36,8 @@ class Context:
         self.now_ms = 0
         self.started_ms = 0
         self.report_ms = 0
+        self.liquidation: dict[LegKey, Snapshot[guards.Nothing]] = {}
+        self.slippage: dict[str, Snapshot[guards.Nothing]] = {}
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}
         self._stop_serial = 0
@@ -66,6 +69,12 @@ class Context:
         if after.state is not before.state:
             self.effects.append(bots.move_of(definition.name, id, before, event, after))
         return after, effects
+
+    def liquidation_of(self, leg: LegKey) -> Snapshot[guards.Nothing]:
+        return self.liquidation.get(leg, guards.LIQUIDATION.initial)
+
+    def slippage_of(self, instrument: str) -> Snapshot[guards.Nothing]:
+        return self.slippage.get(instrument, guards.SLIPPAGE.initial)
 
     def ask(self, effect: Effect) -> None:
         """Something for the shell."""

@@ -49,6 +49,7 @@ def _want_entry(context: Context, leg: LegKey, why: str) -> None:
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
     context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why)
+    context.book.decided_px[leg] = context.book.marks[leg.instrument]
     making.want(context, leg, contracts)
 
 

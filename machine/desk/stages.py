@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anchorwatch.machine import connection, lifecycle, permission, reconciliation
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address
+from anchorwatch.machine.desk import guarding
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.facts import PermissionFact
 from anchorwatch.machine.requests import AuditStops, CancelTimer, Record, StartTimer
@@ -24,6 +25,8 @@ def run(context: Context, address: Address, effect: lifecycle.RunStage) -> None:
         context.pass_on(address, effect)
         context.tell(LIFECYCLE, lifecycle.StageDone(effect.epoch))
     elif stage in (lifecycle.S.SAFETY, lifecycle.S.POSITIONS):
+        if stage is lifecycle.S.SAFETY and effect.epoch == effect.entered:
+            guarding.start(context)
         context.pass_on(address, effect)
         context.ask(AuditStops(effect.epoch))
     else:
@@ -50,6 +53,8 @@ def run_stop_step(context: Context, address: Address, effect: lifecycle.RunStopS
     context.ask(CancelTimer(DEADLINE))
     deadline = lifecycle.DeadlinePassed(effect.epoch)
     context.ask(StartTimer(DEADLINE, effect.within_s, LIFECYCLE, deadline))
+    if effect.step is lifecycle.StopStep.SAFETY:
+        guarding.stop(context)
     context.pass_on(address, effect)
 
 

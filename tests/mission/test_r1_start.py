@@ -139,7 +139,6 @@ async def test_r1_5_safety_gives_a_naked_position_its_stop_before_candles_are_as
             await life.ready()
 
 
-@pytest.mark.xfail(strict=True, reason="the liquidation guard and the slippage guard are not built yet")
 async def test_r1_5_the_guards_are_started_by_name(autojump_clock: MockClock) -> None:
     async with exchange() as scene, scene.life() as life:
         await life.ready()
