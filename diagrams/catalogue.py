@@ -15,6 +15,7 @@ import msgspec
 from anchorwatch.machine import (
     candle_repair,
     connection,
+    dead_man,
     guards,
     lifecycle,
     order,
@@ -88,6 +89,14 @@ MACHINES = (
         "Whether the book agrees with the venue",
         goal=reconciliation.S.SETTLED,
         path=(reconciliation.S.UNKNOWN, reconciliation.S.READING, reconciliation.S.SETTLED),
+    ),
+    Machine(
+        dead_man.DEAD_MAN,
+        "The countdown at the venue that takes back what rests",
+        goal=dead_man.S.ARMED,
+        path=(dead_man.S.DISARMED, dead_man.S.ARMING, dead_man.S.ARMED),
+        trouble=(dead_man.S.FAILING, dead_man.S.RETRYING),
+        boxes=(Box("asking", dead_man.ASKING, "one request at a time"),),
     ),
     Machine(
         connection.CONNECTION,

@@ -38,8 +38,8 @@ from anchorwatch.io.okx.requests import (
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_orders import AlgoOrder
-from anchorwatch.machine import ids, order, protection, requests, world
-from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine import dead_man, ids, order, protection, requests, world
+from anchorwatch.machine.bot import DEAD_MAN, Address, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
@@ -52,6 +52,9 @@ STOP_LISTS = ("conditional,oco",)
 STOP_ANSWER_S = 1.5
 """How long the answer about a stop is waited for: one that is lost must leave time for a reading and a second try
 before the deadline of an uncovered position, which sells it."""
+
+SWITCH_ANSWER_S = 3.0
+"""How long the answer about the dead man's switch is waited for: shorter than a third of any countdown."""
 
 AMEND_ANSWER_S = 1.5
 """How long the answer about an amendment is waited for: a cancel may be waiting behind it."""
@@ -142,6 +145,19 @@ class AccountCalls:
             case Refused(remedy=Remedy.DONE):
                 return _told(ticket, order.CancelFruitless(ticket.seq))
         return _told(ticket, order.CancelFailed(ticket.seq))
+
+    async def cancel_all_after(self, request: requests.CancelAllAfter) -> Event:
+        """The dead man's switch of the entries, which carry a tag of their own; stops carry none."""
+        outcome = await self._rest.cancel_all_after(
+            request.seconds, tag=ids.TAG_ENTRY, deadline_s=SWITCH_ANSWER_S
+        )
+        is_end = not request.seconds
+        if isinstance(outcome, Answered):
+            event: Event = (dead_man.DisarmTaken if is_end else dead_man.RenewalTaken)(request.seq)
+        else:
+            failed = dead_man.DisarmFailed if is_end else dead_man.RenewalFailed
+            event = failed(request.seq, _words("cancel-all-after", outcome))
+        return Told(DEAD_MAN, event)
 
     async def amend_order(self, request: requests.AmendOrder, still_wanted: Callable[[], bool]) -> Event:
         """Another price for an order that rests; ``still_wanted`` is asked as for a placement."""
@@ -377,7 +393,7 @@ def _told_stop(leg: LegKey, event: Event) -> Told:
     return Told(Address(Part.PROTECTION, leg=leg), event)
 
 
-def _words(what: str, outcome: Refused | Failed) -> str:
+def _words(what: str, outcome: Refused | Failed | Unknown) -> str:
     if isinstance(outcome, Refused):
         return f"{what}: {outcome.code} {outcome.message}".strip()
     return f"{what}: {outcome.reason}"

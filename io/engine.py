@@ -109,6 +109,7 @@ class Engine:
             settings.account.position_mode,
             tuned.conduct,
             flattens=flatten,
+            has_dead_man=tuned.dead_man_s > 0,
         )
         self.desk = Desk(tuned, bot, generation, facts)
         alerts = settings.alerts

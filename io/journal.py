@@ -21,6 +21,7 @@ import msgspec
 
 from anchorwatch.machine.facts import (
     AnyFact,
+    DeadManFact,
     Fact,
     Facts,
     GenerationFact,
@@ -276,7 +277,7 @@ def _key(fact: Fact) -> str:
             return f"{_leg_words(fact.leg)}@{fact.at_ms}"
         case GenerationFact():
             return f"{fact.token}@{fact.started_at_ms}"
-        case PermissionFact() | SequenceFact():
+        case PermissionFact() | DeadManFact() | SequenceFact():
             return ""
         case _:
             raise TypeError(f"not a fact of the journal: {type(fact).__name__}")
@@ -294,13 +295,14 @@ def _gathered(facts: Sequence[Any]) -> Facts:
     for taken in of(PartialTakenFact):
         if taken.contracts and taken.leg in legs:
             legs[taken.leg].setdefault("partials", []).append(taken)
-    permission, sequence = of(PermissionFact), of(SequenceFact)
+    permission, sequence, switch = of(PermissionFact), of(SequenceFact), of(DeadManFact)
     return Facts(
         legs=tuple(_leg_facts(leg, legs[leg]) for leg in sorted(legs, key=_leg_words)),
         intents=of(IntentFact),
         ended=of(OrderEndedFact),
         closed=of(LegClosedFact),
         permission=permission[0] if permission else None,
+        dead_man=switch[0] if switch else None,
         generations=of(GenerationFact),
         hands_off=tuple(fact.instrument for fact in of(HandsOffFact) if fact.is_off),
         next_sequence=sequence[0].next_sequence if sequence else 1,

@@ -81,6 +81,8 @@ class Performer:
                 self._in_flight.write(
                     self._calls.amend_order, effect, self._last_look_at_an_amendment(effect)
                 )
+            case requests.CancelAllAfter():
+                self._in_flight.write(self._calls.cancel_all_after, effect)
             case requests.QueryOrder(ticket):
                 self._in_flight.read(self._calls.query_order, ticket)
             case requests.PlaceStop():

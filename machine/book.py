@@ -172,6 +172,8 @@ class Book:
     decided_px: dict[LegKey, Decimal] = field(default_factory=dict)  # mark when the last entry was decided
     pursuits: dict[LegKey, Pursuit] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
+    fired_ms: int | None = None  # when the dead man's switch last fired, by the venue's time
+    lost_stop_ms: tuple[int, int] | None = None  # between when and when a stop was last lost, to nobody known
     marks: dict[str, Decimal] = field(default_factory=dict)
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)

@@ -16,13 +16,13 @@ becomes which event.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import Any
 
 import msgspec
 
 from anchorwatch.machine import (
     connection,
+    dead_man,
     lifecycle,
     order,
     permission,
@@ -30,88 +30,64 @@ from anchorwatch.machine import (
     protection,
     reconciliation,
 )
-from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Identity, Move, Snapshot
-from anchorwatch.machine.units import Conduct, LegKey, PositionMode
+from anchorwatch.machine.gate import (
+    entry_obstacles,
+    holds_ours,
+    in_flight,
+    is_covered,
+    is_settled,
+    lacks_a_fact_of_the_bot,
+    may_still_amend,
+    may_still_send,
+    resting_obstacles,
+    standing_obstacles,
+)
+from anchorwatch.machine.kernel import Definition, Effect, Event, Move, Snapshot
+from anchorwatch.machine.roster import (
+    DEAD_MAN,
+    LIFECYCLE,
+    PERMISSION,
+    RECONCILIATION,
+    Address,
+    Bot,
+    Part,
+    Slot,
+)
+from anchorwatch.machine.units import Conduct, PositionMode
 
-
-class Part(Enum):
-    """Which machine of the bot."""
-
-    LIFECYCLE = "lifecycle"
-    PERMISSION = "permission"
-    RECONCILIATION = "reconciliation"
-    CONNECTION = "connection"
-    ENTRY = "entry"
-    CLOSE = "close"
-    POSITION = "position"
-    PROTECTION = "protection"
-
-    __hash__ = object.__hash__
-
-
-class Address(msgspec.Struct, frozen=True):
-    """One machine: of the bot, of one connection or of one leg."""
-
-    part: Part
-    leg: LegKey | None = None
-    link: connection.Name | None = None
-
-    @property
-    def id(self) -> str:
-        if self.leg is not None:
-            return f"{self.leg}:{self.part.value}" if self.part in (Part.ENTRY, Part.CLOSE) else str(self.leg)
-        return self.link.value if self.link is not None else "bot"
-
-
-LIFECYCLE = Address(Part.LIFECYCLE)
-PERMISSION = Address(Part.PERMISSION)
-RECONCILIATION = Address(Part.RECONCILIATION)
+__all__ = [
+    "DEAD_MAN",
+    "LIFECYCLE",
+    "PERMISSION",
+    "RECONCILIATION",
+    "Address",
+    "Bot",
+    "Part",
+    "Slot",
+    "entry_obstacles",
+    "holds_ours",
+    "in_flight",
+    "is_covered",
+    "is_settled",
+    "lacks_a_fact_of_the_bot",
+    "may_still_amend",
+    "may_still_send",
+    "resting_obstacles",
+    "standing_obstacles",
+]
+"""What is asked of several machines together, and who they are, is told here too."""
 
 DEFINITIONS: dict[Part, Definition[Any]] = {
     Part.LIFECYCLE: lifecycle.LIFECYCLE,
     Part.PERMISSION: permission.PERMISSION,
     Part.RECONCILIATION: reconciliation.RECONCILIATION,
+    Part.DEAD_MAN: dead_man.DEAD_MAN,
     Part.CONNECTION: connection.CONNECTION,
     Part.ENTRY: order.ORDER,
     Part.CLOSE: order.ORDER,
     Part.POSITION: position.POSITION,
     Part.PROTECTION: protection.PROTECTION,
 }
-
-
-class Slot(msgspec.Struct, frozen=True):
-    """The machines of one leg."""
-
-    entry: Snapshot[order.Order] = order.ORDER.initial
-    close: Snapshot[order.Order] = order.ORDER.initial
-    position: Snapshot[position.Leg] = position.POSITION.initial
-    protection: Snapshot[protection.Stop] = protection.PROTECTION.initial
-
-
-class Bot(Data, frozen=True):
-    lifecycle: Snapshot[lifecycle.Life]
-    permission: Snapshot[permission.Grant]
-    reconciliation: Snapshot[reconciliation.Reading]
-    links: tuple[Snapshot[connection.Link], ...]
-    legs: tuple[tuple[LegKey, Slot], ...]
-    mode: PositionMode
-    conduct: Conduct = Conduct.TRADE
-    flattens: bool = False  # the stop closes every position of ours before it ends
-    sequence: Identity = 0  # the last one given to an order or a stop
-    has_looked: bool = (
-        False  # STOPPING: the last look at the exchange is under way or over, and nothing moved since
-    )
-    hands_off: tuple[str, ...] = ()  # instruments that the operator keeps for himself, sorted
-    missing: tuple[tuple[str, str], ...] = ()  # facts not held: (instrument, or "" for the bot; name), sorted
-
-    def slot(self, leg: LegKey) -> Slot:
-        for key, slot in self.legs:
-            if key == leg:
-                return slot
-        return Slot()
-
-    def link(self, name: connection.Name) -> Snapshot[connection.Link]:
-        return next(link for link in self.links if link.data.name is name)
 
 
 class FactGained(Event, frozen=True):
@@ -173,6 +149,7 @@ def unborn(
     conduct: Conduct = Conduct.TRADE,
     *,
     flattens: bool = False,
+    has_dead_man: bool = False,
 ) -> Bot:
     """The bot before its start: nothing connected, nothing known, every fact missing that is named later."""
     return Bot(
@@ -183,6 +160,7 @@ def unborn(
         legs=(),
         mode=mode,
         conduct=conduct,
+        dead_man=dead_man.DEAD_MAN.initial if has_dead_man else dead_man.OFF,
         flattens=flattens,
     )
 
@@ -197,125 +175,14 @@ def with_hands_off(bot: Bot, instruments: Iterable[str]) -> Bot:
     return msgspec.structs.replace(bot, hands_off=tuple(sorted({*bot.hands_off, *instruments})))
 
 
+def without_dead_man(bot: Bot) -> Bot:
+    """The bot whose dead man's switch an earlier life gave up."""
+    return msgspec.structs.replace(bot, dead_man=dead_man.OFF)
+
+
 def with_next_sequence(bot: Bot) -> Bot:
     """The bot with one more sequence given away: `Bot.sequence` is the one to use."""
     return msgspec.structs.replace(bot, sequence=bot.sequence + 1)
-
-
-# Questions over several machines.
-
-
-def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
-    """Why no entry may be sent on this leg; empty when one may.
-
-    This is the gate of R1.11 and R9.7, asked when an entry is planned and once more
-    where it is written to the wire.
-    """
-    reasons = list(standing_obstacles(bot, leg.instrument))
-    slot = bot.slot(leg)
-    if slot.entry.state not in order.FREE:
-        reasons.append("an entry is under way")
-    if slot.position.state is not position.S.FLAT:
-        reasons.append(f"the position is {slot.position.state.value}")
-    if slot.protection.state is not protection.S.NONE or slot.close.state not in order.FREE:
-        reasons.append("the last position is not settled")
-    for key, other in bot.legs:
-        if key != leg and key.instrument == leg.instrument:
-            shared = bot.mode is PositionMode.NET or other.position.state in (
-                position.S.WATCHED,
-                *position.GONE,
-            )
-            if shared and _is_busy(other):
-                reasons.append(f"{key} is not flat")
-    return tuple(reasons)
-
-
-def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
-    """The obstacles that do not depend on the leg: lifecycle, permission, connections, book and facts."""
-    reasons = []
-    if bot.lifecycle.state is not lifecycle.S.READY:
-        reasons.append(f"lifecycle is {bot.lifecycle.state.value}")
-    if bot.conduct is not Conduct.TRADE:
-        reasons.append(f"the mode is {bot.conduct.value}")
-    if instrument in bot.hands_off:
-        reasons.append(f"hands off {instrument}")
-    if bot.permission.state is not permission.S.OPEN:
-        reasons.append(f"permission is {bot.permission.state.value}")
-    reasons += [
-        f"{link.data.name.value} connection is {link.state.value}"
-        for link in bot.links
-        if not connection.delivers(link)
-    ]
-    if not is_settled(bot):
-        reasons.append("the book is not reconciled")
-    reasons += [
-        f"{key} has no stop, and the venue takes none"
-        for key, slot in bot.legs
-        if slot.protection.state is protection.S.BARRED
-    ]
-    reasons += [f"{scope} {name}".strip() for scope, name in bot.missing if scope in ("", instrument)]
-    return tuple(reasons)
-
-
-def lacks_a_fact_of_the_bot(bot: Bot) -> bool:
-    """Whether a fact is missing that gates every symbol.
-
-    A symbol's facts gate that symbol alone: one whose feed is dead keeps no other from trading. That at least one
-    symbol has all of its own is itself a fact of the bot.
-    """
-    return any(scope == "" for scope, _ in bot.missing)
-
-
-def is_covered(bot: Bot) -> bool:
-    """Whether the exchange would close every open position of ours by itself.
-
-    Asked before READY (S14: what was found is covered or flat by then) and before the stop lets go.
-    """
-    return all(
-        slot.position.state not in position.HELD or slot.protection.state in protection.COVERS
-        for _, slot in bot.legs
-    )
-
-
-def is_settled(bot: Bot) -> bool:
-    return bot.reconciliation.state in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
-
-
-def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
-    """The last look before the wire: why this entry, planned a moment ago, may not go out any more."""
-    slot = bot.slot(leg)
-    reasons = list(standing_obstacles(bot, leg.instrument))
-    if slot.entry.state is not order.S.SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
-        reasons.append("the entry is not wanted any more")
-    return tuple(reasons)
-
-
-def may_still_amend(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
-    """The same before an amendment: why this entry may not be repriced any more."""
-    slot = bot.slot(leg)
-    reasons = list(standing_obstacles(bot, leg.instrument))
-    if (
-        slot.entry.state is not order.S.AMENDING
-        or slot.entry.data.seq != seq
-        or slot.entry.data.cancel_wanted
-    ):
-        reasons.append("the entry is not to be repriced any more")
-    return tuple(reasons)
-
-
-def _is_busy(slot: Slot) -> bool:
-    return slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
-
-
-def _holds_ours(bot: Bot) -> bool:
-    """Whether a position of ours is open, being closed, or gone without a known cause."""
-    return any(slot.position.state in position.OURS for _, slot in bot.legs)
-
-
-def _in_flight(bot: Bot) -> bool:
-    return any(
-        snapshot.state not in order.FREE for _, slot in bot.legs for snapshot in (slot.entry, slot.close)
-    )
 
 
 # Routing.
@@ -454,6 +321,7 @@ class _Run:
         """What follows from several machines together."""
         self._doubt_after_relogin(before)
         self._cancel_resting_entries()
+        self._mind_the_dead_man()
         self._flatten_late_fills()
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
@@ -473,11 +341,16 @@ class _Run:
         began after everything was quiet says what is left behind.
         """
         bot = self.bot
-        is_quiet = not _in_flight(bot) and is_covered(bot) and not (bot.flattens and _holds_ours(bot))
-        if is_quiet and _holds_ours(bot) and not bot.has_looked:
+        is_quiet = (
+            not in_flight(bot)
+            and bot.dead_man.state in dead_man.QUIET
+            and is_covered(bot)
+            and not (bot.flattens and holds_ours(bot))
+        )
+        if is_quiet and holds_ours(bot) and not bot.has_looked:
             self.bot = msgspec.structs.replace(bot, has_looked=True)
             self.tell(RECONCILIATION, reconciliation.BookDoubted("a last look before the stop"))
-        elif is_quiet and (is_settled(bot) or not _holds_ours(bot)):
+        elif is_quiet and (is_settled(bot) or not holds_ours(bot)):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(bot.lifecycle.data.epoch, lifecycle.Outcome.DONE))
         elif not is_quiet and bot.has_looked:
             self.bot = msgspec.structs.replace(bot, has_looked=False)
@@ -488,11 +361,18 @@ class _Run:
             entry = slot.entry
             if entry.state in order.FREE or not entry.data.rests or entry.data.cancel_wanted:
                 continue
-            obstacles = standing_obstacles(self.bot, leg.instrument)
+            obstacles = standing_obstacles(self.bot, leg.instrument) + resting_obstacles(self.bot, rests=True)
             if obstacles:
                 self.tell(
                     Address(Part.ENTRY, leg=leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles))
                 )
+
+    def _mind_the_dead_man(self) -> None:
+        """The switch is armed while an entry of ours rests or is about to, and only then."""
+        switch = self.bot.dead_man
+        rests = any(slot.entry.data.rests and slot.entry.state not in order.FREE for _, slot in self.bot.legs)
+        if switch.state is not dead_man.S.OFF and rests is not switch.data.is_wanted:
+            self.tell(DEAD_MAN, dead_man.SwitchWanted() if rests else dead_man.SwitchUnwanted())
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""
@@ -537,7 +417,7 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
 
 def _want_entry(run: _Run, address: Address, event: EntryWanted) -> None:
     assert address.leg is not None
-    obstacles = entry_obstacles(run.bot, address.leg)
+    obstacles = entry_obstacles(run.bot, address.leg) + resting_obstacles(run.bot, event.rests)
     if obstacles:
         run.put_out(address, EntryDenied(obstacles))
         return

@@ -93,6 +93,13 @@ class HandsOffFact(Fact, frozen=True):
     is_off: bool
 
 
+class DeadManFact(Fact, frozen=True):
+    """The dead man's switch is given up: a firing of it took a protective stop."""
+
+    reason: str
+    at_ms: int
+
+
 class GenerationFact(Fact, frozen=True):
     """One life of the bot; ``clean_stop_at_ms`` is None until it stopped in order."""
 
@@ -117,6 +124,7 @@ AnyFact = (
     | LegClosedFact
     | PermissionFact
     | HandsOffFact
+    | DeadManFact
     | GenerationFact
     | SequenceFact
 )
@@ -145,6 +153,7 @@ class Facts(msgspec.Struct, frozen=True):
     ended: tuple[OrderEndedFact, ...] = ()
     closed: tuple[LegClosedFact, ...] = ()
     permission: PermissionFact | None = None
+    dead_man: DeadManFact | None = None
     generations: tuple[GenerationFact, ...] = ()
     hands_off: tuple[str, ...] = ()
     next_sequence: int = 1

@@ -99,6 +99,7 @@ class Parameters(msgspec.Struct, frozen=True):
     hands_off: tuple[str, ...] = ()  # instruments that are registered and told, and never changed
     max_positions: int = 5
     guarding: Guarding = Guarding()
+    dead_man_s: int = 30  # the countdown of the dead man's switch; 0: it is not used
     pace: Pace = Pace()
 
     def of(self, instrument: str) -> Trading:

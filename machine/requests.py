@@ -103,6 +103,13 @@ class CancelOrphan(Effect, frozen=True):
     venue_id: str
 
 
+class CancelAllAfter(Effect, frozen=True):
+    """Let the venue cancel every entry of ours in ``seconds`` unless asked again; 0 ends the countdown."""
+
+    seq: int
+    seconds: int
+
+
 class ReadStops(Effect, frozen=True):
     leg: LegKey
     seq: int

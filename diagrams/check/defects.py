@@ -382,7 +382,7 @@ LIVE_DEFECTS: tuple[Defect, ...] = (
         "L7",
         msgspec.structs.replace(PROMPT, stops=True),
         lambda: _together(
-            lambda: _answering("_in_flight", True),
+            lambda: _answering("in_flight", True),
             lambda: edited(
                 (Part.LIFECYCLE,),
                 _row(lifecycle.S.STOPPING, lifecycle.DeadlinePassed, dest=lifecycle.S.STOPPING, then=None),

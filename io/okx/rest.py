@@ -447,12 +447,19 @@ class OkxRest:
             lane=lane,
         )
 
-    async def cancel_all_after(self, timeout_s: int, *, tag: str = "") -> Write[CancelAllAfter]:
+    async def cancel_all_after(
+        self, timeout_s: int, *, tag: str = "", deadline_s: float = calls.WRITE_DEADLINE_S
+    ) -> Write[CancelAllAfter]:
         """Arm the dead man's switch for the pending orders of `tag`, or disarm it with 0."""
         assert timeout_s == 0 or timeout_s in CANCEL_ALL_AFTER_S, f"{timeout_s} s: 0, or 10 to 120"
         body = {"timeOut": str(timeout_s)}
         if tag:
             body["tag"] = tag
         return await self._calls.write(
-            "/trade/cancel-all-after", body, CancelAllAfter, tag=tag, lane="protection"
+            "/trade/cancel-all-after",
+            body,
+            CancelAllAfter,
+            tag=tag,
+            lane="protection",
+            deadline_s=deadline_s,
         )

@@ -19,6 +19,9 @@ SYMBOL = re.compile(r"[A-Z0-9]{1,20}-USDT-SWAP")
 # OKX v5 closes a connection after 30 s without traffic; silence is noticed and answered within that.
 VENUE_SILENCE_S = 30
 
+# OKX v5, cancel-all-after: the shortest countdown.
+DEAD_MAN_LEAST_S = 10
+
 # Of an isolated position's margin: at the whole of it the venue liquidates, and fees and the maintenance margin
 # bring that nearer, so the stop keeps a quarter of the distance.
 STOP_OF_MARGIN_MAX = Decimal("0.75")
@@ -30,6 +33,9 @@ def problems(settings: Settings, *, markets: Sequence[Path], kind_is_sound: bool
     yield from _candles(settings)
     yield from _connections(settings)
     yield from _stop(settings)
+    if 0 < settings.entry.dead_man_s < DEAD_MAN_LEAST_S:
+        text = f"{settings.entry.dead_man_s}; allowed: 0, or at least {DEAD_MAN_LEAST_S}"
+        yield Problem("entry.dead_man_s", text)
     for instrument in (None, *settings.overrides):
         yield from _trading(settings, instrument)
     if kind_is_sound:

@@ -225,6 +225,16 @@ class Entry(msgspec.Struct, frozen=True):
             per_symbol=True,
         ),
     ] = Unfilled.LET_GO
+    # OKX v5 takes 10 to 120 s. Shorter than most rests are long; renewed three times in it.
+    dead_man_s: Annotated[
+        int,
+        Rule(
+            "post_only: the exchange cancels what rests when the bot has been silent for this long; 0: never",
+            unit="s",
+            at_least="0",
+            at_most="120",
+        ),
+    ] = 30
 
 
 class Protection(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ def parameters(settings: Settings) -> Parameters:
         is_exclusive=settings.account.exclusive is True,
         hands_off=tuple(name for name in settings.symbols if settings.of(name).hands_off),
         max_positions=settings.sizing.max_positions,
+        dead_man_s=settings.entry.dead_man_s,
         pace=Pace(
             reconcile_every_s=float(settings.reconcile.every_s),
             poll_s=float(settings.reconcile.poll_while_private_down_s),

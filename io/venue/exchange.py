@@ -243,7 +243,7 @@ class Venue:
                 self.matching.cancel(order, BY_CANCEL_ALL_AFTER)
         if self.switches.cancel_all_after_takes_algos:
             for algo in list(account.algos.values()):
-                if not tag or algo.tag == tag:
+                if not tag or algo.tag in ("", tag):
                     self.algos_room.cancel(account, algo)
 
     # Instruments.

@@ -18,7 +18,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     attached_after: Literal["complete", "each_fill"] = "complete"
     # The created stop is an ordinary order, so that it can open the other way when the position is gone.
     attached_reduce_only: bool = False
-    # Cancel-all-after leaves algo orders alone; True would take the protective stops too.
+    # Cancel-all-after leaves algo orders alone; True takes the protective stops too, those without a tag as well.
     cancel_all_after_takes_algos: bool = False
     # Seconds, as the only published sample shows, while every other timestamp is in milliseconds.
     cancel_all_after_time_unit: Literal["s", "ms"] = "s"

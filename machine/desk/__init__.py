@@ -18,7 +18,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, world
+from anchorwatch.machine import (
+    connection,
+    dead_man,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    world,
+)
 from anchorwatch.machine import reconciliation as reconciling
 from anchorwatch.machine.bot import (
     LIFECYCLE,
@@ -29,6 +38,7 @@ from anchorwatch.machine.bot import (
     is_settled,
     with_hands_off,
     with_permission,
+    without_dead_man,
 )
 from anchorwatch.machine.desk import (
     closing,
@@ -43,6 +53,7 @@ from anchorwatch.machine.desk import (
     rules,
     stages,
     stops,
+    switch,
 )
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
@@ -63,6 +74,12 @@ PERFORMERS: dict[type[Effect], Performer] = {
     lifecycle.RecordStopStep: stages.record_stop_step,
     permission.SavePermission: stages.save_permission,
     reconciling.StartReadingTimer: stages.read_later,
+    dead_man.Renew: switch.renew,
+    dead_man.Disarm: switch.disarm,
+    dead_man.StartRenewalTimer: switch.renew_later,
+    dead_man.StartRetryTimer: switch.retry_later,
+    dead_man.TellFailing: switch.tell_failing,
+    dead_man.GiveUp: switch.give_up,
     connection.StartWait: stages.wait,
     connection.RaiseAlarm: stages.alarm,
     order.RecordIntent: orders.record_intent,
@@ -115,6 +132,8 @@ class Desk:
         if facts is not None and facts.permission is not None:
             bot = with_permission(bot, restored_permission(facts.permission))
         known = facts.hands_off if facts is not None else ()
+        if facts is not None and facts.dead_man is not None:
+            bot = without_dead_man(bot)
         self._context = Context(parameters, with_hands_off(bot, (*parameters.hands_off, *known)), generation)
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []

@@ -13,7 +13,7 @@ from decimal import Decimal
 from anchorwatch.machine import ids, order, position, world
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import drifting, orders, sharing, stops
+from anchorwatch.machine.desk import drifting, orders, sharing, stops, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
@@ -101,6 +101,7 @@ class Memory:
         remembered = leg.wanted
         if not stops.adopt_resting(context, leg):
             context.book.uncover(leg, context.now_ms)
+            switch.note_lost_stop(context, leg.entered_ms, context.now_ms)
         elif remembered is not None and leg.resting is not None:
             leg.wanted = tighter(side, remembered, leg.resting)
         context.announce(

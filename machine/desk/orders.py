@@ -8,7 +8,7 @@ import msgspec
 
 from anchorwatch.machine import ids, order, permission, world
 from anchorwatch.machine.bot import PERMISSION, Address, Part
-from anchorwatch.machine.desk import closing, drifting, making, positions
+from anchorwatch.machine.desk import closing, drifting, making, positions, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
 from anchorwatch.machine.kernel import State
@@ -55,6 +55,7 @@ def take_report(context: Context, report: OrderReport) -> None:
     address = of_leg(part_of(ticket.role), ticket.leg)
     if ticket.role is order.Role.ENTRY:
         making.note_price(context, ticket, report)
+        switch.note_firing(context, report)
     was_out = _state(context, ticket) in order.OUT
     context.tell(address, event(ticket.seq))
     if was_out and ticket.role is order.Role.ENTRY and _state(context, ticket) is order.S.CANCELLED:

@@ -10,7 +10,7 @@ from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
-from anchorwatch.machine.desk import drifting, sharing
+from anchorwatch.machine.desk import drifting, sharing, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
 from anchorwatch.machine.reconcile import DriftKind
@@ -99,6 +99,8 @@ def take_push(context: Context, report: StopReport) -> None:
     elif is_current and report.state is not StopState.TRIGGERED:
         context.book.uncover(leg, report.updated_ms)
         context.tell(address, protection.StopGone(seq, report.state.value))
+        if report.state is StopState.CANCELLED:
+            switch.note_lost_stop(context, report.updated_ms, report.updated_ms)
 
 
 def take_read(context: Context, event: world.StopsRead) -> None:
@@ -173,6 +175,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
                 of_leg(Part.PROTECTION, key),
                 protection.StopGone(slot.protection.data.seq, "not in the reading"),
             )
+            switch.note_missing_stop(context)
 
 
 def _check_size(context: Context, leg: LegBook, stop: StopReport, reading: world.AccountReading) -> None:

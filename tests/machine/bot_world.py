@@ -13,8 +13,26 @@ from random import Random
 import msgspec
 
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, reconciliation
-from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, RECONCILIATION, Address, Bot, Outcome, Part
+from anchorwatch.machine import (
+    connection,
+    dead_man,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    reconciliation,
+)
+from anchorwatch.machine.bot import (
+    DEAD_MAN,
+    LIFECYCLE,
+    PERMISSION,
+    RECONCILIATION,
+    Address,
+    Bot,
+    Outcome,
+    Part,
+)
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
@@ -49,7 +67,7 @@ class Order:
 
 def unborn(mode: PositionMode = PositionMode.HEDGE) -> Bot:
     limits = {name: connection.Limits(attempts_max=2) for name in Name}
-    return bots.unborn(lifecycle.Limits(), limits, mode)
+    return bots.unborn(lifecycle.Limits(), limits, mode, has_dead_man=True)
 
 
 def ready(mode: PositionMode = PositionMode.HEDGE) -> Bot:
@@ -148,6 +166,12 @@ class World:
                 self._may(*(answer(seq) for answer in order.CANCEL_ANSWERS), at=at)
             case order.AmendOrder(_, seq):
                 self._may(*(answer(seq) for answer in order.AMEND_ANSWERS), at=at)
+            case dead_man.Renew(seq):
+                self._may(dead_man.RenewalTaken(seq), dead_man.RenewalFailed(seq), at=at)
+            case dead_man.Disarm(seq):
+                self._may(dead_man.DisarmTaken(seq), dead_man.DisarmFailed(seq), at=at)
+            case dead_man.StartRenewalTimer(seq) | dead_man.StartRetryTimer(seq):
+                self._may(dead_man.RenewalDue(seq), at=at)
             case position.ReadPosition():
                 self._may(position.ReadEnded(), position.AbsenceSeen(), at=at)
             case position.ConfirmAbsence():
@@ -283,6 +307,7 @@ class World:
             (0.3, lambda: self._put(PERMISSION, pick(shutting))),
             (0.3, lambda: self._put(Address(Part.POSITION, leg=leg), position.AbsenceSeen())),
             (0.3, self._lose_a_link),
+            (0.02, lambda: self._put(DEAD_MAN, dead_man.StopsTaken("a stop went with it"))),
         ]
         weights = [weight for weight, _ in happenings]
         self.random.choices([happening for _, happening in happenings], weights)[0]()

@@ -304,14 +304,6 @@ async def test_an_order_of_ours_that_this_life_did_not_make_is_a_twin_and_halts_
         assert life.bot.permission.state.value == "halted"
 
 
-@pytest.mark.xfail(strict=True, reason="the dead man's switch (cancel-all-after) is not armed")
-async def test_entries_have_a_dead_mans_switch_and_stops_do_not(autojump_clock: MockClock) -> None:
-    async with exchange() as scene, scene.life() as life:
-        await life.ready()
-        await trio.sleep(60)
-        assert len(scene.writes("trade/cancel-all-after")) > 1
-
-
 # The whole life of one position, under both positions of every switch that matters to it.
 
 SWITCHES = [
