@@ -124,6 +124,12 @@ def run(
     hands_on: Annotated[
         tuple[str, ...], Parameter("--hands-on", help="gives a symbol of --hands-off back to the bot")
     ] = (),
+    plan: Annotated[
+        bool,
+        Parameter(
+            "--plan", help="read everything, print what a start would do with every stop level, send nothing"
+        ),
+    ] = False,
     log_format: Annotated[str | None, Parameter("--log-format", help="text or json")] = None,
     log_file: Annotated[str | None, Parameter("--log-file", help="log lines go here")] = None,
     confirm_live: Annotated[bool, Parameter("--confirm-live", help="trade real money (venue live)")] = False,
@@ -140,6 +146,18 @@ def run(
     options = msgspec.structs.replace(
         options, flatten=flatten, clear_halt=clear_halt, hands_off=hands_off, hands_on=hands_on
     )
+    if plan:
+        from anchorwatch.io.commands.plan import show
+
+        try:
+            return show(settings, options)
+        except MISTAKES as error:
+            return _refuse([_one_line(error)])
+        except BaseExceptionGroup as group:
+            mistakes = [leaf for leaf in _leaves(group) if isinstance(leaf, MISTAKES)]
+            if len(mistakes) < len(list(_leaves(group))):
+                raise
+            return _refuse([_one_line(mistake) for mistake in mistakes])
     return _run(settings, options, Path(log_file) if log_file else None).value
 
 

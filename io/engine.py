@@ -23,6 +23,7 @@ import msgspec
 import trio
 
 from anchorwatch.io import embedded
+from anchorwatch.io.access import access
 from anchorwatch.io.account import AccountCalls
 from anchorwatch.io.alerts import Alerts
 from anchorwatch.io.channels import Intake, channels_of
@@ -306,18 +307,7 @@ async def run_bot(settings: Settings, options: RunOptions, telemetry: Telemetry)
     """
     if settings.venue.kind in (Environment.SIM, Environment.PAPER):
         return await _run_embedded(settings, options, telemetry)
-    keys = settings.keys
-    credentials = (
-        Credentials(key=keys.key.reveal(), secret=keys.secret.reveal(), passphrase=keys.passphrase.reveal())
-        if keys is not None
-        else None
-    )
-    where = endpoints(
-        settings.venue.kind,
-        settings.venue.region,
-        rest_url=settings.venue.rest_url or None,
-        ws_url=settings.venue.ws_url or None,
-    )
+    where, credentials = access(settings)
     tls = ssl.create_default_context()
     return await _live(settings, options, telemetry, real_seams(), where, credentials, tls=tls, venue=None)
 

@@ -44,7 +44,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised whenever a fact is added or changed, so that an earlier version refuses what it cannot understand."""
+
+MIGRATIONS: dict[int, str] = {
+    # Facts were added, and fields with defaults: the rows of version 1 are read as they are.
+    1: "",
+}
+"""What leads from a version to the next one: SQL, run in one transaction with the others."""
+
 APPLICATION_ID = 0x414E4348  # "ANCH": tells our files from other programs' databases
 
 # 128 MiB at SQLite's page of 4 KiB. The kept facts need a few; a journal that grows to this is a defect.
@@ -219,20 +227,14 @@ def _opened(
 
 
 def _prepare(database: sqlite3.Connection, name: str, environment: str, account: str, pages_max: int) -> None:
-    version = _pragma(database, "user_version")
-    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and _pragma(database, "application_id") != APPLICATION_ID:
-        raise JournalError(f"{name}: is another program's database, not a journal")
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"{name}: was written by a later version (schema {version}; this one knows {SCHEMA_VERSION}); "
-            "use that version"
-        )
+    tables, version = _refuse_strangers(database, name)
     mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode not in ("wal", "memory"):
         raise JournalError(f"{name}: its file system cannot keep a write-ahead log; choose a local disk")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(f"PRAGMA max_page_count = {pages_max}")
+    if tables and version < SCHEMA_VERSION:
+        _migrate(database, version)
     if not tables:
         # One transaction: a crash leaves either no journal or a whole one.
         database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
@@ -242,16 +244,65 @@ def _prepare(database: sqlite3.Connection, name: str, environment: str, account:
     _bind(database, name, environment, account)
 
 
+def _refuse_strangers(database: sqlite3.Connection, name: str) -> tuple[int, int]:
+    """Whether there are tables at all, and of which version; other programs' files and later ones are refused."""
+    version = _pragma(database, "user_version")
+    tables: int = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and _pragma(database, "application_id") != APPLICATION_ID:
+        raise JournalError(f"{name}: is another program's database, not a journal")
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"{name}: was written by a later version (schema {version}; this one knows {SCHEMA_VERSION}); "
+            "use that version"
+        )
+    return tables, version
+
+
+def _refuse_other_owners(owner: tuple[str, str], name: str, environment: str, account: str) -> None:
+    if owner != (environment, account):
+        raise JournalError(
+            f"{name}: belongs to account {owner[1]} on {owner[0]}, not to {account} on {environment}; "
+            "set journal.path to another file"
+        )
+
+
+def _migrate(database: sqlite3.Connection, version: int) -> None:
+    """Lead the file to the present version, wholly or not at all."""
+    steps = "".join(MIGRATIONS[step] for step in range(version, SCHEMA_VERSION))
+    database.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+
+def remembered(path: Path | None, environment: str, account: str) -> Facts:
+    """What the journal at ``path`` remembers, read beside whoever holds it; nothing where there is none.
+
+    Nothing is written, not even a migration. Raises JournalError as `open_journal` does, except for a journal in use.
+    """
+    if path is None or not path.exists():
+        return Facts()
+    name = str(path)
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise JournalError(f"{name}: cannot be opened: {error}") from None
+    try:
+        _refuse_strangers(database, name)
+        owner = database.execute("SELECT environment, account FROM owner").fetchone()
+        if owner is not None:
+            _refuse_other_owners(owner, name, environment, account)
+        return Journal(database, name, None).read()
+    except sqlite3.Error as error:
+        raise JournalError(f"{name}: cannot be read: {error}") from None
+    finally:
+        database.close()
+
+
 def _bind(database: sqlite3.Connection, name: str, environment: str, account: str) -> None:
     """Make the journal this account's, or see that it is: a demo's facts must never be taken for real ones."""
     owner = database.execute("SELECT environment, account FROM owner").fetchone()
     if owner is None:
         database.execute("INSERT INTO owner VALUES (?, ?)", (environment, account))
-    elif owner != (environment, account):
-        raise JournalError(
-            f"{name}: belongs to account {owner[1]} on {owner[0]}, not to {account} on {environment}; "
-            "set journal.path to another file"
-        )
+    else:
+        _refuse_other_owners(owner, name, environment, account)
 
 
 def _pragma(database: sqlite3.Connection, name: str) -> int:

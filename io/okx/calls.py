@@ -44,7 +44,10 @@ _NO_ROOM = "no room under the rate limit in time"
 class Calls:
     """Performs single calls for `OkxRest`, and keeps what they share: limits and the venue's clock."""
 
-    def __init__(self, transport: Transport, limits: RateLimits, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, transport: Transport, limits: RateLimits, now_ms: Callable[[], int], *, reads_only: bool = False
+    ) -> None:
+        self._reads_only = reads_only
         self._transport = transport
         self._limits = limits
         self._now_ms = now_ms
@@ -193,10 +196,12 @@ class Calls:
         valid_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
     ) -> Write[R]:
-        """A POST, sent once at most.
+        """A POST, sent once at most; none at all by a client that only reads.
 
         `valid_ms` gives the request a deadline at the venue, counted from the moment of signing.
         """
+        if self._reads_only:
+            return Refused(NOT_SENT, message="this client only reads")
         until = trio.current_time() + deadline_s
         endpoint, subject = f"POST {path}", Subject(instrument=instrument, tag=tag)
         room = await self._limits.take(

@@ -78,6 +78,7 @@ class OkxRest:
     """The venue over REST. Use as `async with`; calls may run concurrently.
 
     `now_ms` is this host's UTC time.  Until `server_time` has been called the venue's clock is taken to be ours.
+    A client that `reads_only` refuses every request that would change anything, before it is sent.
     """
 
     def __init__(
@@ -88,9 +89,10 @@ class OkxRest:
         *,
         tls: ssl.SSLContext | None = None,
         limits: RateLimits | None = None,
+        reads_only: bool = False,
     ) -> None:
         self._transport = Transport(endpoints, credentials, now_ms, tls=tls)
-        self._calls = calls.Calls(self._transport, limits or RateLimits(), now_ms)
+        self._calls = calls.Calls(self._transport, limits or RateLimits(), now_ms, reads_only=reads_only)
 
     async def __aenter__(self) -> OkxRest:
         await self._transport.__aenter__()
