@@ -14,6 +14,7 @@ from decimal import Decimal
 import trio
 
 from anchorwatch.io.okx import translate
+from anchorwatch.io.okx.calls import READ_DEADLINE_S
 from anchorwatch.io.okx.errors import (
     DUPLICATE_ID_CODES,
     EXPIRED_CODES,
@@ -181,10 +182,15 @@ class AccountCalls:
             case Unknown(reason=reason):
                 return _told(ticket, order.AmendFruitless(ticket.seq, reason))
 
-    async def query_order(self, ticket: requests.OrderTicket) -> Event:
+    async def query_order(self, ticket: requests.OrderTicket, within_s: float | None = None) -> Event:
         """Ask by client id, then in the lists; absence is final only after the order's deadline."""
         asked_ms = self._rest.venue_now_ms()
-        outcome = await self._rest.order(ticket.leg.instrument, cl_ord_id=ticket.client_id, lane="protection")
+        outcome = await self._rest.order(
+            ticket.leg.instrument,
+            cl_ord_id=ticket.client_id,
+            lane="protection",
+            deadline_s=READ_DEADLINE_S if within_s is None else within_s,
+        )
         if isinstance(outcome, Answered):
             return self._asked(ticket, translate.order_report(outcome.row), is_final=False)
         if not (isinstance(outcome, Refused) and outcome.code in NOT_FOUND_CODES):

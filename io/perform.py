@@ -83,8 +83,8 @@ class Performer:
                 )
             case requests.CancelAllAfter():
                 self._in_flight.write(self._calls.cancel_all_after, effect)
-            case requests.QueryOrder(ticket):
-                self._in_flight.read(self._calls.query_order, ticket)
+            case requests.QueryOrder(ticket, within_s):
+                self._in_flight.read(self._calls.query_order, ticket, within_s)
             case requests.PlaceStop():
                 self._in_flight.write(self._calls.place_stop, effect)
             case requests.MoveStop():

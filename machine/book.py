@@ -117,6 +117,7 @@ class Pursuit:
     priced_ms: int = 0  # the venue time of that word
     aim: Price | None = None  # the price of the amendment that is asked for
     amended_ms: int = 0
+    asked_ms: int = 0  # when the venue was last asked what became of it
 
 
 @dataclass(slots=True)

@@ -76,6 +76,9 @@ class Pace(msgspec.Struct, frozen=True):
     reading_retry_s: float = 3.0
     poll_s: float = 3.0  # while a private stream is away, the account is read at this pace
     query_retry_s: float = 1.0  # an order in doubt is asked for at this pace
+    resting_asked_s: float = (
+        1.0  # a resting entry is asked for, because a socket may be half-open: fill to stop in 5 s
+    )
     order_overdue_s: float = 3.0  # a market order ends at once; later its push was lost
     stop_retry_s: float = 1.0
     naked_deadline_s: float = 5.0  # the goal for any single fault

@@ -59,7 +59,10 @@ class AmendOrder(Effect, frozen=True):
 
 
 class QueryOrder(Effect, frozen=True):
+    """Ask the venue for this order. With ``within_s`` a late answer is none: asking anew dials anew."""
+
     ticket: OrderTicket
+    within_s: float | None = None
 
 
 class PlaceStop(Effect, frozen=True):

@@ -24,6 +24,7 @@ R = TypeVar("R")
 Query = Mapping[str, str | int | None]
 
 READ_DEADLINE_S = 10.0  # a whole read, its waits and repetitions included
+READ_TRY_S = 4.0  # one attempt of it: a connection may swallow a request without a word
 LIST_DEADLINE_S = 30.0  # a list that may come in many pages
 WRITE_DEADLINE_S = 5.0
 
@@ -124,7 +125,7 @@ class Calls:
         return await self._transport.send(
             "GET",
             target_of(path, dict(query)),
-            deadline_s=max(0.0, until - trio.current_time()),
+            deadline_s=min(READ_TRY_S, max(0.0, until - trio.current_time())),
             signed_at_ms=None if path.startswith(_PUBLIC_PREFIXES) else self.venue_now_ms(),
         )
 

@@ -62,8 +62,8 @@ PLACEMENT_VALID_MS = 3_000
 # The lists of algo orders: the venue answers one type a call, and only these two together.
 ALGO_LISTS = ("conditional,oco", "trigger", "move_order_stop")
 
-# Two: one may be reading a list, or waiting for the answer to the entry whose fill is told already.
-WARM_CONNECTIONS = 2
+# One for the stop, when another waits for the answer to the entry or its cancel, and a third asks for that order.
+WARM_CONNECTIONS = 3
 WARM_EVERY_S = KEEP_ALIVE_S - 5
 
 # OKX v5: seconds that cancel-all-after accepts beside 0, which disarms it.
@@ -311,11 +311,17 @@ class OkxRest:
         )
 
     async def order(
-        self, inst_id: str, *, cl_ord_id: str = "", ord_id: str = "", lane: Lane = "normal"
+        self,
+        inst_id: str,
+        *,
+        cl_ord_id: str = "",
+        ord_id: str = "",
+        lane: Lane = "normal",
+        deadline_s: float = calls.READ_DEADLINE_S,
     ) -> Read[Order]:
         """One order by our id or the venue's. Refused with 51603 when it is not found, which is not yet final."""
         query = {"instId": inst_id, "clOrdId": cl_ord_id, "ordId": ord_id}
-        return await self._calls.read_one("/trade/order", query, Order, lane=lane)
+        return await self._calls.read_one("/trade/order", query, Order, lane=lane, deadline_s=deadline_s)
 
     async def orders_pending(
         self, *, inst_type: str = "SWAP", inst_id: str = "", lane: Lane = "normal"

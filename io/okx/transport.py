@@ -27,6 +27,7 @@ CONNECTIONS_MAX = 16
 KEEP_ALIVE_S = 25.0
 # The longest answer is the list of all swaps, below 1 MB.
 BODY_BYTES_MAX = 8 * 1024 * 1024
+CLOSE_S = 1.0  # for a farewell to connections that nobody hears any more
 
 _TOO_LONG = f"the answer is longer than {BODY_BYTES_MAX} bytes"
 _WRITING = "http11.send_request_headers.started"
@@ -57,6 +58,14 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+class _Pool:
+    """Connections of one age, and how many requests use them now."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.active = 0
+
+
 class Transport:
     """Use as `async with`. Requests may run concurrently."""
 
@@ -75,10 +84,14 @@ class Transport:
         self._simulated = endpoints.simulated
         self._credentials = credentials
         self._now_ms = now_ms
+        self._context = context
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> _Pool:
         # Deadlines are cancel scopes around a whole call, so httpx gets none of its own.
-        self._client = httpx.AsyncClient(
+        client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=context,
+                verify=self._context,
                 trust_env=False,
                 http1=True,
                 http2=False,
@@ -94,9 +107,9 @@ class Transport:
             follow_redirects=False,
             headers={"User-Agent": "anchorwatch", "Content-Type": "application/json"},
         )
+        return _Pool(client)
 
     async def __aenter__(self) -> Transport:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -105,7 +118,19 @@ class Transport:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+        await self._pool.client.aclose()
+
+    def _leave_behind(self, pool: _Pool) -> None:
+        """A connection has swallowed a request: the others of its age may be as dead, and none says so."""
+        if self._pool is pool:
+            self._pool = self._new_pool()
+
+    async def _let_go(self, pool: _Pool) -> None:
+        pool.active -= 1
+        if pool is not self._pool and not pool.active:
+            # Whoever asked may be cancelled, and its peer may be gone: closed all the same, and not waited for.
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await pool.client.aclose()
 
     async def send(
         self,
@@ -133,8 +158,9 @@ class Transport:
                     raise _Withdrawn
                 sent_ms = self._now_ms()
 
+        pool = self._pool
         prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
-        request = self._client.build_request(
+        request = pool.client.build_request(
             method,
             self._base.copy_with(raw_path=f"{prefix}{target}".encode("ascii")),
             content=body or None,
@@ -144,17 +170,25 @@ class Transport:
         written = request.url.raw_path.decode("ascii").removeprefix(prefix)
         request.headers.update(self._headers(method, written, body, signed_at_ms, expires_ms))
         reason = f"no answer within {deadline_s:g} s"
-        with trio.move_on_after(deadline_s):
-            try:
-                return await self._exchange(request, lambda: sent_ms)
-            except _Withdrawn:
-                reason = "withdrawn before it was sent"
-            except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
-                reason = f"{type(error).__name__}: {root_cause(error)}"
+        pool.active += 1
+        try:
+            with trio.move_on_after(deadline_s) as patience:
+                try:
+                    return await self._exchange(pool.client, request, lambda: sent_ms)
+                except _Withdrawn:
+                    reason = "withdrawn before it was sent"
+                except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
+                    reason = f"{type(error).__name__}: {root_cause(error)}"
+            if patience.cancelled_caught and sent_ms is not None:
+                self._leave_behind(pool)
+        finally:
+            await self._let_go(pool)
         return NoReply(reason, sent_ms is not None)
 
-    async def _exchange(self, request: httpx.Request, sent_ms: Callable[[], int | None]) -> Reply | NoReply:
-        response = await self._client.send(request, stream=True)
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: httpx.Request, sent_ms: Callable[[], int | None]
+    ) -> Reply | NoReply:
+        response = await client.send(request, stream=True)
         try:
             announced = response.headers.get("Content-Length", "0")
             if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:

@@ -268,6 +268,7 @@ class Desk:
                 self._poll_while_private_is_away()
                 rules.reload_the_old(context)
                 stops.tell_the_uncovered(context)
+                making.ask_for_the_resting(context)
                 for name in context.book.quotes:
                     making.follow(context, name)
                 market.tick(context)

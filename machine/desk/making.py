@@ -16,7 +16,7 @@ from anchorwatch.machine.book import Pursuit, Quote
 from anchorwatch.machine.bot import Address, EntryWanted, Part
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.parameters import Making, Unfilled
-from anchorwatch.machine.requests import AmendOrder, CancelTimer, OrderTicket, StartTimer
+from anchorwatch.machine.requests import AmendOrder, CancelTimer, OrderTicket, QueryOrder, StartTimer
 from anchorwatch.machine.units import Contracts, LegKey, OrderKind, Price, Side
 
 QUOTE_STALE_MS = 60_000
@@ -27,6 +27,10 @@ NEVER_MS = 2**62
 
 ORDERS_MAX = 5
 """Orders of one pursuit: in a market that runs away from a post-only order, each is refused as the last one was."""
+
+
+ASKED_FOR = (*order.RESTING, order.S.AMENDING, order.S.CANCELLING)
+"""An order that lives at the venue as far as is known, and that nobody asks for."""
 
 
 def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
@@ -143,6 +147,23 @@ def amend(context: Context, address: Address, effect: order.AmendOrder) -> None:
     context.announce("info", "REPRICE", leg=address.leg, price=pursuit.aim, was=pursuit.price)
     expires_ms = context.now_ms + context.parameters.pace.order_valid_ms
     context.ask(AmendOrder(ticket, pursuit.aim, expires_ms))
+
+
+def ask_for_the_resting(context: Context) -> None:
+    """As time passes: a fill that is not pushed is learnt by asking.
+
+    A socket that is half-open delivers nothing and is noticed after half a minute; what fills meanwhile
+    would have no stop for as long. The answer is a report like any other, and none is no news.
+    """
+    pace = context.parameters.pace
+    for leg, slot in context.bot.legs:
+        pursuit = context.book.pursuits.get(leg)
+        if pursuit is None or slot.entry.state not in ASKED_FOR:
+            continue
+        if context.now_ms - max(pursuit.asked_ms, pursuit.amended_ms) >= pace.resting_asked_s * 1000:
+            pursuit.asked_ms = context.now_ms
+            ticket = context.book.slots[leg, order.Role.ENTRY]
+            context.ask(QueryOrder(ticket, within_s=pace.resting_asked_s))
 
 
 # Reports.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ import trio
 from anchorwatch.io.settings import Settings
 from anchorwatch.io.simulation.network import Weather
 from anchorwatch.io.venue.switches import Switches
+from anchorwatch.machine import order
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.units import Side, closing_deal, opening_deal
 from tests.mission.rig import BTC_LONG, BTC_SHORT, OneLife, Scene, eager, exchange, still
@@ -47,19 +48,50 @@ async def found(scene: Scene, life: OneLife, side: Side, fault: Fault) -> None:
     scene.trade(BTC_LONG if side is Side.LONG else BTC_SHORT, "0.5")
 
 
-async def resting(scene: Scene, life: OneLife, side: Side, fault: Fault) -> None:
-    """A resting order that fills in three parts, after minutes in which nothing was asked of the exchange."""
-    away = "59990" if side is Side.LONG else "60010"
-    through = Decimal("59989") if side is Side.LONG else Decimal("60011")
-    answer = scene.rig.order(opening_deal(side).value, "0.9", away, posSide=side.value)
+async def maker_entry(
+    scene: Scene, life: OneLife, side: Side, fault: Fault, parts: Sequence[int] = (1, 1, 1)
+) -> None:
+    """The bot's own entry, resting at the best price, and filled in thirds."""
+    leg = BTC_LONG if side is Side.LONG else BTC_SHORT
+    await scene.before_a_cross(side)
+    await scene.cross(side)
+    await life.until(lambda: life.slot(leg).entry.state in order.RESTING, 30)
+    [own] = scene.rig.venue.orders()
+    assert own.px is not None
+    await trio.sleep(RESTS_S)
+    fault(scene)
+    await in_parts(scene, own.px, own.contracts, side, parts)
+
+
+async def maker_entry_in_part(scene: Scene, life: OneLife, side: Side, fault: Fault) -> None:
+    """A third of it fills, and then nothing more comes."""
+    await maker_entry(scene, life, side, fault, parts=(1,))
+
+
+async def found_resting(scene: Scene, life: OneLife, side: Side, fault: Fault) -> None:
+    """The account owner's resting order, filled in three parts after a time in which nothing was asked."""
+    px = Decimal(60_000) - 10 * side.sign
+    answer = scene.rig.order(opening_deal(side).value, "0.9", str(px), posSide=side.value)
     assert answer["sCode"] == "0", answer
     await trio.sleep(QUIET_S)
     fault(scene)
-    for _ in range(3):
-        scene.rig.venue.set_price(BTC, through, Decimal("0.3"))
-        await trio.sleep(PART_S)
+    await in_parts(scene, px, Decimal("0.9"), side, (1, 1, 1))
     scene.rig.price_now("60000")
 
+
+async def in_parts(scene: Scene, px: Decimal, contracts: Decimal, side: Side, parts: Sequence[int]) -> None:
+    """Trades at the resting order's own price, each of so many thirds of it."""
+    left = contracts
+    for number, part in enumerate(parts, start=1):
+        size = left if number == 3 else (contracts * part / 3).quantize(Decimal("0.01"))
+        left -= size
+        scene.rig.price_now(str(px + 5 * side.sign))
+        scene.rig.venue.set_price(BTC, px, size)
+        await trio.sleep(PART_S)
+
+
+RESTS_S = 3.7
+"""How long an entry has rested when it fills."""
 
 QUIET_S = 47.0
 """Longer than any connection is kept open for nothing, and no divisor of a minute: entries fall anywhere in the pace."""
@@ -79,7 +111,10 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def given(self) -> Settings:
-        return eager(strategy__cooldown_s=0) if self.way is market_entry else still()
+        if self.way in (found, found_resting):
+            return still()
+        kind = "market" if self.way is market_entry else "post_only"
+        return eager(entry__order_kind=kind, entry__rest_s=40)
 
 
 def one(kind: Any, where: str = "", **more: Any) -> Fault:
@@ -103,6 +138,7 @@ def _reset_all(scene: Scene) -> None:
 
 
 def _half_open(scene: Scene) -> None:
+    """Nothing that either end sends arrives any more, and neither is told."""
     assert scene.network is not None
     for connection in scene.network.connections():
         connection.half_open()
@@ -110,8 +146,10 @@ def _half_open(scene: Scene) -> None:
 
 WAYS: tuple[tuple[str, Episode], ...] = (
     ("market entry", market_entry),
-    ("resting order", resting),
+    ("maker entry", maker_entry),
+    ("maker entry, a third", maker_entry_in_part),
     ("found", found),
+    ("found, resting", found_resting),
 )
 
 FAULTS: tuple[tuple[str, Fault], ...] = (
@@ -133,8 +171,8 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
     ("every connection half-open", _half_open),
 )  # fmt: skip
 
-ONLY_WITH_A_BELT = ("attached", "every connection half-open")
-"""A socket that is half-open tells nothing for half a minute: there the belt is what protects, or asking for the order."""
+OF_OUR_ENTRIES = ("attached", "every connection half-open")
+"""A half-open socket is noticed after half a minute. What the bot did not order it cannot ask for in the meantime."""
 
 CASES = (
     *(Case(name, way) for name, way in WAYS),
@@ -142,11 +180,15 @@ CASES = (
         Case(f"{name}; {fault}", way, strike, SLOWEST_MS)
         for name, way in WAYS
         for fault, strike in FAULTS
-        if way is market_entry or not fault.startswith(ONLY_WITH_A_BELT)
+        if not way.__name__.startswith("found") or not fault.startswith(OF_OUR_ENTRIES)
     ),
 )
 
-SWITCHES = (Switches(attached_after="complete"), Switches(attached_after="each_fill"))
+SWITCHES = (
+    Switches(attached_after="complete", resting_fill="touch"),
+    Switches(attached_after="each_fill", resting_fill="touch"),
+)
+"""A resting order fills in parts only where its price is touched."""
 
 
 async def measure(case: Case, switches: Switches, episodes: int, seed: int) -> list[int]:

@@ -13,7 +13,8 @@ from tests.unprotected.ghost import Ghost
 from tests.venue.rig import Rig
 
 IN_NORMAL_RUNNING = [case for case in CASES if ";" not in case.name]
-UNDER_A_FAULT = [case for case in CASES if ";" in case.name]
+# The way that has the least to fall back on: no stop of the exchange's own comes into being for a part.
+UNDER_A_FAULT = [case for case in CASES if case.name.startswith("maker entry, a third;")]
 UNDER = pytest.mark.parametrize("switches", SWITCHES, ids=lambda one: str(one.attached_after))
 
 
