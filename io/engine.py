@@ -33,6 +33,7 @@ from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.io.keeper import Keeper
 from anchorwatch.io.links import Links
 from anchorwatch.io.mailbox import Mailbox
+from anchorwatch.io.okx.clock_offset import ClockOffset
 from anchorwatch.io.okx.environments import Credentials, Endpoints, Environment, endpoints
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.perform import Performer
@@ -42,6 +43,7 @@ from anchorwatch.io.settings import Settings
 from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
+from anchorwatch.io.venue_watch import watch_venue
 from anchorwatch.io.views import view_of
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import ids, lifecycle, permission, reconciliation, world
@@ -152,6 +154,7 @@ class Engine:
         """Live until the stop is through. Raises whatever the desk raises: a defect of ours."""
         self._journal.record([self._generation])
         rest = OkxRest(self._endpoints, self._credentials, self._seams.wall_ms, tls=self._tls)
+        rest.tell_clock(self._take_clock)
         self._now_ms = rest.venue_now_ms
         self._telemetry.follow(self._now_ms)
         background = trio.CancelScope()
@@ -256,6 +259,9 @@ class Engine:
         say = self._telemetry.debug if routine else self._telemetry.say
         say("reconciliation", moved=f"{move.source} → {move.dest}", cause=move.cause)
 
+    def _take_clock(self, clock: ClockOffset) -> None:
+        self.mailbox.put(world.ClockMeasured(clock.offset_ms, clock.jump_ms))
+
     def _report_link(self, name: Name, event: Event) -> None:
         self.mailbox.put(Told(Address(Part.CONNECTION, link=name), event))
 
@@ -266,6 +272,8 @@ class Engine:
                 nursery.start_soon(self._tick, name="clock ticks")
                 nursery.start_soon(self._watch_the_loop, name="watchdog")
                 nursery.start_soon(rest.keep_warm, name="warm connections")
+                kind = self._settings.venue.kind
+                nursery.start_soon(watch_venue, rest, kind, self.mailbox.put, name="venue watch")
                 nursery.start_soon(self.alerts.run, name="alerts")
 
     async def _tick(self) -> None:

@@ -297,5 +297,18 @@ class RulesRead(Event, frozen=True):
     rules: Instrument | None
 
 
+class StatusRead(Event, frozen=True):
+    """What the venue says of itself: the maintenance of trading that goes on now, in words; empty when none does."""
+
+    maintenance: str
+
+
+class ClockMeasured(Event, frozen=True):
+    """The venue's clock minus ours, and by how much that had jumped; 0 where it had not."""
+
+    offset_ms: int
+    jump_ms: int
+
+
 class ClockTicked(Event, frozen=True):
     """Time has passed and nothing else: ages and silences are looked at."""

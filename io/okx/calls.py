@@ -53,6 +53,8 @@ class Calls:
         self._limits = limits
         self._now_ms = now_ms
         self.clock = ClockOffset()
+        self.on_clock: Callable[[ClockOffset], None] = lambda _: None
+        """Told after every measurement."""
 
     def venue_now_ms(self) -> int:
         """The venue's time as far as we know it."""
@@ -81,6 +83,7 @@ class Calls:
             return Failed("the venue's time came without a row")
         sample = Sample(reply.sent_ms, reply.received_ms, outcome.rows[0].ts_ms)
         self.clock = self.clock.after(sample)
+        self.on_clock(self.clock)
         return Answered((sample,))
 
     async def read(
@@ -228,6 +231,9 @@ class Calls:
         outcome = _judge_write(reply, row, expires_ms, items=weight)
         if isinstance(outcome, Refused) and outcome.code in RATE_LIMIT_CODES:
             self._limits.close_for_a_window(endpoint, subject)
+        elif isinstance(outcome, Refused) and outcome.code in CLOCK_CODES:
+            # It was not processed, and is not sent again here: whoever wanted it decides anew, by the right clock.
+            await self.measure_clock(deadline_s=max(0.0, until - trio.current_time()), lane=lane)
         return outcome
 
 

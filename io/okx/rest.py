@@ -111,6 +111,10 @@ class OkxRest:
     def venue_now_ms(self) -> int:
         return self._calls.venue_now_ms()
 
+    def tell_clock(self, told: Callable[[ClockOffset], None]) -> None:
+        """``told`` hears what is known of the clock after every measurement, whoever asked for it."""
+        self._calls.on_clock = told
+
     async def keep_warm(self) -> None:
         """Keep connections open, and the venue's clock measured, until cancelled.
 

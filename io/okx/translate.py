@@ -79,6 +79,27 @@ def events_of(push: Push) -> Iterator[Event]:
                 pass
 
 
+TRADING_SERVICES = ("5", "8", "9", "99")
+"""OKX v5, serviceType: trading as a whole, by batches of accounts or products, and what has no name. 0 is the
+WebSocket, which tells of itself."""
+
+NOT_TRADING = ("ongoing", "pre_open")
+
+
+def maintenance(rows: Iterable[wire_market.SystemStatus], now_ms: int, *, env: str = "") -> str:
+    """The maintenance of trading that goes on at ``now_ms``, in words; empty when none does.
+
+    ``env`` is "1" for production and "2" for demo; empty takes either. A state may be announced late, so a scheduled
+    maintenance whose time has come goes on too.
+    """
+    for row in rows:
+        is_its_time = row.begin_ms is not None and row.begin_ms <= now_ms < (row.end_ms or 0)
+        goes_on = row.state in NOT_TRADING or (row.state == "scheduled" and is_its_time)
+        if goes_on and row.service_type in TRADING_SERVICES and env in ("", row.env):
+            return row.title or "maintenance"
+    return ""
+
+
 def _rules(row: wire_market.Instrument) -> Iterator[Event]:
     """The rules of one swap. Shortly before a listing most fields are empty, and nothing is traded by them."""
     try:

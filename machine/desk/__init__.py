@@ -54,6 +54,7 @@ from anchorwatch.machine.desk import (
     stages,
     stops,
     switch,
+    venue,
 )
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
@@ -292,6 +293,10 @@ class Desk:
                 context.tell(RECONCILIATION, reconciling.AccountCompared(seq))
             case world.OrderAsked():
                 orders.take_query(context, event)
+            case world.StatusRead():
+                venue.take_status(context, event)
+            case world.ClockMeasured():
+                venue.take_clock(context, event)
             case world.StopsRead():
                 stops.take_read(context, event)
             case world.LegRead():

@@ -6,12 +6,14 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from anchorwatch.io.okx import translate
 from anchorwatch.io.okx.wire import decode_rest
 from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_market import Instrument as WireInstrument
+from anchorwatch.io.okx.wire_market import SystemStatus
 from anchorwatch.io.okx.wire_ws import Push, decode_frame
 from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
@@ -215,3 +217,34 @@ def test_the_rules_of_a_swap() -> None:
 def test_rules_that_orders_depend_on_may_not_be_missing(field: str) -> None:
     with pytest.raises(WireError, match=BTC):
         translate.instrument(rules(**{field: ""}))
+
+
+def status(**more: str) -> SystemStatus:
+    row = {
+        "title": "upgrade",
+        "state": "ongoing",
+        "serviceType": "5",
+        "env": "1",
+        "begin": "100",
+        "end": "200",
+    }
+    (found,) = decode_rest(msgspec.json.encode({"code": "0", "data": [row | more]}), SystemStatus).rows
+    return found
+
+
+@pytest.mark.parametrize(
+    ("row", "goes_on"),
+    [
+        ({}, True),
+        ({"state": "pre_open"}, True),
+        ({"state": "scheduled"}, True),
+        ({"state": "scheduled", "begin": "160"}, False),
+        ({"state": "completed"}, False),
+        ({"state": "canceled"}, False),
+        ({"serviceType": "0"}, False),
+        ({"env": "2"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_maintenance_of_our_trading_that_goes_on_counts(row: dict[str, str], goes_on: bool) -> None:
+    assert bool(translate.maintenance([status(**row)], 150, env="1")) is goes_on

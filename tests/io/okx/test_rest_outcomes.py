@@ -265,6 +265,17 @@ async def test_an_expired_timestamp_makes_the_read_measure_the_clock_and_sign_an
     assert header(canned.requests[2], "OK-ACCESS-TIMESTAMP") == rest_timestamp(NOW_MS + ahead_ms)
 
 
+async def test_a_write_with_an_expired_timestamp_measures_the_clock_and_is_not_sent_again(
+    autojump_clock: MockClock,
+) -> None:
+    ahead_ms = 45_000
+    async with venue(rows(code="50102", status=401), rows({"ts": str(NOW_MS + ahead_ms)})) as (rest, canned):
+        outcome = await rest.cancel_order(OrderCancel(inst_id="BTC-USDT-SWAP", cl_ord_id="a1"))
+        assert isinstance(outcome, Refused)  # not processed: whoever wanted it decides anew
+        assert rest.clock.offset_ms == ahead_ms
+    assert canned.targets == ["/api/v5/trade/cancel-order", "/api/v5/public/time"]
+
+
 @pytest.mark.parametrize("head", [f"Content-Length: {BODY_BYTES_MAX * 4}", "Connection: close"])
 async def test_an_answer_without_end_is_given_up_at_the_deadline(head: str) -> None:
     async def flood(stream: trio.SocketStream, _request: bytes) -> None:
