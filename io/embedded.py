@@ -16,6 +16,7 @@ import trio
 from anchorwatch.io.okx.environments import Credentials
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.settings import Settings
+from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.candle_file import BadMarketFile, read_candles
 from anchorwatch.io.venue.exchange import Venue
@@ -24,14 +25,15 @@ from anchorwatch.io.venue.instruments import inst_id_from_file_name, instrument_
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import open_loopback, serve_venue
 from anchorwatch.io.venue.synthetic import SyntheticFeed
+from anchorwatch.machine.market import candles_wanted
 from anchorwatch.machine.timeframes import span_ms
 
 MINUTE_MS = 60_000
 SYNTHETIC_START_MS = 1_735_776_000_000
 """2025-01-02 00:00 UTC: a synthetic market has no time of its own, so every run of a seed is the same one."""
 
-HISTORY_SHARE_MAX = 4
-"""At most a quarter of a file becomes history; a short file still has something to trade."""
+HISTORY_SHARE_MAX = 2
+"""At most half of a file becomes history; a short file still has something to trade."""
 
 
 class Embedded(msgspec.Struct, frozen=True):
@@ -86,12 +88,13 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
 
 
 def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
-    """The first row and the history that the stages ask for, as far as the file is long enough."""
+    """The first row and the history that the strategy needs, as far as the file is long enough."""
     if not feeds:
         return SYNTHETIC_START_MS
     history_ms = max(
-        (count * span_ms(timeframe) for timeframe, count in settings.candles),
-        default=0,
+        (candles_wanted(trading.strategy.needs, timeframe) + 1) * span_ms(timeframe)
+        for _, trading in parameters(settings).instruments
+        for timeframe, _ in trading.strategy.needs.kept
     )
     first_ms = max(feed.first_ms for feed in feeds.values())
     ends = [feed.end_ms for feed in feeds.values() if feed.end_ms is not None]

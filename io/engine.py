@@ -298,6 +298,7 @@ class Engine:
         summary.unprotected_total_s = totals.uncovered_ms_total / 1000
         summary.unprotected_max_s = totals.uncovered_ms_max / 1000
         summary.drifts = totals.drifts
+        summary.decisions = dict(sorted(self.desk.context.book.decisions.items()))
 
 
 def storms(facts: Facts, now_ms: int) -> bool:

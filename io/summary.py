@@ -50,6 +50,7 @@ class Summary:
         self.unprotected_total_s = 0.0
         self.unprotected_max_s = 0.0
         self.drifts = 0
+        self.decisions: dict[str, int] = {}
         self.speed_reached = 0.0
         self.exit_code: int | None = None
 
@@ -106,6 +107,7 @@ class Summary:
             "funding": self.funding,
             "unprotected_seconds": {"total": self.unprotected_total_s, "max": self.unprotected_max_s},
             "drifts": self.drifts,
+            "decisions": self.decisions,
             "speed_reached": round(self.speed_reached, 3),
             "exit_code": self.exit_code,
         }

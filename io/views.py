@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anchorwatch.io.live_view import ConnectionRow, PositionRow, View
-from anchorwatch.machine import bot as bots
 from anchorwatch.machine.book import LegBook
-from anchorwatch.machine.desk import Desk
+from anchorwatch.machine.desk import Desk, explaining
 from anchorwatch.machine.kernel import Move
 
 
@@ -16,14 +15,11 @@ def view_of(
 ) -> View:
     """What the live view shows at this moment of venue time. ``since_ms``: when each connection last moved."""
     bot, context = desk.bot, desk.context
-    obstacles = [
-        obstacle for name in context.parameters.names for obstacle in bots.standing_obstacles(bot, name)
-    ]
     return View(
         at_ms=now_ms,
         stage=bot.lifecycle.state.value,
         permission=bot.permission.state.value,
-        why_not_ready=tuple(dict.fromkeys(obstacles)),
+        why_not_ready=explaining.obstacles(context),
         connections=tuple(
             ConnectionRow(
                 name=link.data.name.value,

@@ -6,6 +6,7 @@ never see it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -182,6 +183,7 @@ class Book:
     emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
     last_close_ms: dict[str, int] = field(default_factory=dict)  # per instrument, for the cool-down
     totals: Totals = field(default_factory=Totals)
+    decisions: Counter[str] = field(default_factory=Counter)  # what the strategies said, by signal and filter
 
     def leg(self, key: LegKey) -> LegBook:
         """The leg's numbers; an empty page when it was never open."""

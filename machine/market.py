@@ -45,10 +45,11 @@ class MarketSettings(msgspec.Struct, frozen=True):
 
     ``kept`` are the timeframes and how many candles of each; those of ``indicated`` have indicators, and of
     these the ``waited`` ones must be warm. None, or False for the pivots, leaves a thing out: it then costs
-    nothing, and nothing waits for it. 200 candles make every default indicator warm.
+    nothing, and nothing waits for it. 200 candles make every default indicator warm; of the hours there is room for
+    more than the profile takes, because the newest counts from the next minute on only.
     """
 
-    kept: tuple[tuple[str, int], ...] = ((SIGNAL, 200), ("5m", 200), ("15m", 200), ("1H", 100), (DAILY, 10))
+    kept: tuple[tuple[str, int], ...] = ((SIGNAL, 200), ("5m", 200), ("15m", 200), ("1H", 120), (DAILY, 10))
     indicated: tuple[str, ...] = (SIGNAL, "5m", "15m")
     waited: tuple[str, ...] = INDICATORS
     periods: Periods = Periods()

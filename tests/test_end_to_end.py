@@ -97,7 +97,8 @@ def test_every_transition_has_its_keys_and_its_time(half_an_hour: Run) -> None:
     keys = {"event", "at_ms", "machine", "id", "source", "trigger", "dest", "cause"}
     assert all(set(move) == keys for move in moves)
     assert {move["machine"] for move in moves} <= {
-        "lifecycle", "permission", "connection", "order", "position", "protection",
+        "lifecycle", "permission", "connection", "order", "position", "protection", "slippage_guard",
+        "liquidation_guard", "candle_repair",
     }  # fmt: skip
     times = [move["at_ms"] for move in moves]
     assert times == sorted(times)

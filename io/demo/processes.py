@@ -133,7 +133,8 @@ def settings_text(
         "venue": {"kind": "demo", "rest_url": where.rest_url, "ws_url": where.ws_url},
         "account": {"exclusive": True, "position_mode": "hedge"},
         "journal": {"path": str(journal)},
-        # The least that the stages ask for: a start is quick, and the venue is asked for little.
+        # The least that a strategy asks for: a start is quick, and the venue is asked for little.
+        "strategy": {"name": "ema_cross"},
         "candles": {"1m": 200},
     }
     for name, own in (more or {}).items():

@@ -37,7 +37,7 @@ CONTRACTS_MEANWHILE = Decimal(2)
 
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     # Nothing but the restart is to happen: no signal is strong enough, and no profit or age closes anything.
-    "strategy": {"min_gap_fraction": 0.09},
+    "strategy": {"name": "ema_cross", "min_gap_fraction": 0.09},
     # From the first price on the stop follows, so that what is compared is a stop that has moved.
     "protection": {
         "take_profit_fraction": 0.0,

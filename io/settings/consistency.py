@@ -10,8 +10,10 @@ from pathlib import Path
 from anchorwatch.io.okx.environments import Environment, endpoints
 from anchorwatch.io.settings.problems import Problem, shown
 from anchorwatch.io.settings.schema import SYMBOLS_MAX, Origin, Settings
-from anchorwatch.io.settings.tuning import strategy_of
+from anchorwatch.io.settings.strategies import BadStrategy
+from anchorwatch.io.settings.tuning import EMA_CROSS, EMA_CROSS_OWN, strategy_of
 from anchorwatch.io.venue.instruments import INSTRUMENTS, inst_id_from_file_name, instrument_for
+from anchorwatch.machine.market import candles_wanted
 from anchorwatch.machine.units import MarginMode
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,20}-USDT-SWAP")
@@ -30,6 +32,7 @@ STOP_OF_MARGIN_MAX = Decimal("0.75")
 def problems(settings: Settings, *, markets: Sequence[Path], kind_is_sound: bool) -> Iterator[Problem]:
     """Every contradiction between settings; nothing of the world is asked."""
     yield from _symbols(settings)
+    yield from _strategy(settings)
     yield from _candles(settings)
     yield from _connections(settings)
     yield from _stop(settings)
@@ -61,14 +64,30 @@ def _symbols(settings: Settings) -> Iterator[Problem]:
                 yield Problem(f'symbol."{name}"', f"is not among symbols; allowed: {allowed}")
 
 
+def _strategy(settings: Settings) -> Iterator[Problem]:
+    """What belongs to the small strategy would be passed over in silence by any other."""
+    if settings.strategy.name == EMA_CROSS:
+        return
+    given = [f"strategy.{name}" for name in EMA_CROSS_OWN]
+    given += [f'symbol."{name}".{own}' for name in settings.overrides for own in EMA_CROSS_OWN]
+    for key in given:
+        if key in settings.origins:
+            yield Problem(key, f'is of the strategy ema_cross; allowed: with strategy.name = "{EMA_CROSS}"')
+
+
 def _candles(settings: Settings) -> Iterator[Problem]:
     rows = dict(settings.candles)
     needed: dict[str, int] = {}
     for name in settings.symbols:
-        own = settings.of(name).strategy
-        if own.fast < own.slow:  # else it is told elsewhere
-            for timeframe, count in strategy_of(own).needs.kept:
-                needed[timeframe] = max(count, needed.get(timeframe, 0))
+        try:
+            strategy = strategy_of(settings.of(name).strategy)
+        except BadStrategy as error:
+            if settings.of(name).strategy.fast < settings.of(name).strategy.slow:  # else it is told elsewhere
+                yield Problem(error.key, str(error))
+            return
+        for timeframe, _ in strategy.needs.kept:
+            least = candles_wanted(strategy.needs, timeframe)
+            needed[timeframe] = max(least, needed.get(timeframe, 0))
     for timeframe, least in needed.items():
         if rows.get(timeframe, 0) < least:
             yield Problem(

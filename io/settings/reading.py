@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -217,7 +217,11 @@ def _read(value: Any, hint: Any, rule: Rule) -> Any:
     """The value as its type. Raises ValueError that quotes it and says what is allowed."""
     wrong = ValueError(f"{shown(value)}; allowed: {allowed(hint, rule)}")
     types = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
-    kind = types[0]
+    kind = hint if get_origin(hint) is dict else types[0]
+    if get_origin(kind) is dict:
+        if isinstance(value, dict):
+            return value
+        raise wrong
     if kind is bool:
         if isinstance(value, bool):
             return value
@@ -247,6 +251,8 @@ def _read_text(value: Any, kind: Any, rule: Rule, wrong: ValueError) -> Any:
 
 def allowed(hint: Any, rule: Rule) -> str:
     """What a setting takes, in words."""
+    if get_origin(hint) is dict:
+        return "a section"
     kind = next((kind for kind in get_args(hint) if kind is not NoneType), hint)
     if kind is bool:
         return "true or false"

@@ -50,15 +50,13 @@ class Origin(Enum):
     COMMAND_LINE = "command line"
 
 
-STRATEGIES = ("ema_cross", "scalper")
-
 # The venue's REST answers hold the latest 1440 candles of a timeframe (OKX v5, GET market/candles).
 HISTORY_ROWS_MAX = 1440
 TIMEFRAMES = (
     "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H",
     "6H", "12H", "1D", "6Hutc", "12Hutc", "1Dutc",
 )  # fmt: skip
-HISTORY_DEFAULT = (("1m", 200), ("5m", 200), ("15m", 200), ("1H", 100), ("1Dutc", 10))
+HISTORY_DEFAULT = (("1m", 200), ("5m", 200), ("15m", 200), ("1H", 120), ("1Dutc", 10))
 
 # One public connection carries every symbol's channels, and start reads every symbol's candles over REST.
 SYMBOLS_MAX = 50
@@ -123,20 +121,44 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Strategy(msgspec.Struct, frozen=True):
-    name: Annotated[str, Rule("which strategy decides the entries", choices=STRATEGIES)] = "ema_cross"
+    """The default is the regime-adaptive scalper: it shows a strategy that a scalper recognises, and claims no profit."""
+
+    name: Annotated[
+        str,
+        Rule(
+            "which strategy decides the entries: scalper, ema_cross, one that an installed package offers "
+            "(entry point anchorwatch.strategies), or a class in a file of one's own: my_file.py:MyClass"
+        ),
+    ] = "scalper"
+    settings: Annotated[
+        dict[str, Any],
+        Rule("a section of its own: the strategy's settings by their names", default="its own"),
+    ] = {}
     fast: Annotated[
         int,
-        Rule("period of the fast average", unit="1m candles", at_least="2", at_most="299", per_symbol=True),
+        Rule(
+            "ema_cross: period of the fast average",
+            unit="1m candles",
+            at_least="2",
+            at_most="299",
+            per_symbol=True,
+        ),
     ] = 8
     slow: Annotated[
         int,
-        Rule("period of the slow average", unit="1m candles", at_least="3", at_most="300", per_symbol=True),
+        Rule(
+            "ema_cross: period of the slow average",
+            unit="1m candles",
+            at_least="3",
+            at_most="300",
+            per_symbol=True,
+        ),
     ] = 21
     sides: Annotated[Sides, Rule("which positions it may open", per_symbol=True)] = Sides.BOTH
     min_gap_fraction: Annotated[
         Decimal,
         Rule(
-            "how far apart the averages must be for a signal",
+            "ema_cross: how far apart the averages must be for a signal",
             unit="of price",
             at_least="0",
             below="0.1",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from anchorwatch.io.settings import strategies
 from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
 from anchorwatch.io.settings.schema import Strategy as StrategySettings
 from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.strategy import Strategy
-from anchorwatch.machine.strategy.ema_cross import EmaCross
-from anchorwatch.machine.strategy.scalper import Scalper
 from anchorwatch.machine.units import Fraction, Side, Usd
+
+EMA_CROSS = "ema_cross"
+"""The strategy whose few settings stand in the section itself, so that a symbol can have its own."""
+
+EMA_CROSS_OWN = ("fast", "slow", "min_gap_fraction")
 
 _SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Side.LONG, Side.SHORT)}
 
@@ -32,10 +36,11 @@ def parameters(settings: Settings) -> Parameters:
 
 
 def strategy_of(own: StrategySettings) -> Strategy:
-    """The strategy that these settings choose."""
-    if own.name == "scalper":
-        return Scalper()
-    return EmaCross(own.fast, own.slow, float(own.min_gap_fraction))
+    """The strategy that these settings choose. Raises BadStrategy."""
+    if own.name != EMA_CROSS:
+        return strategies.made(own.name, own.settings)
+    given = {"fast": own.fast, "slow": own.slow, "min_gap_fraction": own.min_gap_fraction}
+    return strategies.made(own.name, {**given, **own.settings})
 
 
 def _trading(own: SymbolSettings, candles: tuple[tuple[str, int], ...]) -> Trading:

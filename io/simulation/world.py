@@ -271,7 +271,11 @@ class World:
 
 def settings_of(scenario: Scenario) -> Settings:
     """The bot's settings of a scenario. Raises BadScenario naming the setting."""
-    options: dict[str, object] = {"symbols": list(scenario.market.instruments)}
+    # Averages that cross in any market: a scenario is about what happens to positions, and not about which there are.
+    options: dict[str, object] = {
+        "symbols": list(scenario.market.instruments),
+        "strategy.name": "ema_cross",
+    }
     for section, values in scenario.settings.items():
         if isinstance(values, dict) and section != "candles":
             options |= {f"{section}.{name}": value for name, value in values.items()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from anchorwatch.machine import order, position
+from anchorwatch.machine import order, permission, position
 from anchorwatch.machine.book import LegBook
-from anchorwatch.machine.bot import Address, EntryDenied, entry_obstacles
+from anchorwatch.machine.bot import PERMISSION, Address, EntryDenied, entry_obstacles
 from anchorwatch.machine.desk import making, stops
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.readiness import EQUITY_AGE_MS
-from anchorwatch.machine.strategy import Holding, Wish, view_of
+from anchorwatch.machine.strategy import Decision, Holding, MarketView, Wish, view_of
 from anchorwatch.machine.units import Contracts, LegKey
 
 
@@ -22,7 +22,7 @@ def decide(context: Context, chart: Chart) -> None:
     if open_leg is not None:
         entry_px = open_leg.account.average_price
         holding = Holding(open_leg.leg.side, entry_px, open_leg.entered_ms)
-    decision = chart.decide(view_of(chart.market, chart.quote, holding=holding))
+    decision = _asked(context, chart, view_of(chart.market, chart.quote, holding=holding))
     intent = decision.intent
     if intent is None:
         return
@@ -31,6 +31,34 @@ def decide(context: Context, chart: Chart) -> None:
             stops.want_close(context, open_leg, intent.why)
     elif intent.side in context.parameters.of(chart.instrument).sides:
         _want_entry(context, LegKey(chart.instrument, intent.side, context.parameters.margin), intent.why)
+
+
+def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
+    """The strategy's answer, counted, and told where filters refused what signals had wished.
+
+    A strategy is the user's code: when it fails, entries end and a person is told; stops and exits go on.
+    """
+    try:
+        decision = chart.decide(view)
+    except Exception as error:
+        reason = f"the strategy failed on {chart.instrument}: {type(error).__name__}: {error}"
+        context.announce("alarm", "STRATEGY_FAILED", instrument=chart.instrument, reason=reason)
+        context.tell(PERMISSION, permission.HaltRequested(reason))
+        return Decision(None, reason)
+    counts = context.book.decisions
+    counts["asked"] += 1
+    for fired in decision.fired:
+        counts[f"signal {fired.signal}"] += 1
+    for refusal in decision.refusals:
+        counts[f"refused {refusal.filter}"] += 1
+    if decision.intent is not None:
+        counts[f"wished {decision.intent.wish.value}"] += 1
+    elif decision.refusals:
+        signals = ", ".join(f"{one.signal} {one.side.value}" for one in decision.fired)
+        context.announce(
+            "info", "SIGNAL_REFUSED", instrument=chart.instrument, signals=signals, because=decision.because
+        )
+    return decision
 
 
 def _open_leg(context: Context, instrument: str) -> LegBook | None:

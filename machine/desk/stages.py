@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchorwatch.machine import connection, lifecycle, permission, reconciliation
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address
-from anchorwatch.machine.desk import guarding
+from anchorwatch.machine.desk import explaining, guarding
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.facts import PermissionFact
 from anchorwatch.machine.requests import AuditStops, CancelTimer, Record, StartTimer
@@ -46,7 +46,8 @@ def end(context: Context, address: Address, effect: lifecycle.EndStage) -> None:
 
 
 def warn(context: Context, address: Address, effect: lifecycle.WarnOfDelay) -> None:
-    context.announce("alarm", "STAGE_LATE", stage=effect.stage.value)
+    lacks = explaining.in_one_line(context) if effect.stage is lifecycle.S.SYNC else ""
+    context.announce("alarm", "STAGE_LATE", stage=effect.stage.value, **({"missing": lacks} if lacks else {}))
 
 
 def run_stop_step(context: Context, address: Address, effect: lifecycle.RunStopStep) -> None:

@@ -6,6 +6,8 @@ exercise everything around it.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from anchorwatch.machine.indicators.panel import Periods, candles_warm
@@ -20,9 +22,9 @@ class EmaCross(msgspec.Struct, frozen=True):
     A cross counts only where the averages lie at least ``min_gap_fraction`` apart when it is seen.
     """
 
-    fast: int = 8
-    slow: int = 21
-    min_gap_fraction: float = 0.0
+    fast: Annotated[int, msgspec.Meta(ge=2, le=299)] = 8
+    slow: Annotated[int, msgspec.Meta(ge=3, le=300)] = 21
+    min_gap_fraction: Annotated[float, msgspec.Meta(ge=0, lt=0.1)] = 0.0
 
     def __post_init__(self) -> None:
         if self.fast >= self.slow:

@@ -20,6 +20,7 @@ strategy that a scalper recognises, on the machinery that keeps it out of troubl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -27,7 +28,7 @@ from anchorwatch.machine.indicators.panel import Periods
 from anchorwatch.machine.market import SIGNAL, Frame, MarketSettings
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import Decision, Fired, Intent, MarketView, Refusal, Wish, filters, signals
-from anchorwatch.machine.strategy.filters import Filter, FilterSettings, Proposal
+from anchorwatch.machine.strategy.filters import FilterSettings, Proposal
 from anchorwatch.machine.strategy.signals import REVERTING, Signal, SignalSettings
 from anchorwatch.machine.units import Side
 
@@ -44,24 +45,34 @@ SETS: Mapping[Regime, tuple[Signal, ...]] = {
 """Which signals are asked in which regime."""
 
 
-class ScalperSettings(msgspec.Struct, frozen=True):
-    """Strengths are from 0 to 1.
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
+
+
+class Scalper(msgspec.Struct, frozen=True):
+    """The strategy and its settings. Strengths are from 0 to 1; ``periods`` are those of the market that it is shown.
 
     The least strength is the original's. Leaving before the exits do asks for more, because it costs a fee
     that waiting does not; and not before the position has lived for the original's least time in its regime.
     """
 
-    strength_least: float = 0.60
-    strength_to_leave: float = 0.75
-    agreement_bonus: float = 0.05
-    lead_least: float = 0.10
-    choppy_agreeing: int = 2  # this many signals must agree in a choppy market; 0: nothing is entered there
-    min_holding_trending_s: int = 180
-    min_holding_ranging_s: int = 60
-    min_holding_choppy_s: int = 60
+    strength_least: Share = 0.60
+    strength_to_leave: Share = 0.75
+    agreement_bonus: Share = 0.05
+    lead_least: Share = 0.10
+    # This many signals must agree in a choppy market; 0: nothing is entered there.
+    choppy_agreeing: Annotated[int, msgspec.Meta(ge=0, le=3)] = 2
+    min_holding_trending_s: Seconds = 180
+    min_holding_ranging_s: Seconds = 60
+    min_holding_choppy_s: Seconds = 60
     sides: tuple[Side, ...] = (Side.LONG, Side.SHORT)
     signals: SignalSettings = SignalSettings()
     filters: FilterSettings = FilterSettings()
+    periods: Periods = Periods()
+
+    @property
+    def needs(self) -> MarketSettings:
+        return MarketSettings(periods=self.periods)
 
     def min_holding_s(self, regime: Regime) -> int:
         return {
@@ -69,20 +80,6 @@ class ScalperSettings(msgspec.Struct, frozen=True):
             Regime.RANGING: self.min_holding_ranging_s,
             Regime.CHOPPY: self.min_holding_choppy_s,
         }[regime]
-
-
-class Scalper:
-    """The strategy. ``periods`` are those of the market that it is shown."""
-
-    def __init__(
-        self,
-        settings: ScalperSettings | None = None,
-        periods: Periods | None = None,
-        asked: tuple[Filter, ...] = filters.ALL,
-    ) -> None:
-        self._settings = settings if settings is not None else ScalperSettings()
-        self.needs = MarketSettings(periods=periods if periods is not None else Periods())
-        self._filters = asked
 
     def decide(self, view: MarketView) -> Intent | None:
         return self.consider(view).intent
@@ -92,15 +89,11 @@ class Scalper:
         frame, regime = view.frames.get(SIGNAL), view.regime
         if frame is None or regime is None:
             return Decision(None, "the market is not known yet")
-        if regime is Regime.CHOPPY and self._settings.choppy_agreeing == 0 and view.open_side is None:
+        if regime is Regime.CHOPPY and self.choppy_agreeing == 0 and view.open_side is None:
             return Decision(None, "nothing is entered in a choppy market", regime=regime)
         asked = SETS[regime]
         fired = tuple(
-            [
-                said
-                for signal in asked
-                if (said := signal(frame, view.candles, self._settings.signals)) is not None
-            ]
+            [said for signal in asked if (said := signal(frame, view.candles, self.signals)) is not None]
         )
         if not fired:
             return Decision(None, "no signal", regime=regime)
@@ -109,7 +102,7 @@ class Scalper:
         return self._enter(view, frame, regime, fired)
 
     def _enter(self, view: MarketView, frame: Frame, regime: Regime, fired: tuple[Fired, ...]) -> Decision:
-        settings = self._settings
+        settings = self
         side, strength, because = weigh(fired, settings)
         refused = Decision(None, because, fired, regime=regime, strength=strength)
         if side is None:
@@ -126,7 +119,7 @@ class Scalper:
         strongest = max(mine, key=lambda said: said.strength)
         proposal = Proposal(view, frame, side, regime, strongest.signal in REVERTING)
         refusals = tuple(
-            refusal for ask in self._filters if (refusal := ask(proposal, settings.filters)) is not None
+            refusal for ask in filters.ALL if (refusal := ask(proposal, settings.filters)) is not None
         )
         if refusals:
             return Decision(None, _words(refusals), fired, refusals, regime, strength)
@@ -135,7 +128,7 @@ class Scalper:
 
     def _leave(self, view: MarketView, side: Side, regime: Regime, fired: tuple[Fired, ...]) -> Decision:
         """An opposite signal of conviction ends the position; the exits and the stop do the rest."""
-        settings = self._settings
+        settings = self
         against, strength, because = weigh(fired, settings)
         stays = Decision(None, because, fired, regime=regime, strength=strength)
         if against is None or against is side:
@@ -154,7 +147,7 @@ class Scalper:
         return Decision(Intent(Wish.EXIT, side, why), why, fired, (), regime, strength)
 
 
-def weigh(fired: tuple[Fired, ...], settings: ScalperSettings) -> tuple[Side | None, float, str]:
+def weigh(fired: tuple[Fired, ...], settings: Scalper) -> tuple[Side | None, float, str]:
     """The side that the signals speak for and its strength; None, the stronger strength and why they do not."""
     strengths = {side: _strength(fired, side, settings.agreement_bonus) for side in Side}
     side = max(Side, key=lambda one: strengths[one])

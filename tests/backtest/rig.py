@@ -20,7 +20,13 @@ BTC = "BTC-USDT-SWAP"
 MINUTE_MS = 60_000
 FIRST_MS = 1_735_776_000_000
 DATA = Path(os.environ.get("ANCHORWATCH_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
-LIVELY = {"strategy.fast": 3, "strategy.slow": 8, "strategy.cooldown_s": 0, "candles": {"1m": 60}}
+LIVELY = {
+    "strategy.name": "ema_cross",
+    "strategy.fast": 3,
+    "strategy.slow": 8,
+    "strategy.cooldown_s": 0,
+    "candles": {"1m": 60},
+}
 """Settings that trade every few minutes."""
 
 

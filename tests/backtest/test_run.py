@@ -200,11 +200,11 @@ def test_what_is_left_out_changes_nothing(kind: str, seed: int) -> None:
         protection__max_holding_min=7,
         strategy__fast=5,
         strategy__slow=30,
-        candles={"1m": 130},
+        candles={"1m": 140},
     )
     series = walk(900, seed, step=300)
-    sparse = run(series, given, start=130)
-    full = run(series, given, start=130, is_exhaustive=True)
+    sparse = run(series, given, start=140)
+    full = run(series, given, start=140, is_exhaustive=True)
     assert trades(sparse) == trades(full)
     assert [one.stops for one in sparse.record.trades] == [one.stops for one in full.record.trades]
     causes = {one.cause for one in full.record.trades}

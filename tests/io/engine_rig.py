@@ -72,6 +72,7 @@ def settings(**options: object) -> Settings:
     """Settings for BTC alone, entered at market; an option is a dotted name with ``__`` for the dot."""
     given: dict[str, Any] = {name.replace("__", "."): value for name, value in options.items()}
     given.setdefault("symbols", [BTC])
+    given.setdefault("strategy.name", "ema_cross")
     given.setdefault("entry.order_kind", "market")
     return load(file=None, environ={}, options=given, markets=())
 

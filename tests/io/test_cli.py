@@ -147,7 +147,7 @@ def test_config_shows_what_holds_and_where_it_came_from(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     config = tmp_path / "anchorwatch.toml"
-    config.write_text("[strategy]\nfast = 9\n")
+    config.write_text('[strategy]\nname = "ema_cross"\nfast = 9\n')
     assert cli.command(["config", "--config", str(config)]) == 0
     rows = {tuple(line.split()) for line in capsys.readouterr().out.splitlines()}
     assert ("strategy.fast", "9", "file") in rows

@@ -25,6 +25,7 @@ from anchorwatch.io.settings.reading import FIELDS, KEYS, PER_SYMBOL
 from anchorwatch.io.settings.schema import GROUPS
 from anchorwatch.machine import connection, lifecycle
 from anchorwatch.machine.parameters import Pace, Parameters, Trading
+from anchorwatch.machine.strategy.scalper import Scalper
 from anchorwatch.machine.units import Side
 
 KEY, SECRET, PASSPHRASE = "ak-5b7e-31", "sk-09f2c4d1aa", "pp-Corrib.42"
@@ -56,7 +57,7 @@ def test_without_a_file_everything_is_a_default_and_the_venue_is_the_embedded_on
 
 
 def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> None:
-    text = 'symbols = ["ETH-USDT-SWAP"]\n[log]\nformat = "text"\n[strategy]\nfast = 9\n'
+    text = 'symbols = ["ETH-USDT-SWAP"]\n[log]\nformat = "text"\n[strategy]\nname = "ema_cross"\nfast = 9\n'
     settings = of_file(
         tmp_path,
         text,
@@ -85,8 +86,11 @@ def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> 
         ('[protection]\nstop_fraction = "0.01"', 'protection.stop_fraction: "0.01"; allowed: a number'),
         ("[strategy]\nfast = 8.0", "strategy.fast: 8.0; allowed: a whole number 2 to"),
         ("[strategy]\nfast = true", "strategy.fast: true; allowed: a whole number"),
-        ("[strategy]\nfast = 21", "strategy.fast: 21; allowed: below strategy.slow (21)"),
-        ('[strategy]\nname = "moon"', 'strategy.name: "moon"; allowed: ema_cross'),
+        ('[strategy]\nname = "ema_cross"\nfast = 21', "strategy.fast: 21; allowed: below strategy.slow (21)"),
+        (
+            '[strategy]\nname = "moon"',
+            'strategy.name: "moon"; allowed: scalper, ema_cross, or a class in a file',
+        ),
         ('[strategy]\nsides = "up"', 'strategy.sides: "up"; allowed: long, short, both'),
         ('[account]\nexclusive = "yes"', 'account.exclusive: "yes"; allowed: true or false'),
         ("[account]\nleverage = 0", "account.leverage: 0; allowed: a whole number 1 to 100 (×)"),
@@ -102,11 +106,14 @@ def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> 
         ('symbols = ["BTCUSDT"]', 'symbols: "BTCUSDT"; allowed: USDT-settled swaps such as BTC-USDT-SWAP'),
         ('symbols = ["BTC-USDT-SWAP", "BTC-USDT-SWAP"]', "symbols: BTC-USDT-SWAP is there twice"),
         ('symbols = ["PEPE-USDT-SWAP"]', "symbols: PEPE-USDT-SWAP is not listed on the embedded exchange"),
-        ('[candles]\n"1m" = 50', "candles.1m: 50; allowed: at least 94"),
-        ('[candles]\n"1m" = 200\n"1d" = 3', "candles.1d: unknown timeframe; did you mean"),
-        ('[symbol."ETH-USDT-SWAP"]\nfast = 5', 'symbol."ETH-USDT-SWAP": is not among symbols'),
+        ('[strategy]\nname = "ema_cross"\n[candles]\n"1m" = 50', "candles.1m: 50; allowed: at least 94"),
         (
-            '[symbol."BTC-USDT-SWAP"]\nfast = 50',
+            '[strategy]\nname = "ema_cross"\n[candles]\n"1m" = 200\n"1d" = 3',
+            "candles.1d: unknown timeframe; did you mean",
+        ),
+        ('[symbol."ETH-USDT-SWAP"]\nleverage = 5', 'symbol."ETH-USDT-SWAP": is not among symbols'),
+        (
+            '[strategy]\nname = "ema_cross"\n[symbol."BTC-USDT-SWAP"]\nfast = 50',
             'symbol."BTC-USDT-SWAP".fast: 50; allowed: below strategy.slow',
         ),
         ('[symbol."BTC-USDT-SWAP"]\nstop = 1', 'symbol."BTC-USDT-SWAP".stop: unknown setting'),
@@ -211,7 +218,7 @@ def test_an_address_that_would_carry_keys_unencrypted_is_refused(tmp_path: Path)
 def test_a_symbol_takes_its_own_values_and_the_common_ones_for_the_rest(tmp_path: Path) -> None:
     settings = of_file(
         tmp_path,
-        'symbols = ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]\n[strategy]\nslow = 30\n'
+        'symbols = ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]\n[strategy]\nname = "ema_cross"\nslow = 30\n'
         '[symbol."ETH-USDT-SWAP"]\nleverage = 3\nfast = 5\nstop_fraction = 0.01\nsides = "short"\n',
     )
     own, common = settings.of("ETH-USDT-SWAP"), settings.of("BTC-USDT-SWAP")
@@ -250,7 +257,7 @@ def test_the_defaults_are_those_of_the_machines() -> None:
     assert settings.connections.private_limits() == connection.Limits()
     public = settings.connections.public_limits()
     assert [public.backoff_s(failures) for failures in range(1, 11)] == [5] * 10
-    trading = Trading(candles=settings.candles)
+    trading = Trading(strategy=Scalper(), candles=settings.candles)
     assert parameters(settings) == Parameters(instruments=(("BTC-USDT-SWAP", trading),), pace=Pace())
 
 

@@ -317,7 +317,13 @@ class Lane:
                 self._journal,
                 SYMBOLS,
                 more={
-                    "strategy": {"fast": 2, "slow": 3, "cooldown_s": 0, "min_gap_fraction": float(never)},
+                    "strategy": {
+                        "name": "ema_cross",
+                        "fast": 2,
+                        "slow": 3,
+                        "cooldown_s": 0,
+                        "min_gap_fraction": float(never),
+                    },
                     "sizing": {"max_positions": 20},
                     # The moments are counted from an entry that fills at once.
                     "entry": {"order_kind": "market"},

@@ -31,7 +31,7 @@ from anchorwatch.machine.strategy import (
     view_of,
 )
 from anchorwatch.machine.strategy.filters import FilterSettings, Proposal
-from anchorwatch.machine.strategy.scalper import SETS, Scalper, ScalperSettings, weigh
+from anchorwatch.machine.strategy.scalper import SETS, Scalper, weigh
 from anchorwatch.machine.strategy.signals import REVERTING, SignalSettings
 from anchorwatch.machine.timeframes import MINUTE_MS, Resampling
 from anchorwatch.machine.units import Side
@@ -413,7 +413,7 @@ def test_without_a_regime_or_indicators_nothing_is_decided() -> None:
 
 
 def test_in_a_choppy_market_one_signal_is_not_enough() -> None:
-    settings = ScalperSettings(filters=FilterSettings(higher=()))
+    settings = Scalper(filters=FilterSettings(higher=()))
     candle = bar(99, 99.5, 97.5, 98.6)
     touched = Frame(candle, calm(rsi=50.0), CALM)
     choppy = view(
@@ -421,31 +421,31 @@ def test_in_a_choppy_market_one_signal_is_not_enough() -> None:
         frames={"1m": touched},
         profile=msgspec.structs.replace(PROFILE, point_of_control=101.0),
     )
-    assert Scalper(settings).consider(choppy).because == "1 of 2 signals agree in a choppy market"
+    assert settings.consider(choppy).because == "1 of 2 signals agree in a choppy market"
     both = Frame(candle, calm(rsi=25.0), calm(rsi=20.0))
     agreed = msgspec.structs.replace(choppy, frames={"1m": both})
-    assert Scalper(settings).consider(agreed).intent == Intent(
+    assert settings.consider(agreed).intent == Intent(
         Wish.ENTER, LONG, "choppy: strict rsi reversal 0.70, bollinger touch 1.00"
     )
     never = msgspec.structs.replace(settings, choppy_agreeing=0)
-    assert Scalper(never).consider(agreed).because == "nothing is entered in a choppy market"
+    assert never.consider(agreed).because == "nothing is entered in a choppy market"
 
 
 def test_a_weak_signal_is_not_followed() -> None:
     weak = Frame(STILL, TRENDING_UP, msgspec.structs.replace(TRENDING_UP, ema_fast=100.0, ema_slow=100.0))
-    decision = Scalper(ScalperSettings(signals=SignalSettings(cross_full_atr=10.0))).consider(
+    decision = Scalper(signals=SignalSettings(cross_full_atr=10.0)).consider(
         view(frames={**VIEW.frames, "1m": weak})
     )
     assert (decision.intent, decision.because) == (None, "strength 0.55 is below 0.60")
 
 
 def test_a_side_that_the_settings_forbid_is_not_entered() -> None:
-    settings = ScalperSettings(sides=(SHORT,))
-    assert Scalper(settings).consider(view()).because == "long is not allowed by the settings"
+    settings = Scalper(sides=(SHORT,))
+    assert settings.consider(view()).because == "long is not allowed by the settings"
 
 
 def test_agreement_strengthens_and_contradiction_cancels() -> None:
-    settings = ScalperSettings()
+    settings = Scalper()
     two: tuple[Fired, ...] = (Fired("a", LONG, 0.70), Fired("b", LONG, 0.60))
     assert weigh(two, settings) == (LONG, about(0.75), "")
     against = (*two, Fired("c", SHORT, 0.66))
