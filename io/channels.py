@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from anchorwatch.io.mailbox import Mailbox
 from anchorwatch.io.okx.translate import events_of
 from anchorwatch.io.okx.wire_fields import WireError
-from anchorwatch.io.okx.wire_ws import Arg, Frame, Garbled, Push
+from anchorwatch.io.okx.wire_ws import Arg, ConnectionCount, Frame, Garbled, Push
 from anchorwatch.io.settings import Settings
 from anchorwatch.machine import reconciliation, world
 from anchorwatch.machine.bot import RECONCILIATION
@@ -70,6 +70,8 @@ class Intake:
                     self._put(event)
             except WireError as error:
                 self._lost(name, str(error))
+        elif isinstance(frame, ConnectionCount) and name.is_private and frame.count is not None:
+            self._mailbox.put(world.ConnectionsCounted(name.value, frame.channel, frame.count))
         elif isinstance(frame, Garbled):
             self._lost(name, frame.reason)
 

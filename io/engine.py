@@ -58,6 +58,9 @@ from anchorwatch.machine.units import Conduct
 TICK_S = 1.0
 """How often ages and silences are looked at, in venue time."""
 
+SLEPT_S = 5.0
+"""The two clocks of a host agree within milliseconds; a step of this size is a sleep, or a hand on the clock."""
+
 LAG_ALARM_S = 2.0
 """An event that waits this long for the loop is an alarm: the unprotected time that is allowed is 5 s."""
 
@@ -277,9 +280,17 @@ class Engine:
                 nursery.start_soon(self.alerts.run, name="alerts")
 
     async def _tick(self) -> None:
+        apart_s = self._clocks_apart_s()
         while True:
             await trio.sleep(TICK_S)
+            was_s, apart_s = apart_s, self._clocks_apart_s()
+            if abs(apart_s - was_s) > SLEPT_S:
+                self.mailbox.put(world.ClocksParted(apart_s - was_s))
             self.mailbox.put_market("clock", "", world.ClockTicked())
+
+    def _clocks_apart_s(self) -> float:
+        """How far the wall clock is ahead of the one that only counts; while a host sleeps the latter stands still."""
+        return self._seams.wall_ms() / 1000 - trio.current_time()
 
     async def _watch_the_loop(self) -> None:
         """The loop must take what waits: a clock tick always does, so it is never long without an event."""

@@ -180,6 +180,9 @@ class Book:
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
     equity_at_ms: int = 0
+    link_lost_ms: dict[str, int] = field(
+        default_factory=dict
+    )  # by connection: when it last stopped delivering
     emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
     last_close_ms: dict[str, int] = field(default_factory=dict)  # per instrument, for the cool-down
     totals: Totals = field(default_factory=Totals)

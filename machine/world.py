@@ -310,5 +310,19 @@ class ClockMeasured(Event, frozen=True):
     jump_ms: int
 
 
+class ConnectionsCounted(Observed, frozen=True):
+    """How many connections of this account have subscribed to a channel; ``link`` is ours that was told."""
+
+    link: str
+    channel: str
+    count: int
+
+
+class ClocksParted(Event, frozen=True):
+    """The host's wall clock has moved by ``seconds`` more than time has passed: it slept, or was set."""
+
+    seconds: float
+
+
 class ClockTicked(Event, frozen=True):
     """Time has passed and nothing else: ages and silences are looked at."""

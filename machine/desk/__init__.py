@@ -54,7 +54,9 @@ from anchorwatch.machine.desk import (
     stages,
     stops,
     switch,
+    twins,
     venue,
+    waking,
 )
 from anchorwatch.machine.desk.context import Context, Performer
 from anchorwatch.machine.desk.memory import Memory
@@ -163,7 +165,7 @@ class Desk:
         """
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
-        was_settled = is_settled(context.bot)
+        was_settled, links = is_settled(context.bot), context.bot.links
         if isinstance(event, Told):
             if isinstance(event.event, lifecycle.StartRequested):
                 context.started_ms = now_ms
@@ -174,9 +176,17 @@ class Desk:
             self._hold(event)
         else:
             self._take(event)
+        if context.bot.links is not links:
+            self._note_losses(links)
         if not was_settled and is_settled(context.bot):
             self._release()
         return context.take_effects()
+
+    def _note_losses(self, before: tuple[Snapshot[connection.Link], ...]) -> None:
+        context = self._context
+        for was, link in zip(before, context.bot.links, strict=True):
+            if connection.delivers(was) and not connection.delivers(link):
+                context.book.link_lost_ms[link.data.name.value] = context.now_ms
 
     def _take_told(self, told: Told) -> None:
         context = self._context
@@ -264,6 +274,10 @@ class Desk:
                 guarding.take_quote(context, event)
                 if instrument in context.book.instruments:
                     making.take_quote(context, event)
+            case world.ConnectionsCounted():
+                twins.look_at_count(context, event)
+            case world.ClocksParted():
+                waking.take(context, event)
             case world.ClockTicked():
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()

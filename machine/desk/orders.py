@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine import ids, order, permission, world
-from anchorwatch.machine.bot import PERMISSION, Address, Part
-from anchorwatch.machine.desk import closing, drifting, making, positions, switch
+from anchorwatch.machine import ids, order, world
+from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.desk import closing, drifting, making, positions, switch, twins
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact, PartialTakenFact
 from anchorwatch.machine.kernel import State
@@ -47,7 +47,7 @@ def take_report(context: Context, report: OrderReport) -> None:
     added = positions.take_fills(context, report)
     ticket = context.book.tickets.get(report.client_id)
     if ticket is None:
-        _look_for_a_twin(context, report)
+        twins.look_at_order(context, report)
         return  # not of this life: its fills count, its fate is nobody's here
     event = EVENT_OF[report.state]
     if report.state is OrderState.PARTIAL and not added:
@@ -67,16 +67,6 @@ def _state(context: Context, ticket: OrderTicket) -> State:
     slot = context.bot.slot(ticket.leg)
     snapshot = slot.entry if ticket.role is order.Role.ENTRY else slot.close
     return snapshot.state if snapshot.data.seq == ticket.seq else order.S.IDLE
-
-
-def _look_for_a_twin(context: Context, report: OrderReport) -> None:
-    """An order with our prefix that was made while we live, and not by us: another bot trades this account."""
-    made = ids.parse(report.client_id)
-    if made is None or report.created_ms <= context.started_ms:
-        return
-    context.announce("alarm", "TWIN", order=report.client_id, instrument=report.instrument)
-    reason = f"a twin: the order {report.client_id} is not of this life"
-    context.tell(PERMISSION, permission.HaltRequested(reason))
 
 
 def end(context: Context, address: Address, effect: order.OrderEnded) -> None:

@@ -57,7 +57,7 @@ def paced_clock() -> PacedClock:
     return PacedClock()
 
 
-class _SeamsClock(Clock):
+class SeamsClock(Clock):
     """The exchange's time is the engine's wall clock."""
 
     def __init__(self, seams: Seams) -> None:
@@ -84,7 +84,7 @@ class World:
         self, nursery: trio.Nursery, spec: AccountSpec, network: FakeNetwork | None, seed: int
     ) -> None:
         self.seams = virtual_seams(START_MS, seed)
-        self.rig = Rig(spec, clock=_SeamsClock(self.seams))
+        self.rig = Rig(spec, clock=SeamsClock(self.seams))
         self.network = network
         self.seed = seed
         self.lives = 0

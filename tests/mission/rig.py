@@ -27,7 +27,7 @@ from anchorwatch.machine import ids, lifecycle, order
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.units import LegKey, Side, closing_deal, opening_deal
 from tests import staged
-from tests.io.engine_rig import KEY, LONG, SHORT, Life, World, settings
+from tests.io.engine_rig import KEY, LONG, SHORT, Life, SeamsClock, World, settings
 from tests.venue.rig import ETH, HEDGED, START_MS, Rig
 
 MINUTE_S = 60
@@ -118,7 +118,20 @@ class Scene(World):
         switches: Switches | None,
     ) -> None:
         super().__init__(nursery, spec, network, seed)
-        self.rig = Rig(spec, clock=self.rig.clock, switches=switches or staged.default_switches)
+        self.slept_ms = 0
+        self.seams = self._sleeping(self.seams)
+        clock = SeamsClock(self.seams)
+        self.rig = Rig(spec, clock=clock, switches=switches or staged.default_switches)
+
+    def _sleeping(self, seams: Seams) -> Seams:
+        """The wall clock of a host that has slept: time has passed for the world, and not for its timers."""
+        return Seams(lambda: seams.wall_ms() + self.slept_ms, seams.random)
+
+    def machine_sleeps(self, seconds: float) -> None:
+        """Suspend the host for so long: nothing of it runs, and the exchange goes on."""
+        staged.done["the host slept"] += 1
+        self.slept_ms += round(seconds * 1000)
+        self.rig.venue.advance()
 
     @asynccontextmanager
     async def life(
@@ -131,7 +144,7 @@ class Scene(World):
     ) -> AsyncIterator[OneLife]:
         """An engine that lives until its block ends, until it ends by itself, or until it is cut off."""
         self.lives += 1
-        seams = virtual_seams(START_MS, self.seed * 1_000 + self.lives)
+        seams = self._sleeping(virtual_seams(START_MS, self.seed * 1_000 + self.lives))
         with open_journal(None, "sim", key.key) as in_memory:
             life = OneLife(given or still(), seams, self.host, key, journal or in_memory, flatten=flatten)
             async with trio.open_nursery() as nursery:

@@ -1,0 +1,53 @@
+"""Another bot with our name on this account: seen by its orders and by its connections.
+
+A file lock keeps two bots of one host apart; a second host is seen here. Entries are halted, because two that enter
+hold twice of everything; stops and closes go on.
+"""
+
+from __future__ import annotations
+
+from anchorwatch.machine import ids, permission, world
+from anchorwatch.machine.bot import PERMISSION
+from anchorwatch.machine.connection import Name, S
+from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.world import OrderReport
+
+FORGOTTEN_AFTER_MS = 60_000
+"""The venue drops a silent connection after 30 s: for so long, and as long again, it may still count one of ours."""
+
+
+def look_at_order(context: Context, report: OrderReport) -> None:
+    """An order with our prefix that was made while we live, and not by us."""
+    made = ids.parse(report.client_id)
+    if made is None or report.created_ms <= context.started_ms:
+        return
+    context.announce("alarm", "TWIN", order=report.client_id, instrument=report.instrument)
+    _halt(context, f"a twin: the order {report.client_id} is not of this life")
+
+
+def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
+    """The venue says how many connections of this account have subscribed to a channel.
+
+    More than our own is another reader of the same account. Where the account is declared ours alone, it is a twin.
+    """
+    expected = 1 + _may_be_counted_still(context, Name(event.link))
+    if event.count <= expected:
+        return
+    words = f"{event.count} connections have subscribed to {event.channel}, {expected} of them ours at most"
+    if not context.parameters.is_exclusive:
+        context.announce("info", "SHARED_ACCOUNT", why=words)
+        return
+    context.announce("alarm", "TWIN", why=words, fix="stop the other bot, then run with --clear-halt")
+    _halt(context, f"a twin: {words}")
+
+
+def _may_be_counted_still(context: Context, name: Name) -> int:
+    """Whether an earlier socket of ours may still be open at the venue."""
+    if context.bot.link(name).state is S.REPLACING:
+        return 1
+    lost_ms = context.book.link_lost_ms.get(name.value, context.crashed_ms)
+    return 1 if lost_ms and context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS else 0
+
+
+def _halt(context: Context, reason: str) -> None:
+    context.tell(PERMISSION, permission.HaltRequested(reason))
