@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # ccxt and python-okx bring a hundred megabytes and versions of their own: they live apart.
 CLIENTS := .venv-clients
 
-.PHONY: run test check clients bench kill-test verify diagrams clean
+.PHONY: run test check clients bench kill-test soak proof verify diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -27,6 +27,14 @@ bench: $(STAMP)  ## measured ratios, printed
 
 kill-test: $(STAMP)  ## the real bot killed at many moments, and judged when it is back
 	$(BIN)/python -m tests.kill $(ARGS)
+
+soak: $(STAMP)  ## a virtual day on recorded candles, with everything going wrong
+	$(BIN)/python -m tests.proof soak $(ARGS)
+
+proof: $(STAMP)  ## the long proofs: soak, a shared account for a day, and uncovered time measured in full
+	$(BIN)/python -m tests.proof soak $(ARGS)
+	$(BIN)/python -m tests.proof shared $(ARGS)
+	$(BIN)/python -m tests.unprotected
 
 verify: $(STAMP)  ## the user's document, proven line by line: out/verify.html
 	mkdir -p out

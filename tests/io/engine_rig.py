@@ -188,8 +188,10 @@ class World:
 class Life:
     """One engine, and what it said."""
 
+    log_kind: type[io.StringIO] = io.StringIO
+
     def __init__(self, given: Settings, seams: Seams, host: str, key: Credentials, journal: Journal) -> None:
-        self._target = io.StringIO()
+        self._target = self.log_kind()
         self.telemetry = Telemetry(self._target, now_ms=seams.wall_ms, format=LogFormat.JSON)
         self.engine = Engine(
             given,

@@ -109,6 +109,8 @@ class OneLife(Life):
 class Scene(World):
     """The exchange, its account, and what was asked of it."""
 
+    life_kind: type[OneLife] = OneLife
+
     def __init__(
         self,
         nursery: trio.Nursery,
@@ -146,7 +148,9 @@ class Scene(World):
         self.lives += 1
         seams = self._sleeping(virtual_seams(START_MS, self.seed * 1_000 + self.lives))
         with open_journal(None, "sim", key.key) as in_memory:
-            life = OneLife(given or still(), seams, self.host, key, journal or in_memory, flatten=flatten)
+            life = self.life_kind(
+                given or still(), seams, self.host, key, journal or in_memory, flatten=flatten
+            )
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(life.run)
                 yield life

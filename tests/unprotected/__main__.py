@@ -19,7 +19,8 @@ from trio.testing import MockClock
 from anchorwatch.io.simulation.determinism import deterministic
 from tests.unprotected.cases import CASES, ROUND_TRIP_MS, SWITCHES, measure
 
-EPISODES = 100
+EPISODES = 200
+EPISODES_UNDER_A_FAULT = 25
 SEED = 1
 
 
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.unprotected", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--episodes", type=int, default=EPISODES, help="positions of each case")
+    parser.add_argument(
+        "--episodes", type=int, default=0, help="positions of each case; 0: 200, under a fault 25"
+    )
     parser.add_argument("--only", default="", help="cases whose name contains this")
     asked = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -46,10 +49,11 @@ def main(arguments: Sequence[str]) -> int:
     for case in CASES:
         if asked.only not in case.name:
             continue
+        episodes = asked.episodes or (EPISODES_UNDER_A_FAULT if ";" in case.name else EPISODES)
         for switches in SWITCHES:
             with deterministic(SEED):
                 spells = trio.run(
-                    partial(measure, case, switches, asked.episodes, SEED),
+                    partial(measure, case, switches, episodes, SEED),
                     clock=MockClock(autojump_threshold=0),
                 )
             is_kept = max(spells) <= case.within_ms

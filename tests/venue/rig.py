@@ -19,7 +19,7 @@ import trio_websocket
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.faults import Faults
-from anchorwatch.io.venue.feeds import ManualFeed
+from anchorwatch.io.venue.feeds import Feed, ManualFeed
 from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import open_loopback, serve_venue
@@ -44,6 +44,16 @@ class Clock:
         return self.now_ms
 
 
+def by_hand(now_ms: int) -> dict[str, Feed]:
+    """BTC at 60,000 and ETH at 3,000."""
+    feeds: dict[str, Feed] = {}
+    for inst_id, px in ((BTC, "60000"), (ETH, "3000")):
+        instrument = instrument_for(inst_id)
+        assert instrument is not None
+        feeds[inst_id] = ManualFeed(instrument, Decimal(px), now_ms)
+    return feeds
+
+
 class Rig:
     """A venue on a hand-set market: BTC at 60,000 and ETH at 3,000 until told otherwise."""
 
@@ -53,14 +63,10 @@ class Rig:
         switches: Switches | None = None,
         faults: Faults | None = None,
         clock: Clock | None = None,
+        feeds: Mapping[str, Feed] | None = None,
     ) -> None:
         self.clock = clock or Clock()
-        feeds = {}
-        for inst_id, px in ((BTC, "60000"), (ETH, "3000")):
-            instrument = instrument_for(inst_id)
-            assert instrument is not None
-            feeds[inst_id] = ManualFeed(instrument, Decimal(px), self.clock.now_ms)
-        market = Market(feeds, self.clock.now_ms)
+        market = Market(feeds or by_hand(self.clock.now_ms), self.clock.now_ms)
         self.venue = Venue(
             market,
             now_ms=self.clock,

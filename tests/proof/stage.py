@@ -1,0 +1,114 @@
+"""A day in virtual time: the exchange on a market that moves by itself, and lives of the bot, one after another.
+
+Unlike a story, a day says nothing in between, so nothing may pile up for it: of the log only the end is kept, and the
+lines that are counted.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import trio
+
+from anchorwatch.io.simulation.network import FakeNetwork, Weather
+from anchorwatch.io.venue.accounts import AccountSpec
+from anchorwatch.io.venue.feeds import Feed
+from anchorwatch.io.venue.switches import Switches
+from tests.mission.rig import OneLife, Scene
+from tests.venue.rig import Rig
+
+HOUR_S = 3_600
+NEAR = Weather(latency_s=0.005, jitter_s=0.005, short_write_share=0.02, fragment_share=0.05)
+
+TAIL_CHARS = 200_000
+"""What is kept of a life's log: the last minutes, for whoever has to find out why."""
+
+
+class Tail(io.StringIO):
+    """A log that is counted by the names of its lines, and forgotten but for its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+        self.alarms: Counter[str] = Counter()
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            if line.startswith("{"):
+                told = json.loads(line)
+                self.names[told["event"]] += 1
+                if told.get("level") == "alarm":
+                    self.alarms[told["event"]] += 1
+        if self.tell() > 2 * TAIL_CHARS:
+            kept = self.getvalue()[-TAIL_CHARS:]
+            self.seek(0)
+            self.truncate()
+            super().write(kept[kept.index("\n") + 1 :])
+        return super().write(text)
+
+
+class DayLife(OneLife):
+    """A life whose log is a `Tail`."""
+
+    log_kind = Tail
+
+    @property
+    def log(self) -> Tail:
+        assert isinstance(self._target, Tail)
+        return self._target
+
+
+class Day(Scene):
+    """The scene of a day; its market plays by itself."""
+
+    life_kind = DayLife
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        spec: AccountSpec,
+        network: FakeNetwork,
+        seed: int,
+        feeds: Mapping[str, Feed],
+        switches: Switches | None,
+    ) -> None:
+        super().__init__(nursery, spec, network, seed, switches)
+        self.rig = Rig(spec, clock=self.rig.clock, switches=switches, feeds=feeds)
+
+
+@asynccontextmanager
+async def day(
+    spec: AccountSpec,
+    feeds: Mapping[str, Feed],
+    *,
+    switches: Switches | None = None,
+    seed: int = 1,
+    weather: Weather = NEAR,
+) -> AsyncIterator[Day]:
+    network = FakeNetwork(Random(seed), weather)
+    network.install()
+    async with trio.open_nursery() as nursery:
+        scene = Day(nursery, spec, network, seed, feeds, switches)
+        await scene.up()
+        yield scene
+        await scene.down()
+    assert network.open_sockets() == (), "sockets were left open"
+
+
+def objects() -> int:
+    """How many containers the interpreter keeps track of: what leaks grows here first."""
+    gc.collect()
+    return len(gc.get_objects())
+
+
+def resident_mb() -> float:
+    """The memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1_000_000
