@@ -359,13 +359,20 @@ def check(
     thorough: Annotated[
         bool, Parameter("--thorough", help="every world: minutes instead of seconds")
     ] = False,
+    world: Annotated[tuple[str, ...], Parameter("--world", help="only this one; may be repeated")] = (),
+    promela: Annotated[
+        Path | None, Parameter("--promela", help="keep the Promela models that SPIN is given here")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter("--workers", help="processes; as many as there are cores")
+    ] = None,
 ) -> int:
     """Explore the machines and their router exhaustively, with a venue that fails, and say which properties hold."""
-    from anchorwatch.diagrams.check import configurations
-    from anchorwatch.diagrams.check.run import run as explore
+    from anchorwatch.io.commands.check import check as explore
 
-    worlds = configurations.THOROUGH if thorough else configurations.QUICK
-    return explore(worlds, json, _print_now)
+    return explore(
+        _print_now, as_json=json, thorough=thorough, worlds=world, with_promela=promela, workers=workers
+    )
 
 
 @app.command

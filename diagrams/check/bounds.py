@@ -20,7 +20,10 @@ class Bounds(msgspec.Struct, frozen=True):
     entries: int = 2  # how often the strategy may want one: two make a leg that follows another
     both_legs: bool = False  # long and short of one instrument; else the long leg alone
     size: int = 1  # contracts of an entry: 2 makes partial fills
-    detailed: tuple[connection.Name, ...] = ()  # connections that may fail; the others always deliver
+    detailed: tuple[connection.Name, ...] = ()  # connections whose every step takes its time, and may fail
+    lossy: tuple[
+        connection.Name, ...
+    ] = ()  # connections that may be lost, and open at once; all others deliver
     attempts_max: int = 1
     prompt: bool = False  # whatever else happens while something is under way is a delay, and costs a fault
     overtaking: bool = False  # what a reading or query shows may be overtaken before its answer arrives

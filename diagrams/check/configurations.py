@@ -5,10 +5,37 @@ from __future__ import annotations
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.machine.connection import Name
 
-QUICK: tuple[Bounds, ...] = (
-    Bounds("life", entries=1, belt=True, operator=True, stops=True),
-    Bounds("doubt", entries=1, faults=1),
+PRIVATES = (Name.PRIVATE, Name.PRIVATE_BUSINESS)
+
+A = Bounds("A", entries=1, faults=3, crashes=2, lossy=PRIVATES, prompt=True)
+"""One position, two connections, two crashes, three faults."""
+
+B = Bounds("B", entries=2, faults=1, crashes=1, both_legs=True, prompt=True)
+"""Both legs of one instrument in hedge mode, one crash, one fault."""
+
+C = Bounds(
+    "C",
+    entries=1,
+    faults=1,
+    crashes=1,
+    prompt=True,
+    operator=True,
+    halts=True,
+    stops=True,
+    rests=True,
+    facts=True,
+)
+"""The operator on one position: pause, resume, halt and stop at any time."""
+
+SMALL: tuple[Bounds, ...] = (
+    Bounds("asynchronous", entries=1, faults=1),
     Bounds("overtaken", entries=1, overtaking=True),
+    Bounds("maker", entries=1, faults=2, rests=True, pushy=True, prompt=True),
+    Bounds("parts", entries=1, size=2, faults=2, reduces=True, prompt=True),
+    Bounds("moves", entries=1, faults=2, moves=True, belt=True, strangers=True, doubts=True, prompt=True),
+    Bounds("forgetful", entries=1, faults=1, crashes=1, moves=True, strangers=True, pushy=True, prompt=True),
+    Bounds("journal", entries=1, faults=2, slow_journal=True, journal_fails=True, checks=True, prompt=True),
+    Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
     Bounds(
         "start",
         entries=0,
@@ -22,27 +49,44 @@ QUICK: tuple[Bounds, ...] = (
         facts=True,
     ),
 )
-"""Seconds each."""
+"""Seconds each: what A, B and C leave out."""
+
+QUICK: tuple[Bounds, ...] = (A, C, *SMALL)
+"""What runs on every commit; the largest first, so that two processes end together."""
 
 THOROUGH: tuple[Bounds, ...] = (
+    B,
     *QUICK,
-    Bounds("again", entries=2),
-    Bounds("strangers", entries=1, faults=1, strangers=True),
-    Bounds("doubt overtaken", entries=1, faults=1, overtaking=True),
-    Bounds("last look", entries=1, faults=1, stops=True),
-    Bounds("crash", entries=1, crashes=1),
-    Bounds("link", entries=1, faults=1, detailed=(Name.PRIVATE,)),
+    Bounds("life", entries=1, belt=True, operator=True, stops=True),
+    Bounds("asynchronous again", entries=2),
+    Bounds("asynchronous strangers", entries=1, faults=1, strangers=True),
+    Bounds("asynchronous stop", entries=1, faults=1, stops=True),
+    Bounds("asynchronous crash", entries=1, crashes=1),
+    Bounds("asynchronous link", entries=1, faults=1, detailed=(Name.PRIVATE,)),
+    Bounds("asynchronous, overtaken", entries=1, faults=1, overtaking=True),
 )
-"""Minutes in all."""
+"""Minutes in all: both legs, and the worlds in which nothing is prompt."""
+
+SPIN: tuple[Bounds, ...] = (
+    Bounds("one entry", entries=1),
+    Bounds("two faults", entries=1, faults=2, prompt=True),
+    Bounds("a fault and a crash", entries=1, faults=1, crashes=1, prompt=True),
+    Bounds("a start", entries=0, faults=2, crashes=1, detailed=(Name.PRIVATE,), stops=True, operator=True),
+    Bounds("moved", entries=1, faults=1, moves=True, belt=True, strangers=True, prompt=True),
+)
+"""What SPIN explores too."""
+
+BY_NAME = {bounds.name: bounds for bounds in THOROUGH}
 
 ABSTRACTIONS: tuple[str, ...] = (
-    "One leg, hedge mode. Prices and levels reach the machines only as classified events, each of which may"
-    " come whenever the world allows it.",
-    "What the desk makes of reports is modelled by hand (`classification`), as it is promised and not as the"
-    " desk's own code: nothing here explores the desk. Promised are: a reading of the leg is heeded only while it"
-    " is being closed, and counts the fills that it shows; a reading of the stops that an earlier stop asked for"
-    " is not heeded.",
-    "`entries` bounds how often the strategy asks, `faults` and `crashes` how often the world fails.",
+    "One leg, or both legs of one instrument, in hedge mode. Prices and levels reach the machines only as"
+    " classified events, each of which may come whenever the world allows it; of a stop's level it is kept whether it"
+    " was tightened.",
+    "What the desk makes of reports is modelled (`classification`), and a test holds the model to the desk's own"
+    " answers to the same reports.",
+    "`entries` bounds how often the strategy is heard, `faults` and `crashes` how often the world fails.",
+    "In a *prompt* world whatever happens while an answer or a push is under way costs a fault, one for each step by"
+    " which it is delayed; in the others everything under way takes any time for nothing.",
     "A deadline that passes while the answer that it waits for is under way costs a fault.",
     "Without `overtaking` a query or reading shows what the venue holds when its answer arrives.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"
@@ -50,6 +94,7 @@ ABSTRACTIONS: tuple[str, ...] = (
     "Stops that are not meant any more are kept as one.",
     "Pushes held before the first reading are lost when their connection is; the desk keeps them.",
     "The journal keeps what it took, whole: no torn record, no lost disk.",
+    "A *lossy* connection opens in one step; one that is *detailed* opens, logs in and subscribes in steps.",
     "The stages INIT, CLIENT, MODULES and RESET are done at once, and so is every stop step but the first.",
-    "A fill that was merged with a later one has the later one's time.",
+    "A step that changes nothing is no step.",
 )

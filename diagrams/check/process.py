@@ -131,7 +131,7 @@ def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterat
     if not facets.is_running:
         return
     yield from _stages(facets, bot, shell, bounds)
-    for name in bounds.detailed:
+    for name in (*bounds.detailed, *bounds.lossy):
         yield from _connection(bot.link(name), shell)
     if shell.reading_timer:
         due = i.to_reconciliation(reconciliation.ReadingDue)
