@@ -360,12 +360,8 @@ def check(
         bool, Parameter("--thorough", help="every world: minutes instead of seconds")
     ] = False,
     world: Annotated[tuple[str, ...], Parameter("--world", help="only this one; may be repeated")] = (),
-    promela: Annotated[
-        Path | None, Parameter("--promela", help="keep the Promela models that SPIN is given here")
-    ] = None,
-    workers: Annotated[
-        int | None, Parameter("--workers", help="processes; as many as there are cores")
-    ] = None,
+    promela: Annotated[Path | None, Parameter("--promela", help="keep what SPIN is given here")] = None,
+    workers: Annotated[int | None, Parameter("--workers", help="processes")] = None,
 ) -> int:
     """Explore the machines and their router exhaustively, with a venue that fails, and say which properties hold."""
     from anchorwatch.io.commands.check import check as explore

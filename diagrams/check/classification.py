@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from anchorwatch.diagrams.check import items as i
+from anchorwatch.diagrams.check import venue
 from anchorwatch.diagrams.check.leg import (
+    At,
     Filled,
     Leg,
     Reading,
@@ -23,8 +25,8 @@ from anchorwatch.diagrams.check.leg import (
     without_meaning,
 )
 from anchorwatch.diagrams.check.production import Facets, Tell
-from anchorwatch.machine import order, position, protection, reconciliation
-from anchorwatch.machine.bot import OrderRemembered
+from anchorwatch.machine import dead_man, order, position, protection, reconciliation
+from anchorwatch.machine.bot import OrderRemembered, Part
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.world import OrderState
 
@@ -225,6 +227,19 @@ def _recall(leg: Leg, reading: Reading) -> Classified:
     return replace(leg, recalled=True), told
 
 
+def _fired(leg: Leg, facets: Facets, item: i.Fired) -> Classified:
+    """The venue's part: the entry ends, and stops with it if it takes them. The desk looks at what it took."""
+    told: tuple[i.Item, ...] = ()
+    if leg.entry.at is At.LIVE:
+        leg = venue.ended(leg, Role.ENTRY, facets)
+        told = (i.to_reconciliation(reconciliation.BookDoubted),) if facets.is_running else ()
+    if item.takes_stops and leg.mine.live:
+        leg = replace(leg, mine=venue.stop_changed(leg.mine, facets, StopPush.GONE))
+        if facets.is_running:
+            told = (*told, Tell(Part.DEAD_MAN, dead_man.StopsTaken))
+    return leg, told
+
+
 def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
     reading = leg.reading
     assert reading is not None
@@ -282,6 +297,7 @@ CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
     i.StartReading: _start_reading,
     i.Audit: _audit,
     i.Compare: _compare,
+    i.Fired: _fired,
     i.Mend: _mend,
     i.Adopt: _adopt,
     i.FindAgain: _find_again,

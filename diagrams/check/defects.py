@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import (
     connection,
+    dead_man,
     lifecycle,
     order,
     permission,
@@ -56,7 +58,7 @@ def edited(parts: tuple[Part, ...], edit: Callable[[Row], Row]) -> Iterator[None
 
 
 @contextmanager
-def _answering(name: str, answer: object) -> Iterator[None]:
+def answering(name: str, answer: object) -> Iterator[None]:
     """A function of the router that always answers the same."""
     before = getattr(bots, name)
     setattr(bots, name, lambda *_: answer)
@@ -98,7 +100,18 @@ def _together(*plants: Callable[[], Any]) -> Iterator[None]:
 
 
 @contextmanager
-def _routing(effect: type[Effect], route: bots.Route) -> Iterator[None]:
+def _deeming(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    """A name of a machine's module that stands for something else."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+@contextmanager
+def routing(effect: type[Effect], route: bots.Route) -> Iterator[None]:
     before = bots.ROUTES[effect]
     bots.ROUTES[effect] = route
     try:
@@ -173,7 +186,7 @@ DEFECTS: tuple[Defect, ...] = (
         "the last look before the wire lets everything pass",
         "S1",
         msgspec.structs.replace(ONE, operator=True),
-        lambda: _answering("may_still_send", ()),
+        lambda: answering("may_still_send", ()),
     ),
     Defect(
         "an entry goes out though the journal failed",
@@ -192,7 +205,7 @@ DEFECTS: tuple[Defect, ...] = (
         "S4",
         msgspec.structs.replace(PROMPT, entries=2, pushy=True),
         lambda: _together(
-            lambda: _answering("entry_obstacles", ()),
+            lambda: answering("entry_obstacles", ()),
             lambda: edited(
                 ORDERS,
                 _row(order.OUT, order.OrderWanted, dest=order.S.PLANNED, then=order.plan, verdict=MOVES),
@@ -272,7 +285,7 @@ DEFECTS: tuple[Defect, ...] = (
         "S12",
         msgspec.structs.replace(PROMPT, pushy=True),
         lambda: _together(
-            lambda: _routing(position.StartClose, _always_close),
+            lambda: routing(position.StartClose, _always_close),
             lambda: edited(
                 ORDERS,
                 _row(order.OUT, order.OrderWanted, dest=order.S.PLANNED, then=order.plan, verdict=MOVES),
@@ -301,13 +314,19 @@ DEFECTS: tuple[Defect, ...] = (
         "READY does not wait for cover",
         "S14",
         Bounds("one entry, one crash", entries=1, crashes=1, faults=1),
-        lambda: _answering("is_covered", True),
+        lambda: answering("is_covered", True),
     ),
     Defect(
         "the stop does not wait for cover",
         "S15",
         msgspec.structs.replace(ONE, stops=True),
-        lambda: _answering("is_covered", True),
+        lambda: answering("is_covered", True),
+    ),
+    Defect(
+        "the stop does not wait for the end of the countdown",
+        "S16",
+        msgspec.structs.replace(PROMPT, stops=True, rests=True, dead_man=True),
+        lambda: _deeming(dead_man, "QUIET", tuple(dead_man.S)),
     ),
     Defect(
         "a pause is not recorded",
@@ -382,7 +401,7 @@ LIVE_DEFECTS: tuple[Defect, ...] = (
         "L7",
         msgspec.structs.replace(PROMPT, stops=True),
         lambda: _together(
-            lambda: _answering("in_flight", True),
+            lambda: answering("in_flight", True),
             lambda: edited(
                 (Part.LIFECYCLE,),
                 _row(lifecycle.S.STOPPING, lifecycle.DeadlinePassed, dest=lifecycle.S.STOPPING, then=None),

@@ -58,6 +58,12 @@ class Compare(msgspec.Struct, frozen=True):
     resumes: Reading | None = None
 
 
+class Fired(msgspec.Struct, frozen=True):
+    """The countdown of the dead man's switch has run out, and the venue cancels what it takes."""
+
+    takes_stops: bool
+
+
 class Mend(msgspec.Struct, frozen=True):
     """The position of the reading against the book, after what was remembered is recalled."""
 
@@ -88,6 +94,7 @@ Item = (
     | StartReading
     | Audit
     | Compare
+    | Fired
     | Mend
     | Adopt
     | FindAgain

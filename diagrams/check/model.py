@@ -37,7 +37,7 @@ LABEL_MASK = (1 << LABEL_BITS) - 1
 ITEMS_MAX = 200
 """Items in one breath: a start answers a few dozen. More means that the machines answer each other for ever."""
 
-OF_ACCOUNT = (i.Audit, i.StartReading, i.Compare, i.EndReading)
+OF_ACCOUNT = (i.Fired, i.Audit, i.StartReading, i.Compare, i.EndReading)
 """Items that concern every leg at once, because the account is read as a whole."""
 
 NOT_DELAYED = {int(late): cost for cost, late in DELAYED.items()}

@@ -17,7 +17,7 @@ from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.production import Facets, Tell
 from anchorwatch.diagrams.check.purse import Cost
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import connection, lifecycle, permission, reconciliation
+from anchorwatch.machine import connection, dead_man, lifecycle, permission, reconciliation
 from anchorwatch.machine.bot import Bot, Part
 from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.units import PositionMode
@@ -32,6 +32,12 @@ class Shell(msgspec.Struct, frozen=True):
     paused_below: bool = False
     reading_timer: bool = False
     stage_retry: bool = False
+    countdown: bool = False  # cancel-all-after runs at the venue, asked for by this life
+    old_countdown: bool = False  # the same, asked for by an earlier life
+    renewal: bool = False  # a request to renew it is under way
+    disarming: bool = False  # a request to end it is under way
+    switch_timer: bool = False
+    is_switch_off: bool = False  # given up for good, as the journal has it
     phases: tuple[int, ...] = (0,) * len(connection.Name)  # what each connection's newest socket waits for
 
     def phase(self, name: connection.Name) -> int:
@@ -55,12 +61,21 @@ class Happening(msgspec.Struct, frozen=True):
 def unborn(bounds: Bounds, shell: Shell) -> Bot:
     """The bot of a new life, with the permission that the journal gives back."""
     limits = connection.Limits(attempts_max=bounds.attempts_max)
-    bot = bots.unborn(lifecycle.Limits(), dict.fromkeys(connection.Name, limits), PositionMode.HEDGE)
+    links = dict.fromkeys(connection.Name, limits)
+    bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE, has_dead_man=bounds.dead_man)
+    if shell.is_switch_off:
+        bot = bots.without_dead_man(bot)
     return bots.with_permission(bot, permission.restored(shell.permission, shell.paused_below, ""))
 
 
 def crashed(shell: Shell) -> Shell:
-    return Shell(permission=shell.permission, paused_below=shell.paused_below)
+    """What is left of it; a request on its way to the venue's countdown arrives, or that is as if it had not."""
+    return Shell(
+        permission=shell.permission,
+        paused_below=shell.paused_below,
+        old_countdown=shell.countdown or shell.old_countdown,
+        is_switch_off=shell.is_switch_off,
+    )
 
 
 def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[Shell, tuple[i.Item, ...]]:
@@ -80,6 +95,15 @@ def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[S
                     told.append(i.to_life(lifecycle.StopStepEnded, outcome=lifecycle.Outcome.DONE))
             case permission.SavePermission(state, paused_below):
                 shell = replace(shell, permission=state, paused_below=paused_below)
+            case dead_man.Renew():
+                shell = replace(shell, renewal=True, switch_timer=False)
+            case dead_man.Disarm():
+                shell = replace(shell, disarming=True, switch_timer=False)
+            case dead_man.StartRenewalTimer() | dead_man.StartRetryTimer():
+                shell = replace(shell, switch_timer=True)
+            case dead_man.GiveUp():
+                shell = replace(shell, is_switch_off=True, switch_timer=False, renewal=False, disarming=False)
+                shell = replace(shell, countdown=False, old_countdown=False)
             case reconciliation.ReadAccount():
                 shell = replace(shell, reading_timer=False)
                 told.append(i.StartReading())
@@ -126,6 +150,7 @@ def _stage_answers(stage: lifecycle.S) -> list[i.Item]:
 def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
     """Everything that can happen to the bot as a whole, crashes aside."""
     if not facets.is_born:
+        yield from _firings(facets, shell, bounds)
         yield Happening("the bot starts", shell, (i.to_life(lifecycle.StartRequested),), can_wait=False)
         return
     if not facets.is_running:
@@ -137,6 +162,8 @@ def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterat
         due = i.to_reconciliation(reconciliation.ReadingDue)
         yield Happening("time to read the account again", replace(shell, reading_timer=False), (due,))
     yield from _doubts(facets, shell, bounds)
+    yield from _switch(shell)
+    yield from _firings(facets, shell, bounds)
     yield from _operator(facets, shell, bounds)
 
 
@@ -189,6 +216,47 @@ def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happe
         yield told("the wait is over", connection.WaitElapsed)
     if link.state is S.REFUSED:
         yield told("the operator asks for it again", connection.ConnectRequested)
+
+
+def _switch(shell: Shell) -> Iterator[Happening]:
+    """Requests to the venue's countdown, which are answered, or whose answer is lost with or without effect."""
+
+    def told(
+        words: str, event: type[Event], after: Shell, cost: Cost = Cost.FREE, *, can_wait: bool = False
+    ) -> Happening:
+        return Happening(words, after, (Tell(Part.DEAD_MAN, event),), cost, can_wait)
+
+    if shell.renewal:
+        after, renewed = (
+            replace(shell, renewal=False),
+            replace(shell, renewal=False, countdown=True, old_countdown=False),
+        )
+        yield told("the countdown is renewed", dead_man.RenewalTaken, renewed)
+        yield told(
+            "the countdown is renewed, its answer is lost", dead_man.RenewalFailed, renewed, Cost.FAULT
+        )
+        yield told("the renewal of the countdown is lost", dead_man.RenewalFailed, after, Cost.FAULT)
+    if shell.disarming:
+        after, disarmed = (
+            replace(shell, disarming=False),
+            replace(shell, disarming=False, countdown=False, old_countdown=False),
+        )
+        yield told("the countdown is ended", dead_man.DisarmTaken, disarmed)
+        yield told("the countdown is ended, its answer is lost", dead_man.DisarmFailed, disarmed, Cost.FAULT)
+        yield told("the request to end the countdown is lost", dead_man.DisarmFailed, after, Cost.FAULT)
+    if shell.switch_timer:
+        due = replace(shell, switch_timer=False)
+        yield told("time to renew the countdown", dead_man.RenewalDue, due, can_wait=True)
+
+
+def _firings(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    """A bot that is dead renews nothing; one that lives renews in time, if nothing fails."""
+    if shell.countdown or shell.old_countdown:
+        fired, cost = (
+            replace(shell, countdown=False, old_countdown=False),
+            Cost.FAULT if facets.is_born else Cost.FREE,
+        )
+        yield Happening("the countdown runs out", fired, (i.Fired(bounds.takes_stops),), cost)
 
 
 def _doubts(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:

@@ -119,6 +119,15 @@ def _cover_is_real(facets: Facets, leg: Leg, shell: Shell) -> bool:
     )
 
 
+def _has_a_countdown(facets: Facets, leg: Leg, shell: Shell) -> bool:
+    return facets.is_born and (shell.countdown or shell.renewal)
+
+
+def _is_countdown_rightful(facets: Facets, leg: Leg, shell: Shell) -> bool:
+    is_left_running = facets.life is lifecycle.S.STOPPED and facets.is_clean_exit
+    return not (is_left_running or shell.is_switch_off)
+
+
 def _permission_is_journaled(facets: Facets, leg: Leg, shell: Shell) -> bool:
     return facets.permission is shell.permission
 
@@ -147,6 +156,12 @@ PROPERTIES: tuple[Property, ...] = (
         "a clean stop leaves no live entry and no position without cover",
         _is_stopped,
         _is_left_in_order,
+    ),
+    Property(
+        "S16",
+        "no countdown of the dead man's switch outlives a stop, and one that took a stop is never started again",
+        _has_a_countdown,
+        _is_countdown_rightful,
     ),
     Property(
         "S17", "pause and halt are in the journal as soon as they hold", _always, _permission_is_journaled

@@ -42,8 +42,8 @@ def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[
         yield Move(f"the {name} times out and is still on its way", late, faults=1)
     if order.cancel is Call.WIRE:
         if order.at is At.LIVE:
-            ended = _ended(leg, role, facets)
-            yield Move(f"the {name} is cancelled as asked", _cancel_answered(ended, role, Call.ACCEPTED))
+            gone = ended(leg, role, facets)
+            yield Move(f"the {name} is cancelled as asked", _cancel_answered(gone, role, Call.ACCEPTED))
         else:
             yield Move(f"there is no {name} to cancel", _cancel_answered(leg, role, Call.REFUSED))
         yield Move(f"the cancel of the {name} is lost", _cancel_answered(leg, role, Call.LOST), faults=1)
@@ -78,7 +78,7 @@ def _by_itself(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator
         for move in _fills(leg, role, facets):
             is_belted = bounds.belt and role is Role.ENTRY and move.leg.entry.at is At.DONE
             yield replace(move, leg=_belted(move.leg, facets)) if is_belted else move
-        yield Move(f"the venue cancels the {name}", _ended(leg, role, facets))
+        yield Move(f"the venue cancels the {name}", ended(leg, role, facets))
 
 
 def _answered(leg: Leg, role: Role, call: Call) -> Leg:
@@ -107,7 +107,7 @@ def _pushed(leg: Leg, role: Role | None, facets: Facets) -> Leg:
     return leg.with_order(role, replace(order, pushes=(*order.pushes, order.report)))
 
 
-def _ended(leg: Leg, role: Role | None, facets: Facets) -> Leg:
+def ended(leg: Leg, role: Role | None, facets: Facets) -> Leg:
     return _pushed(leg.with_order(role, replace(leg.order(role), at=At.DONE)), role, facets)
 
 
@@ -138,7 +138,7 @@ def _flat(leg: Leg, facets: Facets) -> Leg:
     """The position is closed: the history says so, and what could only reduce it is cancelled."""
     for role in (Role.CLOSE, None):
         if leg.order(role).at is At.LIVE:
-            leg = _ended(leg, role, facets)
+            leg = ended(leg, role, facets)
     leg = replace(leg, closed=leg.filled)
     return _stop_gone(leg, facets, StopPush.GONE) if leg.mine.live else leg
 
@@ -157,7 +157,7 @@ def stop_changed(stop: Stop, facets: Facets, push: StopPush) -> Stop:
 def _of_child(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.child.at is At.LIVE:
         yield from _fills(leg, None, facets)
-        yield Move("the child order stops at the price limit", _ended(leg, None, facets), faults=1)
+        yield Move("the child order stops at the price limit", ended(leg, None, facets), faults=1)
 
 
 def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
