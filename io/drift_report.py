@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 PREFIX = "DRIFT_"
-STARTS = ("FIRST_START", "CLEAN_START", "AFTER_CRASH", "RESTORED", "WATCHED", "IN_DOUBT")
+STARTS = ("FIRST_START", "CLEAN_START", "AFTER_CRASH", "RESTORED", "WATCHED", "IN_DOUBT", "OURS_LOST")
 """What a start finds that is no difference, and that one reads the differences beside."""
 
 BYTES_MAX = 4_000_000

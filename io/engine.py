@@ -156,7 +156,10 @@ class Engine:
     async def run(self) -> Exit:
         """Live until the stop is through. Raises whatever the desk raises: a defect of ours."""
         self._journal.record([self._generation])
-        rest = OkxRest(self._endpoints, self._credentials, self._seams.wall_ms, tls=self._tls)
+        watches = self._settings.account.mode is Conduct.WATCH
+        rest = OkxRest(
+            self._endpoints, self._credentials, self._seams.wall_ms, tls=self._tls, reads_only=watches
+        )
         rest.tell_clock(self._take_clock)
         self._now_ms = rest.venue_now_ms
         self._telemetry.follow(self._now_ms)

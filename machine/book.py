@@ -65,6 +65,7 @@ class LegBook:
     gone_since_ms: int = 0  # when its absence was first asked about
     others: Decimal = Decimal(0)  # contracts of the venue's position that are a stranger's
     cut: Decimal = Decimal(0)  # taken off our part because the venue showed less, before any fill said why
+    may_be_ours: bool = False  # watched, and our own orders of an earlier life are being asked for
     part_in_doubt: bool = False  # the venue shows a position, and our own orders say which part is ours still
     fills_are_unknown: bool = (
         False  # of this position, an earlier life booked fills that are not in this book
@@ -78,6 +79,7 @@ class LegBook:
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole
     partials: dict[str, PartialTakenFact] = field(default_factory=dict)  # taken of this position, by reason
     liquidation: Decimal | None = None  # the venue's price of it
+    reported_mark: Decimal | None = None  # as the report of the position had it
     margin_ratio: Decimal | None = None  # the venue's, of the leg or of the account that carries it
     funding: Decimal = Decimal(0)  # of the venue's position, as far as it is booked
     funded_ms: int = 0  # which position that is: when the venue created it
@@ -180,6 +182,7 @@ class Book:
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
     equity_at_ms: int = 0
+    is_crowded: bool = False  # the venue counts more readers of the account than we are
     link_lost_ms: dict[str, int] = field(
         default_factory=dict
     )  # by connection: when it last stopped delivering

@@ -105,6 +105,7 @@ class PositionReport(msgspec.Struct, frozen=True):
     updated_ms: int
     funding: Decimal = Decimal(0)
     liquidation: Decimal | None = None
+    mark: Decimal | None = None
     margin_ratio: Decimal | None = None  # margin over what is needed to keep it: the venue liquidates at 1
 
 

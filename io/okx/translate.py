@@ -198,6 +198,7 @@ def _position(row: wire_account.Position, leg: LegKey, contracts: Decimal) -> wo
         updated_ms=row.u_time_ms or 0,
         funding=row.funding_fee or ZERO,
         liquidation=row.liq_px,
+        mark=row.mark_px,
         margin_ratio=row.mgn_ratio,
     )
 

@@ -35,6 +35,7 @@ class Context:
         self.generation = generation
         self.now_ms = 0
         self.started_ms = 0
+        self.is_first_life = False  # the journal is new: a first start, or a lost disk
         self.crashed_ms = 0  # when the last life may still have been connected, if it did not stop in order
         self.report_ms = 0
         self.liquidation: dict[LegKey, Snapshot[guards.Nothing]] = {}

@@ -32,6 +32,7 @@ class Memory:
     def announce(self, context: Context) -> None:
         """Say how the last life ended: in order, by a crash, or out of memory."""
         if self._facts.is_new:
+            context.is_first_life = True
             context.announce("info", "FIRST_START", journal="empty: a first start, or a lost disk")
         elif self._facts.stopped_cleanly:
             context.announce("info", "CLEAN_START", remembered=len(self._facts.legs))
@@ -82,6 +83,7 @@ class Memory:
         else:
             leg.account = leg.account.restated(report.contracts, report.entry_price or opened.entry_px)
         leg.entered_ms = opened.entered_at_ms
+        leg.liquidation, leg.reported_mark = report.liquidation, report.mark
         context.book.take_funding(leg, report, is_known=True)
         leg.partials = {taken.reason: taken for taken in facts.partials}
         side = facts.leg.side

@@ -264,6 +264,9 @@ def compare(context: Context, reading: world.AccountReading) -> None:
         if context.bot.slot(report.leg).position.state in position.OURS:
             book.take_funding(book.leg(report.leg), report)
     _find_again(context, reading)
+    for leg in book.legs.values():
+        if leg.may_be_ours:
+            sharing.ask_for_own_orders(context, leg)
     stops.check_cover(context, reading)
 
 
@@ -303,6 +306,7 @@ def _mend(context: Context, drift: Drift) -> None:
     if drift.kind is DriftKind.ADD:
         context.book.take_funding(leg, drift.theirs, is_known=True)  # it was paid before we knew the position
     own = leg.contracts
+    leg.liquidation, leg.reported_mark = drift.theirs.liquidation, drift.theirs.mark
     sharing.take_over(context, leg, drift.theirs)
     if drift.kind is DriftKind.ADD:
         context.report_ms = context.now_ms
@@ -313,6 +317,11 @@ def _mend(context: Context, drift: Drift) -> None:
         if is_ours:
             context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
             context.ask(ReadPeak(drift.leg, leg.entered_ms, is_found=True))
+        leg.may_be_ours = (
+            sharing.is_shared(context, drift.leg.instrument)
+            and context.is_first_life
+            and not context.book.is_crowded
+        )
     elif leg.contracts > own:
         context.tell(address, position.PositionGrown())
 
@@ -345,6 +354,8 @@ def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
     """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
     key = event.leg
     leg, state = context.book.leg(key), context.bot.slot(key).position.state
+    if state is position.S.WATCHED and leg.may_be_ours and event.orders is not None:
+        _claim(context, leg, sharing.own_orders(context, leg, event.orders))
     if state not in position.OURS:
         return
     if event.orders is None:
@@ -360,6 +371,26 @@ def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
     if leg.contracts and context.bot.slot(key).position.state in position.GONE:
         context.book.uncover(leg, context.now_ms)
         context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+
+
+def _claim(context: Context, leg: LegBook, ours: list[OrderReport]) -> None:
+    """OURS_LOST: the journal is gone, and the venue's history says that orders with our name made this position."""
+    leg.may_be_ours = False
+    own = min(sharing.filled_by(leg, ours), leg.contracts)
+    if own <= 0:
+        return
+    theirs = leg.contracts - own
+    leg.account = leg.account.restated(own, leg.account.average_price)
+    sharing.set_others(context, leg, theirs)
+    sharing.count_as_booked(context, leg, ours)
+    context.announce(
+        "warning", "OURS_LOST", leg=leg.leg, ours=own, theirs=theirs, policy="adopted and protected"
+    )
+    context.report_ms = context.now_ms
+    context.book.uncover(leg, context.now_ms)
+    stops.adopt_resting(context, leg)
+    _open(context, leg.leg, leg.entered_ms, is_ours=True, is_found=True)
+    context.ask(ReadPeak(leg.leg, leg.entered_ms, is_found=True))
 
 
 def take_no_explanation(context: Context, key: LegKey) -> None:

@@ -81,11 +81,16 @@ def own_orders(context: Context, leg: LegBook, reports: tuple[OrderReport, ...])
     return sorted(ours, key=lambda report: report.updated_ms)
 
 
+def filled_by(leg: LegBook, reports: list[OrderReport]) -> Decimal:
+    """What is left of everything that these orders opened and closed."""
+    opening = opening_deal(leg.leg.side)
+    return sum((one.filled if one.deal is opening else -one.filled for one in reports), ZERO)
+
+
 def count_as_booked(context: Context, leg: LegBook, reports: list[OrderReport]) -> None:
     """What an earlier life booked of these orders, found from what it remembered: all but the newest closing fills."""
     opening = opening_deal(leg.leg.side)
-    left = sum((one.filled if one.deal is opening else -one.filled for one in reports), ZERO)
-    missing = max(ZERO, leg.contracts + leg.cut - left)
+    missing = max(ZERO, leg.contracts + leg.cut - filled_by(leg, reports))
     for report in reversed(reports):
         unseen = ZERO if report.deal is opening else min(missing, report.filled)
         missing -= unseen

@@ -46,11 +46,11 @@ def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
     if belt is not None:
         # It was reckoned before the fill, and may be tighter: swapping it must not loosen anything.
         level = levels.tighter(side, level, belt)
-    mark = context.book.marks.get(leg.leg.instrument)
+    mark = context.book.marks.get(leg.leg.instrument, leg.reported_mark)
     if mark is not None:
         behind_mark = levels.clamped(side, level, mark, instrument)
         if is_found and behind_mark != level:
-            level = levels.catastrophe_level(side, mark, None, protecting, instrument)
+            level = levels.catastrophe_level(side, mark, leg.liquidation, protecting, instrument)
         else:
             level = behind_mark
     leg.wanted = level

@@ -33,6 +33,7 @@ def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
     expected = 1 + _may_be_counted_still(context, Name(event.link))
     if event.count <= expected:
         return
+    context.book.is_crowded = True
     words = f"{event.count} connections have subscribed to {event.channel}, {expected} of them ours at most"
     if not context.parameters.is_exclusive:
         context.announce("info", "SHARED_ACCOUNT", why=words)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from anchorwatch.machine import lifecycle, order, position, protection, reconciliation, requests, world
-from anchorwatch.machine.bot import RECONCILIATION, Part
+from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Part
 from anchorwatch.machine.units import Deal, LegKey, PositionMode, Side
 from anchorwatch.machine.world import StopState
 from tests.machine.desk_rig import ENTRY, LONG, SHORT, START_MS, DeskRig, of, px
@@ -41,6 +41,19 @@ def test_a_found_position_beyond_its_stop_is_protected_and_not_sold_for_having_b
     rig.reconcile(rig.reading(rig.position("0.3", 60_000, leg=leg, created_ms=THREE_HOURS_AGO_MS)))
     assert rig.only(requests.PlaceStop).trigger == px(level)  # 5 % behind mark
     assert rig.taken(requests.PlaceOrder) == []
+
+
+def test_before_the_first_price_the_report_of_a_found_position_says_where_mark_is() -> None:
+    rig = DeskRig()
+    far = msgspec.structs.replace(
+        rig.position("0.3", 60_000, created_ms=THREE_HOURS_AGO_MS), mark=px(59_000), liquidation=px(58_000)
+    )
+    rig.tell(LIFECYCLE, lifecycle.StartRequested())
+    while rig.slot().position.state is not position.S.OPEN:
+        assert rig.answer_start(rig.reading(far))
+    assert rig.desk.context.book.marks == {}
+    # 5 % behind mark would lie beyond liquidation: a quarter of the way to it is left.
+    assert rig.only(requests.PlaceStop).trigger == px("58250.0")
 
 
 def test_long_and_short_of_one_instrument_are_two_positions() -> None:

@@ -170,3 +170,30 @@ async def test_hands_off_outlives_a_restart_and_hands_on_gives_back(autojump_clo
                 assert life.slot().position.state is position.S.OPEN
                 assert life.book().entered_ms == entered_ms
                 assert scene.is_covered()
+
+
+@LEGS
+@pytest.mark.parametrize("theirs", ["0", "0.5"], ids=["ours alone", "shared"])
+async def test_a_position_of_ours_is_known_by_its_orders_when_the_journal_is_lost(
+    autojump_clock: MockClock, mode: str, leg: LegKey, theirs: str
+) -> None:
+    given = eager(account__position_mode=mode, strategy__cooldown_s=3600, **SHARED)
+    async with exchange(account_in(mode)) as scene:  # type: ignore[arg-type]
+        await scene.before_a_cross(leg.side)
+        async with scene.life(given) as life:
+            await life.ready()
+            await scene.cross(leg.side)
+            await life.entered(leg)
+            own = scene.held_of(leg)
+            if theirs != "0":
+                scene.trade(leg, theirs)
+            await trio.sleep(2)
+            rests = [stop.algo_id for stop in scene.stops_of(leg)]
+            await life.crash()
+        async with scene.life(given) as life:
+            await life.ready()
+            await life.covered(leg)
+            assert life.one("OURS_LOST")["ours"] == str(own)
+            assert (life.book(leg).contracts, life.book(leg).others) == (own, Decimal(theirs))
+            assert [stop.algo_id for stop in scene.stops_of(leg)] == rests
+            assert has_exactly_ours(scene, leg, own)
