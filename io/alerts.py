@@ -2,12 +2,14 @@
 
 Both are outbound only and know nothing of the account: a JSON object with the alarm's
 name, its words and the time. A webhook that does not answer costs nothing but its own
-alarms: the queue is bounded and the oldest waiting alarm goes first.
+alarms: the queue is bounded and the oldest waiting alarm goes first. What is raised again and again
+is one alarm, repeated at a pace, and says how often it was raised in between.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,8 +24,31 @@ TRIES = 4
 RETRY_FIRST_S = 2.0  # doubled with each try: 2, 4, 8 s
 TIMEOUT_S = 5.0
 
+REPEATED_S = 300.0
+"""The same alarm within this time is no news: what lasts longer is worth another look."""
+
+REMEMBERED_MAX = 200
+"""Alarms whose last sending is remembered; more kinds at once than a person can tell apart."""
+
+CHANGING = ("at_ms", "seconds", "waiting")
+"""Words that differ each time although the alarm is the same; the numbers inside a text differ too."""
+
 LAST_WORDS_S = 1.0
 """How long an end waits for the webhook: what ended the bot is the alarm that matters most."""
+
+
+class _Told:
+    """When an alarm was sent last, and how often it was raised since."""
+
+    def __init__(self, at_s: float) -> None:
+        self.at_s = at_s
+        self.since = 0
+
+
+def _what(alarm: Mapping[str, object]) -> tuple[str, ...]:
+    """What makes two alarms the same one: the name, and the words but for the numbers in them."""
+    words = (f"{key} {value}" for key, value in alarm.items() if key not in (*CHANGING, "alarm"))
+    return str(alarm.get("alarm", "")), *(re.sub(r"[0-9]+", "#", text) for text in words)
 
 
 class Alerts:
@@ -45,14 +70,27 @@ class Alerts:
         self._tls = tls
         self._waiting: deque[Mapping[str, object]] = deque(maxlen=WAITING_MAX)
         self._bell = trio.Event()
+        self._told: dict[tuple[str, ...], _Told] = {}
         self.sent = 0
         self.beats = 0
 
     def raise_alarm(self, alarm: Mapping[str, object]) -> None:
-        """Queue one alarm. Never waits."""
-        if self._webhook_url:
-            self._waiting.append(alarm)
-            self._bell.set()
+        """Queue one alarm, unless the same one was raised just now. Never waits."""
+        if not self._webhook_url:
+            return
+        now_s, what = trio.current_time(), _what(alarm)
+        told = self._told.get(what)
+        if told is not None and now_s - told.at_s < REPEATED_S:
+            told.since += 1
+            return
+        if told is not None and told.since:
+            alarm = {**alarm, "raised_since_the_last": told.since}
+        self._told.pop(what, None)
+        self._told[what] = _Told(now_s)
+        if len(self._told) > REMEMBERED_MAX:
+            del self._told[next(iter(self._told))]
+        self._waiting.append(alarm)
+        self._bell.set()
 
     async def run(self) -> None:
         """Send alarms and heartbeats until cancelled."""

@@ -163,6 +163,23 @@ async def test_alarms_wait_in_a_bounded_queue_and_the_oldest_goes_first(paced_cl
         nursery.cancel_scope.cancel()
 
 
+async def test_the_same_alarm_again_and_again_is_one_and_is_counted(paced_clock: PacedClock) -> None:
+    async with hooked() as (hook, alerts, _), trio.open_nursery() as nursery:
+        nursery.start_soon(alerts.run)
+        for second in range(700):
+            alerts.raise_alarm({"alarm": "LOOP_LAGS", "at_ms": second, "reason": f"{second} events wait"})
+            if second == 10:
+                alerts.raise_alarm({"alarm": "WATCHED", "at_ms": second, "leg": "BTC-USDT-SWAP/long"})
+                alerts.raise_alarm({"alarm": "WATCHED", "at_ms": second, "leg": "ETH-USDT-SWAP/long"})
+            await trio.sleep(1)
+        told = [content for _, method, _, content in hook.asked if method == "POST"]
+        assert [one["alarm"] for one in told] == ["LOOP_LAGS", "WATCHED", "WATCHED", "LOOP_LAGS", "LOOP_LAGS"]
+        counted = [one.get("raised_since_the_last", 0) for one in told if one["alarm"] == "LOOP_LAGS"]
+        assert counted[0] == 0
+        assert counted[1] == pytest.approx(299, abs=3)
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_heart_beats_at_its_pace_and_only_while_the_bot_lives(paced_clock: PacedClock) -> None:
     async with hooked(heartbeat_s=10) as (hook, alerts, notes), trio.open_nursery() as nursery:
         nursery.start_soon(alerts.run)
@@ -213,6 +230,19 @@ def alerting(**more: object) -> Any:
         alerts__heartbeat_s=10,
         **more,
     )
+
+
+async def test_a_bot_that_dies_falls_silent_within_one_beat(autojump_clock: MockClock) -> None:
+    """No alarm is sent by the dead: whoever watches the URL sees the beats end."""
+    async with hooked_exchange() as (scene, hook):
+        async with scene.life(alerting()) as life:
+            await life.ready()
+            await trio.sleep(35)
+            beats = hook.times_s[:]
+            assert len(beats) >= 3
+            await life.crash()
+            await trio.sleep(60)
+            assert hook.times_s == beats
 
 
 async def test_an_alarm_of_the_engine_arrives(autojump_clock: MockClock) -> None:
