@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from anchorwatch.io.clocks import PacedClock
+from anchorwatch.io.keeper import Keeper
 from anchorwatch.machine import lifecycle, order, position
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.lifecycle import STOP_STEPS, Exit
@@ -158,3 +159,42 @@ async def test_a_position_of_ours_after_the_stop_is_found_by_the_next_life(paced
             assert [one.sl_trigger_px for one in world.stops()] == [trigger]  # adopted, not doubled
             assert second.engine.desk.context.book.leg(LONG).resting == trigger
             assert all(len(world.sessions(name)) == 1 for name in Name)
+
+
+BROKEN = ["safety", "position_monitor", "public_ws", "private_ws", "rest_client", "nothing_left"]
+"""The steps that the shell carries out; the first one, the bot's own, is held up by an order without an answer."""
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["raises", "hangs"])
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_step_that_raises_or_hangs_never_skips_the_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, name: str, hangs: bool
+) -> None:
+    """The fault is put around the step's own work, which is done all the same."""
+    work = Keeper._do
+
+    async def broken(keeper: Keeper, effect: lifecycle.RunStopStep) -> str:
+        said = await work(keeper, effect)
+        if effect.step.value == name and hangs:
+            await trio.sleep_forever()
+        if effect.step.value == name:
+            raise OSError("planted")
+        return said
+
+    monkeypatch.setattr(Keeper, "_do", broken)
+    async with fake() as world, world.life() as life:
+        await life.ready()
+        world.by_hand("buy", "0.5")
+        await life.covered()
+        began_s = trio.current_time()
+        assert await life.stop() is Exit.STOP_INCOMPLETE
+        assert trio.current_time() - began_s <= 8
+        outcomes = dict(life.stop_steps)
+        assert list(outcomes) == [step.value for step in lifecycle.StopStep]
+        assert outcomes.pop(name) == ("deadline_passed" if hangs else "failed")
+        assert set(outcomes.values()) == {"done"}
+        if not hangs:
+            assert "planted" in life.lines("STOP_STEP_FAILED")[0]["reason"]
+        assert [one.client_id for one in world.stops()] == [
+            life.engine.desk.context.book.leg(LONG).stop_client_id
+        ]
