@@ -178,6 +178,9 @@ def backtest(
     seed: Annotated[
         str | None, Parameter("--seed", allow_leading_hyphen=True, help="of what is invented")
     ] = None,
+    one_path: Annotated[
+        bool, Parameter("--one-path", help="leave out the runs on the worst and the best path in the candles")
+    ] = False,
 ) -> int:
     """Trade recorded candles with the bot's own decisions, as fast as the machine, and say what came of it."""
     from anchorwatch.io.backtest.options import BacktestOptions
@@ -198,7 +201,9 @@ def backtest(
     given = {"--from": from_, "--seed": seed}
     asked = run_options(settings, markets=files, given=given, confirmed=False)
     bounds = run_options(settings, markets=files, given={"--from": to}, confirmed=False)
-    wanted = BacktestOptions(files, asked.from_ms, bounds.from_ms, Path(out) if out else None, asked.seed)
+    wanted = BacktestOptions(
+        files, asked.from_ms, bounds.from_ms, Path(out) if out else None, asked.seed, one_path
+    )
     try:
         return run_backtest(settings, wanted, elapsed_s).value
     except BadMarketFile as error:

@@ -10,19 +10,19 @@ is looked up that lies ahead of the tapes.
 * A taker walks the invented book from the touch (`io/venue/fill`, `io/venue/book`), so a large order pays for its
   size; `depth` says which share of that book is there for us, and `slippage` is added on top.
 * A stop fires on mark, at the first trade whose mark reaches it, and walks the book like any market order.
-* Pushes that only repeat what a fill has said (positions, after a fill) are left out: the desk books fills.
+* What changed of positions and account is gathered for a moment and pushed once, as the venue does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
 from anchorwatch.io.backtest.costs import Costs
+from anchorwatch.io.backtest.holdings import Account, Position, Resting, Waiting, changed
 from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.book import fill_plan
@@ -57,51 +57,9 @@ class Watcher(Protocol):
 
     def filled(self, leg: LegKey, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool) -> None: ...
     def funded(self, leg: LegKey, amount: Decimal, at_ms: int) -> None: ...
+    def slipped(self, cost: Decimal) -> None: ...
     def stop_set(self, leg: LegKey, level: Decimal, at_ms: int) -> None: ...
     def cash_moved(self, at_ms: int, cash: Decimal) -> None: ...
-
-
-@dataclass(slots=True)
-class Position:
-    leg: LegKey
-    size: Decimal  # coins of one contract
-    contracts: Decimal = ZERO
-    average: Decimal = ZERO
-    created_ms: int = 0
-    updated_ms: int = 0
-    funding: Decimal = ZERO
-
-    def unrealised(self, mark: Decimal) -> Decimal:
-        return self.leg.side.sign * self.contracts * self.size * (mark - self.average)
-
-
-@dataclass(slots=True)
-class Resting:
-    """A stop that waits for mark. ``contracts`` None closes whatever is open."""
-
-    report: StopReport
-    leg: LegKey
-    trigger: Decimal
-    trigger_ticks: int
-    fires_downward: bool
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A maker order in the book. ``ticks`` is its price; a trade beyond it fills it whole."""
-
-    ticket: OrderTicket
-    report: OrderReport
-    ticks: int
-
-
-@dataclass(slots=True)
-class Account:
-    cash: Decimal
-    positions: dict[LegKey, Position] = field(default_factory=dict)
-    stops: dict[str, Resting] = field(default_factory=dict)  # by the venue's id
-    waiting: dict[str, Waiting] = field(default_factory=dict)  # by client id
-    orders: dict[str, OrderReport] = field(default_factory=dict)  # of any state, by client id
 
 
 ORDERS_KEPT = 1_000
@@ -130,9 +88,15 @@ class Exchange:
         self._leverages = leverages
         self._push = push
         self._watcher = watcher
+        self.version = 0  # of what is open or rests
         self._last_id = 0
+        self._moved: dict[LegKey, Position] = {}
 
     # Readings.
+
+    @property
+    def holds_anything(self) -> bool:
+        return any(position.contracts for position in self.account.positions.values())
 
     def positions(self, instrument: str | None = None) -> tuple[PositionReport, ...]:
         return tuple(
@@ -170,6 +134,11 @@ class Exchange:
         size = self.tapes[instrument].instrument.coin_per_contract
         return contracts * size * price / self._leverages[instrument]
 
+    def gathered(self) -> list[Event]:
+        """Positions that have moved since this was last asked, as they stand now."""
+        moved, self._moved = self._moved, {}
+        return [world.PositionPushed(self._position_report(position)) for position in moved.values()]
+
     # Orders.
 
     def place(self, ticket: OrderTicket) -> None:
@@ -196,6 +165,7 @@ class Exchange:
 
     def cancel(self, client_id: str) -> None:
         """Raises `Refused` when it does not wait any more."""
+        self.version += 1
         waiting = self.account.waiting.pop(client_id, None)
         if waiting is None:
             raise Refused("51400 there is no such order")
@@ -207,11 +177,13 @@ class Exchange:
         if waiting is None:
             raise Refused("51503 there is no such order")
         tape = self.tapes[waiting.ticket.leg.instrument]
-        waiting.report = _changed(waiting.report, self.clock, price=price)
+        waiting.report = changed(waiting.report, self.clock, price=price)
+        self.version += 1
         waiting.ticks = int(price / tape.tick)
         self._keep(waiting.report)
         self._push(world.OrderPushed(waiting.report))
         if self._would_take(waiting.ticket, waiting.ticks):
+            self.version += 1
             del self.account.waiting[client_id]
             self._end_order(waiting.report, Ending.WOULD_TAKE)
 
@@ -220,6 +192,7 @@ class Exchange:
         if self._would_take(ticket, ticks):
             self._end_order(report, Ending.WOULD_TAKE)
             return
+        self.version += 1
         self.account.waiting[ticket.client_id] = Waiting(ticket, report, ticks)
         self._keep(report)
         self._push(world.OrderPushed(report))
@@ -229,7 +202,7 @@ class Exchange:
         return ticks >= ask if ticket.deal is Deal.BUY else ticks <= bid
 
     def _end_order(self, report: OrderReport, ending: Ending) -> None:
-        report = _changed(report, self.clock, state=OrderState.CANCELLED, ending=ending)
+        report = changed(report, self.clock, state=OrderState.CANCELLED, ending=ending)
         self._keep(report)
         self._push(world.OrderPushed(report))
 
@@ -246,6 +219,7 @@ class Exchange:
                 continue
             if tape.close >= waiting.ticks if ticket.deal is Deal.BUY else tape.close <= waiting.ticks:
                 continue
+            self.version += 1
             del self.account.waiting[client_id]
             report = waiting.report
             assert report.price is not None
@@ -302,10 +276,12 @@ class Exchange:
         parts = []
         for offered, part in plan:
             price = costs.slipped(offered, report.deal, tape.tick)
+            if price != offered:
+                self._watcher.slipped(abs(price - offered) * part * instrument.coin_per_contract)
             parts.append((part, price, part * instrument.coin_per_contract * price * costs.taker_fee))
         report = self._execute(leg, report, parts, contracts, is_maker=False)
         if report.state is not OrderState.FILLED:
-            report = _changed(report, self.clock, state=OrderState.CANCELLED)
+            report = changed(report, self.clock, state=OrderState.CANCELLED)
             self._push(world.OrderPushed(report))
         self._keep(report)
         return report
@@ -364,6 +340,8 @@ class Exchange:
             gain = leg.side.sign * fill.contracts * position.size * (fill.price - position.average)
             position.contracts -= fill.contracts
             account.cash += gain - fill.fee
+        self.version += 1
+        self._moved[leg] = position
         self._watcher.filled(leg, deal, fill, category, is_maker=is_maker)
         self._watcher.cash_moved(self.clock, self.account.cash)
 
@@ -395,6 +373,7 @@ class Exchange:
             raise Refused("51503 there is no such stop")
         if self._is_beyond(leg, trigger):
             raise Refused("51278 the market has passed the trigger")
+        self.version += 1
         found.trigger = trigger
         found.trigger_ticks = int(trigger / self.tapes[leg.instrument].tick)
         found.report = StopReport(
@@ -436,10 +415,12 @@ class Exchange:
             updated_ms=self.clock,
         )
         ticks = int(trigger / self.tapes[leg.instrument].tick)
+        self.version += 1
         self.account.stops[venue_id] = Resting(report, leg, trigger, ticks, leg.side is Side.LONG)
         self._push(world.StopPushed(report))
 
     def _end_stop(self, venue_id: str, state: StopState) -> None:
+        self.version += 1
         report = self.account.stops.pop(venue_id).report
         ended = StopReport(
             client_id=report.client_id,
@@ -543,7 +524,7 @@ class Exchange:
             self.account.cash += change
             self._watcher.funded(position.leg, change, self.clock)
             self._watcher.cash_moved(self.clock, self.account.cash)
-            self._push(world.PositionPushed(self._position_report(position)))
+            self._moved[position.leg] = position
 
     # Rows.
 
@@ -562,27 +543,28 @@ class Exchange:
             created_ms=position.created_ms,
             updated_ms=position.updated_ms,
             funding=position.funding,
+            liquidation=self._liquidation_price(position) if position.contracts else None,
         )
+
+    def _liquidation_price(self, position: Position) -> Decimal | None:
+        """The mark at which the equity is down to what maintenance and fees demand, all else equal (OKX v5)."""
+        backing, rate, sign = self.account.cash, ZERO, position.leg.side.sign
+        for one in self.account.positions.values():
+            if not one.contracts:
+                continue
+            listed = self.tapes[one.leg.instrument].instrument
+            tier = next((tier for tier in listed.tiers if one.contracts <= tier.max_sz), listed.tiers[-1])
+            if one is position:
+                rate = tier.mmr + listed.taker_fee
+            else:
+                mark = self.tapes[one.leg.instrument].mark()
+                worth = one.contracts * one.size * mark
+                backing += one.unrealised(mark) - worth * (tier.mmr + listed.taker_fee)
+        coins = position.contracts * position.size
+        price = (coins * position.average - sign * backing) / (coins * (1 - sign * rate))
+        return price if price > 0 else None
 
 
 def funding_times(start_ms: int) -> int:
     """The first funding time after ``start_ms``."""
     return start_ms // basis.FUNDING_INTERVAL_MS * basis.FUNDING_INTERVAL_MS + basis.FUNDING_INTERVAL_MS
-
-
-def _changed(
-    report: OrderReport,
-    at_ms: int,
-    *,
-    state: OrderState = OrderState.LIVE,
-    price: Decimal | None = None,
-    ending: Ending = Ending.ORDINARY,
-) -> OrderReport:
-    return msgspec.structs.replace(
-        report,
-        state=state,
-        price=report.price if price is None else price,
-        fill=None,
-        updated_ms=at_ms,
-        ending=ending,
-    )

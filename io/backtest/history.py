@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from anchorwatch.io.venue.bars import bar_ms, bar_start
 from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
+from anchorwatch.machine.indicators import panel
+from anchorwatch.machine.indicators.panel import Columns as Readings
+from anchorwatch.machine.indicators.panel import Periods, candles_defined, columns
 from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded
 
 NEVER_MS = 2**62
@@ -65,6 +69,17 @@ class Columns:
         )
 
 
+class Computed(NamedTuple):
+    """The candles of one stretch without a hole, and their indicators; None where it is too short for any."""
+
+    opens_ms: list[int]
+    readings: Readings | None
+
+    def rows(self) -> dict[int, panel.Readings | None]:
+        found = self.readings.rows() if self.readings is not None else [None] * len(self.opens_ms)
+        return dict(zip(self.opens_ms, found, strict=True))
+
+
 class Closing:
     """The candles of one instrument as they close, one after the other."""
 
@@ -86,20 +101,20 @@ class Closing:
 
 
 class Histories:
-    """Every timeframe that the settings ask for, of every instrument."""
+    """Every timeframe that is followed, of every instrument: ``kept`` says how many candles of which."""
 
-    def __init__(self, series: Mapping[str, CandleSeries], candles: Sequence[tuple[str, int]]) -> None:
-        self._counts = tuple(candles)
+    def __init__(
+        self, series: Mapping[str, CandleSeries], kept: Mapping[str, Sequence[tuple[str, int]]]
+    ) -> None:
+        self._counts = {(name, timeframe): count for name, own in kept.items() for timeframe, count in own}
         self.columns = {
-            (name, timeframe): Columns(one, timeframe)
-            for name, one in series.items()
-            for timeframe, _ in candles
+            (name, timeframe): Columns(series[name], timeframe) for name, timeframe in self._counts
         }
 
     def all(self, now_ms: int) -> Iterator[HistoryLoaded]:
         """What the stage CANDLES loads."""
         for name, timeframe in self.columns:
-            count = dict(self._counts)[timeframe]
+            count = self._counts[name, timeframe]
             yield HistoryLoaded(name, timeframe, self.closed(name, timeframe, count, now_ms))
 
     def closed(self, instrument: str, timeframe: str, count: int, now_ms: int) -> tuple[Candle, ...]:
@@ -121,6 +136,29 @@ class Histories:
         begin = bisect_left(columns.opens_ms, from_ms)
         end = bisect_left(columns.opens_ms, min(to_ms, now_ms - columns.span_ms + 1))
         return tuple(columns.candle(row) for row in range(begin, end))
+
+    def between(self, instrument: str, timeframe: str, from_ms: int, to_ms: int) -> tuple[Candle, ...]:
+        """What the file has of the candles that open from ``from_ms`` on and have closed by ``to_ms``."""
+        columns = self.columns[instrument, timeframe]
+        begin = bisect_left(columns.opens_ms, from_ms)
+        end = bisect_right(columns.opens_ms, to_ms - columns.span_ms)
+        return tuple(columns.candle(row) for row in range(begin, end))
+
+    def computed(
+        self, instrument: str, timeframe: str, periods: Periods, start_ms: int
+    ) -> Iterator[Computed]:
+        """What the indicators say at every candle, computed at once: from the first candle of the history on, and
+        from the first one behind every hole, where a live bot begins anew. Equal to the live ones to 1e-9."""
+        own = self.columns[instrument, timeframe]
+        begin = bisect_right(own.opens_ms, start_ms - own.span_ms) - self._counts[instrument, timeframe]
+        opens_ms = np.asarray(own.opens_ms, dtype=np.int64)
+        holes = np.flatnonzero(np.diff(opens_ms) != own.span_ms) + 1
+        begins = sorted({max(begin, 0), *(row for row in holes.tolist() if row > begin)})
+        table = [np.asarray(column) for column in (own.high, own.low, own.close)]
+        for first, end in zip(begins, [*begins[1:], len(opens_ms)], strict=True):
+            high, low, close = (column[first:end] for column in table)
+            readings = columns(high, low, close, periods) if len(close) >= candles_defined(periods) else None
+            yield Computed(own.opens_ms[first:end], readings)
 
     def closing(self, instrument: str, start_ms: int) -> list[Closing]:
         """What closes from ``start_ms`` on, each timeframe by itself."""

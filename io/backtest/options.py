@@ -11,10 +11,12 @@ from anchorwatch.io.run_options import SEED_DEFAULT
 
 class BacktestOptions(msgspec.Struct, frozen=True):
     """``from_ms`` and ``to_ms`` bound the minutes that are traded; what lies before is history. ``out`` is where
-    report, tables and journal go; None writes nothing."""
+    report, tables and journal go; None writes nothing. ``has_one_path`` leaves out the runs on
+    the worst and the best path."""
 
     files: tuple[Path, ...]
     from_ms: int | None = None
     to_ms: int | None = None
     out: Path | None = None
     seed: int = SEED_DEFAULT
+    has_one_path: bool = False

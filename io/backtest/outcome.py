@@ -44,6 +44,7 @@ class Summary(msgspec.Struct, frozen=True):
     gross: float
     fees: float
     funding: float
+    slippage: float
     largest_drawdown: float
     largest_drawdown_fraction: float
     exposed_fraction: float
@@ -91,6 +92,7 @@ def summary_of(run: Backtest, curve: Curve) -> Summary:
         gross=float(sum(trade.gross for trade in closed)),
         fees=float(record.fees),
         funding=float(record.funding),
+        slippage=float(record.slippage),
         largest_drawdown=float(fall.max(initial=0.0)),
         largest_drawdown_fraction=float(curve.drawdown.max(initial=0.0)),
         exposed_fraction=float((curve.exposure > 0).mean()) if len(curve.exposure) else 0.0,

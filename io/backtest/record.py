@@ -101,7 +101,7 @@ class Record:
     def __init__(self, sizes: dict[str, Decimal]) -> None:
         self.trades: list[Trade] = []
         self.open: dict[LegKey, Trade] = {}
-        self.fees = self.funding = ZERO
+        self.fees = self.funding = self.slippage = ZERO
         self.maker_fills = self.taker_fills = 0
         self.liquidations = 0
         self.alarms = 0
@@ -161,6 +161,9 @@ class Record:
     def funded(self, leg: LegKey, amount: Decimal, at_ms: int) -> None:
         self.funding += amount
         self.open[leg].funding += amount
+
+    def slipped(self, cost: Decimal) -> None:
+        self.slippage += cost
 
     def stop_set(self, leg: LegKey, level: Decimal, at_ms: int) -> None:
         trade = self.open.get(leg)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
+import numpy as np
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
@@ -39,9 +40,12 @@ from anchorwatch.machine.bot import LIFECYCLE
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.desk.quiet import Quiet
+from anchorwatch.machine.indicators.panel import Readings
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import Record as Facts
+from anchorwatch.machine.strategy import Foretelling, Strategy
 from anchorwatch.machine.units import Instrument, Side
 
 TICK_MS = 1_000
@@ -53,24 +57,22 @@ RECONCILED_EVERY_S = 86_400.0
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-EVERYTHING = Quiet(Decimal("Infinity"), Decimal("-Infinity"), 0)
-
-
 class Watch:
     """An instrument with something open or resting: which of its trades can be left out."""
 
-    def __init__(self, tape: Tape, quiet: Quiet, far_from_liquidation: bool) -> None:
+    def __init__(self, tape: Tape, quiet: Quiet, is_careless: bool) -> None:
         self.tape = tape
+        self.quiet = quiet
         self._low, self._high = (
             _ticks(quiet.low / tape.tick, ROUND_FLOOR),
             _ticks(quiet.high / tape.tick, ROUND_CEILING),
         )
-        self._may_skip = far_from_liquidation
+        self._may_skip = is_careless
         self._asked_row = -1
         self._answer = False
 
     def sleeps_through(self, mark: int) -> bool:
-        return self._low < mark < self._high
+        return self._may_skip and self._low < mark < self._high
 
     def may_skip(self, exchange: Exchange) -> bool:
         """Whether nothing can happen in the whole running minute. Asked once a minute."""
@@ -95,8 +97,8 @@ def _ticks(value: Decimal, rounding: str) -> float:
 class Backtest:
     """One run over ``series``. ``start_ms`` opens the first minute that is traded, ``end_ms`` ends the last.
 
-    ``is_exhaustive`` tells every mark and every second while anything is open: slow, and the yardstick of what is
-    left out otherwise.
+    ``is_exhaustive`` tells every mark and every second while anything is open, and computes every indicator candle by
+    candle: slow, and the yardstick of what is left out and computed at once otherwise.
     """
 
     def __init__(
@@ -114,7 +116,6 @@ class Backtest:
         self.settings = settings
         self.start_ms, self.end_ms = start_ms, end_ms
         self.tapes = {name: Tape(one, start_ms, seed=seed) for name, one in series.items()}
-        self.histories = Histories(series, settings.candles)
         sizes = {name: tape.instrument.coin_per_contract for name, tape in self.tapes.items()}
         self.record = Record(sizes)
         self.costs: Costs = costs_of(settings.backtest, seed)
@@ -123,6 +124,7 @@ class Backtest:
         self._watches: list[Watch] = []
         self._tick_ms = NEVER_MS
         self._ticked_ms = -1
+        self._version = -1
         tuned = slowed(parameters(settings))
         private, public = settings.connections.private_limits(), settings.connections.public_limits()
         bot = bots.unborn(
@@ -132,6 +134,13 @@ class Backtest:
             tuned.conduct,
         )
         self.desk = Desk(tuned, bot, generation(seed))
+        charts = self.desk.context.charts
+        self.histories = Histories(series, {name: charts[name].market.settings.kept for name in series})
+        # By instrument, the opening times of the candles at which its strategy may have a wish; absent: at any.
+        self._wishes: dict[str, set[int]] = {}
+        if not is_exhaustive:
+            for name in series:
+                self._compute(name, charts[name].market, tuned.of(name).strategy)
         self.shell = Shell(
             self.desk,
             self.costs,
@@ -158,6 +167,20 @@ class Backtest:
         self._candle_ms = min((closing.due_ms for closing in self._closings), default=NEVER_MS)
         self._funding_ms = funding_times(start_ms)
         self.candles = 0
+
+    def _compute(self, name: str, market: Market, strategy: Strategy) -> None:
+        """The indicators of every candle at once, and from them when the strategy may have a wish."""
+        wishes: set[int] = set()
+        for timeframe in market.settings.indicated:
+            rows: dict[int, Readings | None] = {}
+            for part in self.histories.computed(name, timeframe, market.settings.periods, self.start_ms):
+                rows.update(part.rows())
+                if timeframe == SIGNAL and part.readings is not None and isinstance(strategy, Foretelling):
+                    may_wish = strategy.may_wish(part.readings)
+                    wishes.update(np.asarray(part.opens_ms)[may_wish].tolist())
+            market.use_computed(timeframe, rows)
+        if isinstance(strategy, Foretelling):
+            self._wishes[name] = wishes
 
     @property
     def ready(self) -> bool:
@@ -199,22 +222,25 @@ class Backtest:
     # A boundary: what closes and what opens at one moment.
 
     def _boundary(self, now_ms: int) -> None:
-        shell, exchange = self.shell, self.exchange
-        opened = []
+        shell, exchange, account = self.shell, self.exchange, self.exchange.account
+        opened, tells_equity = [], False
         for tape in self.tapes.values():
-            closes_ms = tape.opens_ms[tape.row] + MINUTE_MS if tape.row >= 0 else now_ms
-            if closes_ms <= now_ms and not tape.is_through:
+            if not tape.is_through and tape.opens_ms[tape.row] + MINUTE_MS <= now_ms:
                 tape.finish()
-            shell.tell_prices(tape, again=True)
+            if not self._may_keep_quiet(tape):
+                shell.tell_prices(tape, again=True)
+                tells_equity = True
             if tape.next_open_ms == now_ms < self.end_ms:
                 tape.open_minute()
-                exchange.traded(tape)
+                if account.stops or account.waiting or account.positions:
+                    exchange.traded(tape)
                 opened.append(tape)
         if now_ms >= self._funding_ms:
             exchange.settle_funding(self._funding_ms)
             self._funding_ms += basis.FUNDING_INTERVAL_MS
         if now_ms >= self._candle_ms:
-            shell.inbox.append(exchange.equity())
+            if tells_equity:
+                shell.inbox.append(exchange.equity())
             self._close_candles(now_ms)
         sent = shell.sent
         shell.take_inbox()
@@ -225,6 +251,17 @@ class Backtest:
         if now_ms == self._tick_ms:
             self._tell_time()
             shell.drain()
+
+    def _may_keep_quiet(self, tape: Tape) -> bool:
+        """Whether nothing will be decided by the prices of the minute that has just ended: the strategy can have no
+        wish at its candle, and the desk sleeps through its mark."""
+        wishes = self._wishes.get(tape.name)
+        if wishes is None or tape.row < 0 or tape.opens_ms[tape.row] in wishes:
+            return False
+        for watch in self._watches:
+            if watch.tape is tape:
+                return watch.sleeps_through(tape.mark_ticks())
+        return self.ready
 
     def _close_candles(self, now_ms: int) -> None:
         for closing in self._closings:
@@ -258,16 +295,16 @@ class Backtest:
 
     def _tell_time(self) -> None:
         """A look at the clock, with prices as fresh as they would be live."""
+        self.shell.inbox.append(self.exchange.equity())
+        self.shell.take_inbox()
         for tape in self.tapes.values():
             self.shell.tell_prices(tape, again=True)
         self._ticked_ms = self.shell.clock
         self.shell.inbox.append(world.ClockTicked())
-        self.shell.has_news = True
 
     def _next_watched(self, limit_ms: int) -> tuple[Tape | None, int]:
         """The next trade that can matter. A minute in which none can is left to `Tape.finish`."""
-        if self.shell.has_news:
-            self._look_anew()
+        self._look_anew()
         found, at_ms = None, NEVER_MS
         for watch in self._watches:
             tape = watch.tape
@@ -277,25 +314,32 @@ class Backtest:
         return found, at_ms
 
     def _is_asleep(self, tape: Tape) -> bool:
-        return not self.is_exhaustive and any(
-            watch.tape is tape and watch.sleeps_through(tape.mark_ticks()) for watch in self._watches
-        )
+        return any(watch.tape is tape and watch.sleeps_through(tape.mark_ticks()) for watch in self._watches)
 
     def _look_anew(self) -> None:
-        """Something happened: ask which instruments are to be watched, and what the desk sleeps through."""
-        self.shell.has_news = False
-        self._watches = []
+        """Where something has happened: which instruments are to be watched, and what the desk sleeps through."""
+        desk, exchange = self.desk, self.exchange
+        is_new = exchange.version != self._version
+        if not is_new:
+            for watch in self._watches:
+                if desk.quiet(watch.tape.name) is not watch.quiet:
+                    is_new = True
+                    break
+            else:
+                if self._ticked_ms < self._tick_ms:
+                    return
+        self._version = exchange.version
         until_ms = NEVER_MS
+        self._watches = []
         for tape in self.tapes.values():
-            if not self._is_exposed(tape):
-                continue
-            quiet = self.desk.quiet(tape.name)
-            until_ms = min(until_ms, quiet.until_ms)
-            if self.is_exhaustive:
-                quiet = EVERYTHING
-                until_ms = 0
-            self._watches.append(Watch(tape, quiet, self.exchange.is_far_from_liquidation()))
-        self._tick_ms = self._tick_from(until_ms) if self._watches else NEVER_MS
+            quiet = desk.quiet(tape.name)
+            if self._is_exposed(tape):
+                until_ms = min(until_ms, 0 if self.is_exhaustive else quiet.until_ms)
+                far = exchange.is_far_from_liquidation()
+                self._watches.append(Watch(tape, quiet, far and not self.is_exhaustive))
+            elif quiet.until_ms < NEVER_MS:
+                until_ms = min(until_ms, quiet.until_ms)
+        self._tick_ms = self._tick_from(until_ms)
 
     def _tick_from(self, until_ms: int) -> int:
         """The first of the engine's looks at the clock, after now, that is not before ``until_ms``."""
@@ -305,8 +349,9 @@ class Backtest:
 
     def _is_exposed(self, tape: Tape) -> bool:
         """Whether a trade of this instrument can matter: something of ours is open or rests."""
-        account = self.exchange.account
-        name = tape.name
+        account, name = self.exchange.account, tape.name
+        if not account.stops and not account.waiting and not self.exchange.holds_anything:
+            return False
         return (
             any(leg.instrument == name and held.contracts for leg, held in account.positions.items())
             or any(resting.leg.instrument == name for resting in account.stops.values())
@@ -332,7 +377,7 @@ class Backtest:
             return None
         for leg, held in self.exchange.account.positions.items():
             if leg.instrument == tape.name and held.contracts:
-                hurts_long = (leg.side is Side.LONG) is (self._path == "worst")
+                hurts_long = (leg.side is Side.LONG) is (self._path == "adverse")
                 return "long" if hurts_long else "short"
         return None
 

@@ -18,6 +18,7 @@ from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue.channels import COALESCE_MS
 from anchorwatch.machine import (
     connection,
+    dead_man,
     lifecycle,
     order,
     position,
@@ -26,7 +27,15 @@ from anchorwatch.machine import (
     requests,
     world,
 )
-from anchorwatch.machine.bot import LIFECYCLE, Address, Addressed, Part, may_still_amend, may_still_send
+from anchorwatch.machine.bot import (
+    DEAD_MAN,
+    LIFECYCLE,
+    Address,
+    Addressed,
+    Part,
+    may_still_amend,
+    may_still_send,
+)
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit, Outcome
@@ -57,7 +66,6 @@ class Shell:
         self.clock = 0
         self.exit: Exit | None = None
         self.events = 0
-        self.has_news = True  # since it was last asked what the desk sleeps through
         self._told_mark: dict[str, int] = {}
         self._told_touch: dict[str, tuple[int, int]] = {}
         self.inbox: deque[Event] = deque()
@@ -88,12 +96,14 @@ class Shell:
             requests.CancelStops: self._cancel_stops,
             requests.CancelOrphan: self._nothing_there,
             requests.ReadOwnOrders: self._nothing_there,
+            requests.CancelCloses: self._nothing_there,
             requests.ReadStops: self._read_stops,
             requests.ReadLeg: self._read_leg,
             requests.ExplainAbsence: self._explain_absence,
             requests.ReadPeak: self._read_peak,
             requests.LoadHistory: self._load_history,
             requests.AuditStops: self._audit,
+            requests.CancelAllAfter: self._cancel_all_after,
             requests.ReloadRules: self._reload_rules,
         }
         self.exchange: Exchange
@@ -156,10 +166,7 @@ class Shell:
 
     def deliver(self, event: Event) -> None:
         self.events += 1
-        effects = self.desk.handle(event, self.clock)
-        if effects or type(event) is world.MarkMoved:
-            self.has_news = True
-        for effect in effects:
+        for effect in self.desk.handle(event, self.clock):
             kind = type(effect)
             if kind is not Move:
                 self.performers[kind](effect)
@@ -172,6 +179,7 @@ class Shell:
 
     def _push_equity(self) -> None:
         self._equity_is_due = False
+        self.inbox.extend(self.exchange.gathered())
         self.inbox.append(self.exchange.equity())
 
     def _at(self, in_ms: int, deed: Deed, key: str = "") -> None:
@@ -334,6 +342,11 @@ class Shell:
             self._answer(world.HistoryLoaded(effect.instrument, effect.timeframe, candles))
 
         self._after_latency(arrive)
+
+    def _cancel_all_after(self, effect: requests.CancelAllAfter) -> None:
+        """The dead man's switch is renewed in time by whoever lives: it never fires here."""
+        taken = dead_man.RenewalTaken(effect.seq) if effect.seconds else dead_man.DisarmTaken(effect.seq)
+        self._after_latency(lambda: self._answer(Told(DEAD_MAN, taken)))
 
     def _reload_rules(self, effect: requests.ReloadRules) -> None:
         rules = next(one for one in self._instruments if one.name == effect.instrument)

@@ -20,8 +20,8 @@ from anchorwatch.io.venue.fill import touch_ticks
 from anchorwatch.io.venue.noise import mix, mix_many, word
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, price_path, price_paths
 
-Path = Literal["default", "worst", "best"]
-"""Which way a minute is told: the likelier one, or the one that hurts (or helps) the position that is open."""
+Path = Literal["default", "adverse", "favourable"]
+"""Which extreme a minute visits first: the likelier one, the one against the open position, or the one in its favour."""
 
 BLOCK = 4_096
 """Minutes whose paths are made at once: few numpy calls, a few hundred kilobytes."""

@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anchorwatch.io.backtest.data import cut, facts_of, holes_between, minute, read_files
+from anchorwatch.io.backtest.flips import Flips, compare, worst_of_each
 from anchorwatch.io.backtest.journal import FactsFile
 from anchorwatch.io.backtest.options import BacktestOptions
 from anchorwatch.io.backtest.outcome import Summary, curve_of, summary_of, write_result, write_tables
+from anchorwatch.io.backtest.report import write_report
 from anchorwatch.io.backtest.run import Backtest
+from anchorwatch.io.backtest.tape import Path as PathTold
 from anchorwatch.io.embedded import default_start_ms
 from anchorwatch.io.settings import Problem, Settings, SettingsError, effective
 from anchorwatch.io.settings.backtest import Holes
@@ -48,9 +51,14 @@ def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[
     summary = summary_of(run, curve)
     _tell(console, summary, seconds)
     if out is not None:
+        flips, worst = _other_paths(console, settings, series, run, options)
+        for one in flips:
+            console.print(_words_of(one))
+        shown = effective(settings)
         write_tables(out, run, curve)
-        write_result(out, summary, data, effective(settings), run, {})
-        console.print(f"written: {out}/result.json, trades.csv, equity.csv, facts.jsonl")
+        write_result(out, summary, data, shown, run, {"paths": flips, "worst_of_each": worst})
+        page = write_report(out, run, summary, curve, list(data.values()), shown, flips, worst)
+        console.print(f"written: {page}, result.json, trades.csv, equity.csv, facts.jsonl")
     return exit_
 
 
@@ -98,12 +106,37 @@ def _tell_holes(
     console.print(f"holes: {len(holes)}, {missing} minutes missing: {shown}{more}; entries sit them out")
 
 
-def _with_progress(console: Console, run: Backtest) -> Exit:
+def _other_paths(
+    console: Console,
+    settings: Settings,
+    series: dict[str, CandleSeries],
+    run: Backtest,
+    options: BacktestOptions,
+) -> tuple[list[Flips], float | None]:
+    """The same run with every candle's path told against what is open, and in its favour."""
+    paths: tuple[PathTold, ...] = () if options.has_one_path else ("adverse", "favourable")
+    flips, others = [], []
+    for path in paths:
+        other = Backtest(settings, series, run.start_ms, run.end_ms, seed=options.seed, path=path)
+        _with_progress(console, other, f"{path} extreme first")
+        flips.append(compare(run.record.trades, other.record.trades, path))
+        others.append(other.record.trades)
+    return flips, worst_of_each(run.record.trades, *others) if others else None
+
+
+def _words_of(flips: Flips) -> str:
+    return (
+        f"{flips.path} extreme first inside the candles: net {flips.net:.2f} USDT; of {flips.found_again} trades found again "
+        f"{flips.turned} turned (won or lost) and {flips.other_cause} were left for another reason"
+    )
+
+
+def _with_progress(console: Console, run: Backtest, what: str = "back-test") -> Exit:
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("back-test", total=run.end_ms - run.start_ms)
+        task = progress.add_task(what, total=run.end_ms - run.start_ms)
         return run.run(lambda at_ms: progress.update(task, completed=at_ms - run.start_ms))
 
 

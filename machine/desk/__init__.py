@@ -141,6 +141,7 @@ class Desk:
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
         self._polled_ms = 0
+        self._quiet: dict[str, quiet.Quiet] = {}
         market.forget(self._context)
         self._context.take_effects()
 
@@ -154,8 +155,14 @@ class Desk:
         return self._context
 
     def quiet(self, instrument: str) -> quiet.Quiet:
-        """Which marks and how much time of this instrument change nothing, as of the last event."""
-        return quiet.of(self._context, instrument)
+        """Which marks and how much time of this instrument change nothing, as of the last event.
+
+        The same object for as long as nothing has happened that could change the answer.
+        """
+        found = self._quiet.get(instrument)
+        if found is None:
+            found = self._quiet[instrument] = quiet.of(self._context, instrument)
+        return found
 
     def handle(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """Take one event. ``now_ms`` is the venue's time as far as it is known.
@@ -165,6 +172,9 @@ class Desk:
         """
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
+        kind = type(event)
+        if kind is world.MarkMoved and self._sleeps_through(event):  # type: ignore[arg-type]
+            return ()
         was_settled, links = is_settled(context.bot), context.bot.links
         if isinstance(event, Told):
             if isinstance(event.event, lifecycle.StartRequested):
@@ -180,7 +190,25 @@ class Desk:
             self._note_losses(links)
         if not was_settled and is_settled(context.bot):
             self._release()
-        return context.take_effects()
+        effects = context.take_effects()
+        if self._quiet:
+            if effects or kind not in MARKET:
+                self._quiet.clear()
+            elif kind is world.MarkMoved:
+                self._quiet.pop(event.instrument, None)  # type: ignore[attr-defined]
+        return effects
+
+    def _sleeps_through(self, event: world.MarkMoved) -> bool:
+        """A mark that changes no decision is only noted: most are."""
+        found = self._quiet.get(event.instrument)
+        if found is None or not found.low < event.price < found.high:
+            return False
+        chart = self._context.charts.get(event.instrument)
+        if chart is None or chart.missing or event.at_ms > self._context.now_ms:
+            return False
+        chart.mark_at_ms = event.at_ms or self._context.now_ms
+        self._context.book.marks[event.instrument] = event.price
+        return True
 
     def _note_losses(self, before: tuple[Snapshot[connection.Link], ...]) -> None:
         context = self._context
@@ -245,9 +273,17 @@ class Desk:
         for event in held:
             self._take(event)
 
+    def _take_candle(self, event: world.CandleClosed) -> None:
+        context = self._context
+        chart = context.charts.get(event.instrument)
+        if chart is not None and not self._is_stopping() and market.take_candle(context, chart, event):
+            entries.decide(context, chart)
+
     def _take(self, event: Event) -> None:
         context = self._context
         match event:
+            case world.CandleClosed():
+                self._take_candle(event)
             case world.MarkMoved(instrument, price, _):
                 market.take_mark(context, event)
                 self._take_mark(instrument, price)
@@ -258,14 +294,6 @@ class Desk:
             case world.PositionPushed(report):
                 positions.take_push(context, report)
                 guarding.note_report(context, report)
-            case world.CandleClosed(instrument):
-                chart = context.charts.get(instrument)
-                if (
-                    chart is not None
-                    and not self._is_stopping()
-                    and market.take_candle(context, chart, event)
-                ):
-                    entries.decide(context, chart)
             case world.EquityReported(equity, available, at_ms):
                 market.take_equity(context, equity, available)
                 market.compare_clock(context, at_ms)
@@ -352,6 +380,8 @@ def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:
     return permission.restored(permission.S[fact.state.upper()], fact.paused_below, fact.reason)
 
 
+MARKET = (world.MarkMoved, world.QuoteMoved, world.CandleClosed, world.EquityReported)
+"""Events that change what is quiet only where they ask for something, or a mark moves a peak."""
 HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)
 HOLDING = (
     lifecycle.S.WS,

@@ -123,6 +123,9 @@ def take_quote(context: Context, event: QuoteMoved) -> None:
         context.parameters.guarding.spread_choppy,
     )
     is_wide = event.ask - event.bid > limit * event.ask
+    state = context.slippage_of(event.instrument).state
+    if state is guards.G.OFF or (state is guards.G.WIDE) is is_wide:
+        return  # as it was: nearly every quote
     told = guards.SpreadWide() if is_wide else guards.SpreadNarrow()
     _tell_slippage(context, event.instrument, told)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine import order, position, protection
+from anchorwatch.machine import candle_repair, guards, order, position, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.desk import making, positions
@@ -45,12 +45,20 @@ def awake(until_ms: int) -> Quiet:
 def of(context: Context, instrument: str) -> Quiet:
     """What this instrument sleeps through, as things stand."""
     quiet = ASLEEP
+    chart = context.charts.get(instrument)
+    if (
+        chart is not None
+        and chart.repair_due_ms
+        and any(snapshot.state is not candle_repair.S.SOUND for snapshot in chart.repairs.values())
+    ):
+        quiet = Quiet(-ALL, ALL, min(chart.repair_due_ms.values()))
     for key, slot in context.bot.legs:
         if key.instrument != instrument:
             continue
         leg = context.book.leg(key)
-        if slot.entry.state in order.RESTING:
-            quiet = quiet.within(awake(making.next_look_ms(context, key)))
+        if slot.entry.state not in order.FREE:
+            resting = slot.entry.state in order.RESTING
+            quiet = quiet.within(awake(making.next_look_ms(context, key) if resting else NEVER_MS))
         if slot.position.state in position.OURS:
             until_ms = _until_ms(context, leg)
             is_settled = (
@@ -61,6 +69,7 @@ def of(context: Context, instrument: str) -> Quiet:
                 and leg.wanted is not None
             )
             quiet = quiet.within(_of_covered(context, leg, until_ms) if is_settled else awake(until_ms))
+            quiet = quiet.within(_of_room(context, leg))
         if leg.pushed is not None:
             quiet = quiet.within(Quiet(-ALL, ALL, leg.pushed_at_ms + positions.PUSH_SETTLES_MS))
     return quiet
@@ -109,3 +118,18 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
         behind = leg.resting + side.sign * (gain / protecting.min_move_fraction + instrument.tick_size)
     low, high = (behind, ahead) if side is Side.LONG else (ahead, behind)
     return Quiet(low, high, until_ms)
+
+
+def _of_room(context: Context, leg: LegBook) -> Quiet:
+    """While the liquidation guard is calm, up to the mark where it would warn."""
+    if context.liquidation_of(leg.leg).state not in (guards.L.CALM, guards.L.OFF):
+        return awake(NEVER_MS)
+    side, entry = leg.leg.side, leg.account.average_price
+    liquidation = leg.liquidation
+    if liquidation is None or liquidation <= 0 or side.sign * (entry - liquidation) <= 0:
+        return ASLEEP
+    warning = liquidation + context.parameters.guarding.room_warning * (entry - liquidation)
+    tick = context.book.instruments[leg.leg.instrument].tick_size
+    if side is Side.LONG:
+        return Quiet(warning + tick, ALL, NEVER_MS)
+    return Quiet(-ALL, warning - tick, NEVER_MS)

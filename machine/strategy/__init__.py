@@ -27,7 +27,10 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from anchorwatch.machine.indicators.panel import Columns
 from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
 from anchorwatch.machine.regime import Regime
@@ -130,6 +133,14 @@ class Explaining(Protocol):
 
     def consider(self, view: MarketView) -> Decision:
         """Answer to the candle that closed last."""
+
+
+@runtime_checkable
+class Foretelling(Protocol):
+    """A strategy that can say of a whole series at which candles it may have a wish at all."""
+
+    def may_wish(self, readings: Columns) -> NDArray[np.bool_]:
+        """False where ``decide`` answers None whatever is open. Each answer rests on candles up to its own only."""
 
 
 def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from anchorwatch.machine.indicators.panel import Periods, candles_warm
+from anchorwatch.machine.indicators.panel import Columns, Periods, candles_warm
 from anchorwatch.machine.market import SIGNAL, MarketSettings
 from anchorwatch.machine.strategy import Intent, MarketView, Wish
 from anchorwatch.machine.units import Side
@@ -61,3 +63,10 @@ class EmaCross(msgspec.Struct, frozen=True):
         if view.open_side is not side:
             return Intent(Wish.EXIT, view.open_side, "the averages crossed back")
         return None
+
+    def may_wish(self, readings: Columns) -> NDArray[np.bool_]:
+        """The crosses, whether or not they are wide enough."""
+        gap = readings.ema_fast - readings.ema_slow
+        crossed = np.zeros(len(gap), dtype=np.bool_)
+        crossed[1:] = gap[1:] * gap[:-1] < 0
+        return crossed

@@ -25,7 +25,7 @@ LIVELY = {
     "strategy.fast": 3,
     "strategy.slow": 8,
     "strategy.cooldown_s": 0,
-    "candles": {"1m": 60},
+    "candles": {"1m": 140},
 }
 """Settings that trade every few minutes."""
 
@@ -75,7 +75,7 @@ def part(series: CandleSeries, rows: Any) -> CandleSeries:
     )
 
 
-def run(series: CandleSeries, given: Settings | None = None, *, start: int = 60, **more: Any) -> Backtest:
+def run(series: CandleSeries, given: Settings | None = None, *, start: int = 140, **more: Any) -> Backtest:
     """A back-test from the minute ``start`` of the series to its end, run to its end."""
     begin_ms = series.first_ms + start * MINUTE_MS
     more.setdefault("seed", 1)

@@ -55,6 +55,6 @@ def test_three_quarters_of_an_hour_of_recorded_candles_gives_the_same_fills(coin
 @pytest.mark.data
 def test_a_crash_with_its_stops_and_gaps_in_price_gives_the_same_fills() -> None:
     path = recorded("binance_spot_BTCUSDT_1m_2021_05_19.csv.gz")
-    engine, backtest = both(path, {**LIVELY, "entry.order_kind": "market"}, 11 * 1440 + 770, 45)
+    engine, backtest = both(path, {**LIVELY, "entry.order_kind": "market"}, 11 * 1440 + 755, 45)
     assert len(engine) >= 4
     assert backtest == engine
