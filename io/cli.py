@@ -183,29 +183,11 @@ def backtest(
     ] = False,
 ) -> int:
     """Trade recorded candles with the bot's own decisions, as fast as the machine, and say what came of it."""
-    from anchorwatch.io.backtest.options import BacktestOptions
-    from anchorwatch.io.commands.backtest import backtest as run_backtest
+    from anchorwatch.io.commands.backtest import Wanted, asked_for
 
-    files = tuple(Path(name) for name in data)
-    if not files:
-        raise SettingsError(
-            [Problem("DATA", "no file is given; allowed: one or more, such as BTCUSDT_1m.csv.gz")]
-        )
-    options: dict[str, Any] = {"venue.kind": "sim", "strategy.name": strategy}
-    settings = load(
-        file=Path(config) if config else None,
-        environ=os.environ,
-        options={key: value for key, value in options.items() if value is not None},
-        markets=files,
-    )
-    given = {"--from": from_, "--seed": seed}
-    asked = run_options(settings, markets=files, given=given, confirmed=False)
-    bounds = run_options(settings, markets=files, given={"--from": to}, confirmed=False)
-    wanted = BacktestOptions(
-        files, asked.from_ms, bounds.from_ms, Path(out) if out else None, asked.seed, one_path
-    )
+    wanted = Wanted(data, strategy, from_, to, config, out, seed, one_path)
     try:
-        return run_backtest(settings, wanted, elapsed_s).value
+        return asked_for(wanted, os.environ, elapsed_s).value
     except BadMarketFile as error:
         return _refuse([_one_line(error)])
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,8 +20,9 @@ from anchorwatch.io.backtest.outcome import Summary, curve_of, summary_of, write
 from anchorwatch.io.backtest.report import write_report
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.tape import Path as PathTold
+from anchorwatch.io.commands.options import run_options
 from anchorwatch.io.embedded import default_start_ms
-from anchorwatch.io.settings import Problem, Settings, SettingsError, effective
+from anchorwatch.io.settings import Problem, Settings, SettingsError, effective, load
 from anchorwatch.io.settings.backtest import Holes
 from anchorwatch.io.venue.candle_file import BadMarketFile, CandleSeries
 from anchorwatch.io.venue.feeds import Feed
@@ -28,6 +30,40 @@ from anchorwatch.machine.lifecycle import Exit
 
 HOLES_SAID = 5
 """Holes that the terminal names one by one; the result's files have them all."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the command line says, as text."""
+
+    data: tuple[str, ...]
+    strategy: str | None
+    from_: str | None
+    to: str | None
+    config: str | None
+    out: str | None
+    seed: str | None
+    has_one_path: bool
+
+
+def asked_for(wanted: Wanted, environ: Mapping[str, str], elapsed_s: Callable[[], float]) -> Exit:
+    """Read what was asked for, and do it. Raises `SettingsError` and `BadMarketFile`."""
+    files = tuple(Path(name) for name in wanted.data)
+    if not files:
+        raise SettingsError(
+            [Problem("DATA", "no file is given; allowed: one or more, such as BTCUSDT_1m.csv.gz")]
+        )
+    options = {"venue.kind": "sim"}
+    if wanted.strategy is not None:
+        options["strategy.name"] = wanted.strategy
+    settings = load(
+        file=Path(wanted.config) if wanted.config else None, environ=environ, options=options, markets=files
+    )
+    given = {"--from": wanted.from_, "--seed": wanted.seed}
+    asked = run_options(settings, markets=files, given=given, confirmed=False)
+    bound = run_options(settings, markets=files, given={"--from": wanted.to}, confirmed=False)
+    out = Path(wanted.out) if wanted.out else None
+    chosen = BacktestOptions(files, asked.from_ms, bound.from_ms, out, asked.seed, wanted.has_one_path)
+    return backtest(settings, chosen, elapsed_s)
 
 
 def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[], float]) -> Exit:
