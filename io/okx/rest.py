@@ -79,6 +79,7 @@ class OkxRest:
 
     `now_ms` is this host's UTC time.  Until `server_time` has been called the venue's clock is taken to be ours.
     A client that `reads_only` refuses every request that would change anything, before it is sent.
+    `transport` stands in for HTTP where the venue is a library in this process.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class OkxRest:
         tls: ssl.SSLContext | None = None,
         limits: RateLimits | None = None,
         reads_only: bool = False,
+        transport: Transport | None = None,
     ) -> None:
-        self._transport = Transport(endpoints, credentials, now_ms, tls=tls)
+        self._transport = transport or Transport(endpoints, credentials, now_ms, tls=tls)
         self._calls = calls.Calls(self._transport, limits or RateLimits(), now_ms, reads_only=reads_only)
 
     async def __aenter__(self) -> OkxRest:

@@ -83,11 +83,15 @@ def _of_entry(entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path, message
 
 
+def text_of(message: dict[str, Any]) -> str:
+    """The message as it was sent. In one collection an expression stands where its test put a value."""
+    return re.sub(r'"<[^"]*>"', '"1"', json.dumps(message))
+
+
 def decoded() -> Iterator[tuple[str, Any, Any]]:
     """(channel or path, row as recorded, row as decoded)."""
     for name, message in payloads():
-        # In one collection an expression stands where its test put a value.
-        text = re.sub(r'"<[^"]*>"', '"1"', json.dumps(message))
+        text = text_of(message)
         try:
             rows = decode_payload(name, text).rows
         except WireError as error:
