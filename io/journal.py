@@ -35,7 +35,9 @@ from anchorwatch.machine.facts import (
     OrderEndedFact,
     PartialTakenFact,
     PermissionFact,
+    RiskFact,
     SequenceFact,
+    StreakFact,
 )
 from anchorwatch.machine.units import LegKey
 
@@ -320,7 +322,7 @@ def _key(fact: Fact) -> str:
             return fact.client_id
         case LegOpenedFact() | LegStopFact() | LegPeakFact():
             return _leg_words(fact.leg)
-        case HandsOffFact():
+        case HandsOffFact() | StreakFact():
             return fact.instrument
         case PartialTakenFact():
             return f"{_leg_words(fact.leg)}:{fact.reason}"
@@ -328,7 +330,7 @@ def _key(fact: Fact) -> str:
             return f"{_leg_words(fact.leg)}@{fact.at_ms}"
         case GenerationFact():
             return f"{fact.token}@{fact.started_at_ms}"
-        case PermissionFact() | DeadManFact() | SequenceFact():
+        case PermissionFact() | RiskFact() | DeadManFact() | SequenceFact():
             return ""
         case _:
             raise TypeError(f"not a fact of the journal: {type(fact).__name__}")
@@ -355,6 +357,8 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         permission=permission[0] if permission else None,
         dead_man=switch[0] if switch else None,
         generations=of(GenerationFact),
+        risk=next(iter(of(RiskFact)), None),
+        streaks=of(StreakFact),
         hands_off=tuple(fact.instrument for fact in of(HandsOffFact) if fact.is_off),
         next_sequence=sequence[0].next_sequence if sequence else 1,
     )

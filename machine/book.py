@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from anchorwatch.machine.facts import PartialTakenFact
+from anchorwatch.machine.facts import PartialTakenFact, RiskFact, StreakFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
@@ -187,8 +187,9 @@ class Book:
         default_factory=dict
     )  # by connection: when it last stopped delivering
     emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
-    last_close_ms: dict[str, int] = field(default_factory=dict)  # per instrument, for the cool-down
     totals: Totals = field(default_factory=Totals)
+    risk: RiskFact | None = None  # of the day and of all days, once an equity was heard of
+    streaks: dict[str, StreakFact] = field(default_factory=dict)  # by instrument
     decisions: Counter[str] = field(default_factory=Counter)  # what the strategies said, by signal and filter
 
     def leg(self, key: LegKey) -> LegBook:

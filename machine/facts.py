@@ -80,6 +80,31 @@ class LegClosedFact(Fact, frozen=True):
     realised_pnl: Decimal
 
 
+class RiskFact(Fact, frozen=True):
+    """The account of one UTC day and of all days: what ended positions brought, in USD, after fees and funding.
+
+    Equities are those of the beginnings, and only what limits are shares of.
+    """
+
+    day_ms: int
+    day_equity: Decimal
+    day_net: Decimal
+    first_equity: Decimal
+    net: Decimal
+    peak_net: Decimal
+
+
+class StreakFact(Fact, frozen=True):
+    """The last end of a symbol's position, its losses in a row, and until when it pauses for them."""
+
+    instrument: str
+    losses: int
+    paused_until_ms: int
+    side: str
+    was_loss: bool
+    at_ms: int
+
+
 class PermissionFact(Fact, frozen=True):
     state: str
     paused_below: bool
@@ -122,6 +147,8 @@ AnyFact = (
     | LegPeakFact
     | PartialTakenFact
     | LegClosedFact
+    | RiskFact
+    | StreakFact
     | PermissionFact
     | HandsOffFact
     | DeadManFact
@@ -155,6 +182,8 @@ class Facts(msgspec.Struct, frozen=True):
     permission: PermissionFact | None = None
     dead_man: DeadManFact | None = None
     generations: tuple[GenerationFact, ...] = ()
+    risk: RiskFact | None = None
+    streaks: tuple[StreakFact, ...] = ()
     hands_off: tuple[str, ...] = ()
     next_sequence: int = 1
 

@@ -8,6 +8,8 @@ from enum import Enum
 import msgspec
 
 from anchorwatch.machine.guards import Guarding
+from anchorwatch.machine.limits import Limits, Reentry
+from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import (
@@ -17,7 +19,6 @@ from anchorwatch.machine.units import (
     OrderKind,
     PositionMode,
     Side,
-    Usd,
 )
 
 
@@ -63,8 +64,8 @@ class Trading(msgspec.Struct, frozen=True):
     strategy: Strategy = EmaCross()
     candles: tuple[tuple[str, int], ...] = ()  # room for more of them than the strategy needs
     sides: tuple[Side, ...] = (Side.LONG, Side.SHORT)
-    cooldown_s: int = 60
-    notional_usd: Usd = Usd(Decimal(150))
+    reentry: Reentry = Reentry()
+    sizing: Sizing = Sizing()
     protecting: Protecting = Protecting()
     making: Making = Making()
 
@@ -102,6 +103,7 @@ class Parameters(msgspec.Struct, frozen=True):
     hands_off: tuple[str, ...] = ()  # instruments that are registered and told, and never changed
     max_positions: int = 5
     guarding: Guarding = Guarding()
+    limits: Limits = Limits()
     dead_man_s: int = 30  # the countdown of the dead man's switch; 0: it is not used
     pace: Pace = Pace()
 

@@ -2,10 +2,9 @@
 
 from anchorwatch.io.settings.problems import Problem, SettingsError
 from anchorwatch.io.settings.reading import SECRET_VARIABLES, load
+from anchorwatch.io.settings.running import Connections, Deadlines, Stop
 from anchorwatch.io.settings.schema import (
     Account,
-    Connections,
-    Deadlines,
     JournalSettings,
     Log,
     LogFormat,
@@ -16,7 +15,6 @@ from anchorwatch.io.settings.schema import (
     Settings,
     Sides,
     Sizing,
-    Stop,
     Strategy,
     SymbolSettings,
     Venue,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from anchorwatch.io.settings import strategies
+from anchorwatch.io.settings.limits import LimitSettings
 from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
 from anchorwatch.io.settings.schema import Strategy as StrategySettings
+from anchorwatch.machine.guards import Guarding
+from anchorwatch.machine.limits import Limits, Reentry
 from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.units import Fraction, Side, Usd
 
@@ -27,11 +33,25 @@ def parameters(settings: Settings) -> Parameters:
         is_exclusive=settings.account.exclusive is True,
         hands_off=tuple(name for name in settings.symbols if settings.of(name).hands_off),
         max_positions=settings.sizing.max_positions,
+        guarding=Guarding(**msgspec.structs.asdict(settings.guards)),
+        limits=_limits(settings.limits),
         dead_man_s=settings.entry.dead_man_s,
         pace=Pace(
             reconcile_every_s=float(settings.reconcile.every_s),
             poll_s=float(settings.reconcile.poll_while_private_down_s),
         ),
+    )
+
+
+def _limits(own: LimitSettings) -> Limits:
+    return Limits(
+        daily_loss=Fraction(own.daily_loss),
+        drawdown=Fraction(own.drawdown),
+        losses_in_row=own.losses_in_row,
+        losses_pause_s=own.losses_pause_s,
+        margin_share=Fraction(own.margin_share),
+        total_usd=Usd(own.total_usd),
+        correlation=float(own.correlation),
     )
 
 
@@ -49,8 +69,15 @@ def _trading(own: SymbolSettings, candles: tuple[tuple[str, int], ...]) -> Tradi
         strategy=strategy_of(own.strategy),
         candles=candles,
         sides=_SIDES[own.strategy.sides],
-        cooldown_s=own.strategy.cooldown_s,
-        notional_usd=Usd(own.sizing.notional_usd),
+        reentry=Reentry(
+            own.strategy.cooldown_s, own.strategy.cooldown_after_loss_s, own.strategy.cooldown_opposite_s
+        ),
+        sizing=Sizing(
+            by=own.sizing.by,
+            notional_usd=Usd(own.sizing.notional_usd),
+            risk=Fraction(own.sizing.risk_fraction),
+            leverage=own.leverage,
+        ),
         making=Making(
             kind=entry.order_kind,
             rest_s=float(entry.rest_s),

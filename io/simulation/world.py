@@ -275,6 +275,9 @@ def settings_of(scenario: Scenario) -> Settings:
     options: dict[str, object] = {
         "symbols": list(scenario.market.instruments),
         "strategy.name": "ema_cross",
+        "strategy.cooldown_after_loss_s": 0,
+        "strategy.cooldown_opposite_s": 0,
+        "limits.losses_in_row": 0,
     }
     for section, values in scenario.settings.items():
         if isinstance(values, dict) and section != "candles":

@@ -50,6 +50,7 @@ from anchorwatch.machine.desk import (
     orders,
     positions,
     quiet,
+    risk,
     rules,
     stages,
     stops,
@@ -142,6 +143,7 @@ class Desk:
         self._held: list[world.Observed] = []
         self._polled_ms = 0
         self._quiet: dict[str, quiet.Quiet] = {}
+        risk.remember(self._context, facts if facts is not None else Facts())
         market.forget(self._context)
         self._context.take_effects()
 
@@ -180,7 +182,6 @@ class Desk:
             if isinstance(event.event, lifecycle.StartRequested):
                 context.started_ms = now_ms
                 self._memory.announce(context)
-                self._memory.resume_cool_downs(context)
             self._take_told(event)
         elif isinstance(event, HELD) and self._must_hold():
             self._hold(event)
@@ -315,6 +316,7 @@ class Desk:
                 for name in context.book.quotes:
                     making.follow(context, name)
                 market.tick(context)
+                risk.look(context)
                 if not self._is_stopping():
                     stops.close_the_old(context)
             case world.VenueReady():

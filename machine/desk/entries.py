@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from anchorwatch.machine import order, permission, position
+from anchorwatch.machine import permission
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import PERMISSION, Address, EntryDenied, entry_obstacles
-from anchorwatch.machine.desk import making, stops
+from anchorwatch.machine.desk import making, risk, stops
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
-from anchorwatch.machine.readiness import EQUITY_AGE_MS
+from anchorwatch.machine.sizing import contracts_of
 from anchorwatch.machine.strategy import Decision, Holding, MarketView, Wish, view_of
 from anchorwatch.machine.units import Contracts, LegKey
 
@@ -69,8 +69,9 @@ def _open_leg(context: Context, instrument: str) -> LegBook | None:
 
 
 def _want_entry(context: Context, leg: LegKey, why: str) -> None:
-    obstacles = entry_obstacles(context.bot, leg) + _limits(context, leg) + making.obstacles(context, leg)
     contracts = _size(context, leg)
+    obstacles = entry_obstacles(context.bot, leg) + risk.obstacles(context, leg, contracts)
+    obstacles += making.obstacles(context, leg)
     if not contracts:
         obstacles += ("the size is below the instrument's minimum",)
     if obstacles:
@@ -81,30 +82,19 @@ def _want_entry(context: Context, leg: LegKey, why: str) -> None:
     making.want(context, leg, contracts)
 
 
-def _limits(context: Context, leg: LegKey) -> tuple[str, ...]:
-    """The limits that numbers decide. In-flight entries count as positions."""
-    busy = [
-        key
-        for key, slot in context.bot.legs
-        if slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
-    ]
-    reasons = []
-    if len(busy) >= context.parameters.max_positions:
-        reasons.append(f"{len(busy)} positions are open or under way")
-    last_ms = context.book.last_close_ms.get(leg.instrument)
-    cooldown_s = context.parameters.of(leg.instrument).cooldown_s
-    if last_ms is not None and context.now_ms - last_ms < cooldown_s * 1000:
-        reasons.append("the cool-down after the last close")
-    if context.now_ms - context.book.equity_at_ms > EQUITY_AGE_MS:
-        reasons.append("the equity is not fresh")
-    return tuple(reasons)
-
-
 def _size(context: Context, leg: LegKey) -> Contracts:
-    instrument = context.book.instruments[leg.instrument]
-    mark = context.book.marks.get(leg.instrument)
-    notional = context.parameters.of(leg.instrument).notional_usd
-    return instrument.contracts_for(notional, mark) if mark else Contracts(Decimal(0))
+    """From the equity as it is now; one that is not fresh is an obstacle of its own."""
+    mark, trading = context.book.marks.get(leg.instrument), context.parameters.of(leg.instrument)
+    if mark is None:
+        return Contracts(Decimal(0))
+    return contracts_of(
+        trading.sizing,
+        context.book.equity,
+        trading.protecting.stop_fraction,
+        context.charts[leg.instrument].regime,
+        mark,
+        context.book.instruments[leg.instrument],
+    )
 
 
 def denied(context: Context, address: Address, effect: EntryDenied) -> None:

@@ -22,6 +22,7 @@ from anchorwatch.machine.candles import (
     Refused,
     Span,
 )
+from anchorwatch.machine.desk import risk
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.kernel import Event, Snapshot
@@ -131,6 +132,7 @@ def take_equity(context: Context, equity: Decimal, available: Decimal) -> None:
     """Fresh is when the venue said it, not when it last changed."""
     book = context.book
     book.equity, book.available, book.equity_at_ms = equity, available, context.now_ms
+    risk.take_equity(context)
     _hold(context, BALANCE, holds=True)
 
 

@@ -44,11 +44,6 @@ class Memory:
                 "warning", "HANDS_OFF", instrument=instrument, policy="registered, and never changed"
             )
 
-    def resume_cool_downs(self, context: Context) -> None:
-        """A restart is no reason to enter again what was closed a moment ago."""
-        for closed in self._facts.closed:
-            context.book.last_close_ms[closed.leg.instrument] = closed.at_ms
-
     def recall(self, context: Context, reading: world.AccountReading) -> None:
         """Put what is remembered beside the first reading. Later readings find nothing left to recall."""
         if not self._is_pending:

@@ -9,7 +9,7 @@ import msgspec
 from anchorwatch.machine import ids, order, position, reconciliation, world
 from anchorwatch.machine.book import Filled, LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
-from anchorwatch.machine.desk import drifting, sharing, stops
+from anchorwatch.machine.desk import drifting, risk, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
@@ -440,7 +440,6 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     at_ms = context.report_ms or context.now_ms
     context.book.cover(leg, at_ms)
     totals.positions_closed += 1
-    context.book.last_close_ms[address.leg.instrument] = context.now_ms
     context.announce(
         "info",
         "EXIT",
@@ -451,6 +450,8 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
         uncovered_ms=leg.uncovered_ms,
     )
     context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
+    if context.bot.slot(address.leg).position.state is not position.S.WATCHED:
+        risk.take_end(context, leg)
     leg.account = Account(address.leg.side, leg.account.contract_size)
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
     leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)

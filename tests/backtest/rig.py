@@ -25,6 +25,9 @@ LIVELY = {
     "strategy.fast": 3,
     "strategy.slow": 8,
     "strategy.cooldown_s": 0,
+    "strategy.cooldown_after_loss_s": 0,
+    "strategy.cooldown_opposite_s": 0,
+    "limits.losses_in_row": 0,
     "candles": {"1m": 140},
 }
 """Settings that trade every few minutes."""

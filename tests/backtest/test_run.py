@@ -168,6 +168,7 @@ def test_a_maker_pays_the_makers_fee_and_waits_until_the_market_goes_through_its
 def test_a_thin_book_fills_in_parts_at_worse_prices() -> None:
     large = {
         "sizing__notional_usd": 9_000_000,
+        "limits__total_usd": 0,
         "backtest__cash_usd": 100_000_000,
         "entry__order_kind": "market",
     }

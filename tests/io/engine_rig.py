@@ -72,7 +72,9 @@ def settings(**options: object) -> Settings:
     """Settings for BTC alone, entered at market; an option is a dotted name with ``__`` for the dot."""
     given: dict[str, Any] = {name.replace("__", "."): value for name, value in options.items()}
     given.setdefault("symbols", [BTC])
-    given.setdefault("strategy.name", "ema_cross")
+    # A small strategy that may enter again at once: stories are about what happens to positions.
+    for name, value in {"name": "ema_cross", "cooldown_after_loss_s": 0, "cooldown_opposite_s": 0}.items():
+        given.setdefault(f"strategy.{name}", value)
     given.setdefault("entry.order_kind", "market")
     return load(file=None, environ={}, options=given, markets=())
 

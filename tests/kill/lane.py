@@ -322,9 +322,12 @@ class Lane:
                         "fast": 2,
                         "slow": 3,
                         "cooldown_s": 0,
+                        "cooldown_after_loss_s": 0,
+                        "cooldown_opposite_s": 0,
                         "min_gap_fraction": float(never),
                     },
                     "sizing": {"max_positions": 20},
+                    "limits": {"total_usd": 0, "losses_in_row": 0},
                     # The moments are counted from an entry that fills at once.
                     "entry": {"order_kind": "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.

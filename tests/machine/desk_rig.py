@@ -21,6 +21,7 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.limits import Reentry
 from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import (
@@ -81,7 +82,7 @@ class DeskRig:
     ) -> None:
         trading = Trading(
             protecting=protecting or Protecting(),
-            cooldown_s=cooldown_s,
+            reentry=Reentry(cooldown_s, cooldown_s, 0),
             sides=sides,
             making=making or Making(OrderKind.MARKET),
         )
@@ -93,7 +94,6 @@ class DeskRig:
         self.mode = mode
         self.wants = wants
         self.candles = 0
-        self.last_close = 0.0
         self.journal_writes = True
         self.moves: list[Move] = []
         self.asked: list[Effect] = []
@@ -247,7 +247,6 @@ class DeskRig:
     def _candle(self, close: float) -> world.Candle:
         self.candles += 1
         open_ms = START_MS - 101 * MINUTE_MS + self.candles * MINUTE_MS  # the history ends at the start
-        self.last_close = close
         return world.Candle(open_ms, close, close, close, close, 1.0)
 
     # The market, and what follows from it.
@@ -260,7 +259,7 @@ class DeskRig:
         """A candle whose close carries the fast average over the slow one, in this direction."""
         self.say(world.EquityReported(Decimal(10_000), Decimal(10_000), self.now_ms))
         while START_MS + (self.candles - 100) * MINUTE_MS < self.now_ms:
-            self.say(world.CandleClosed(BTC, "1m", self._candle(self.last_close)))  # nothing moved meanwhile
+            self.say(world.CandleClosed(BTC, "1m", self._candle(60_000)))  # nothing moved meanwhile
         self.say(world.CandleClosed(BTC, "1m", self.next_candle(side)))
 
     def next_candle(self, side: Side) -> world.Candle:

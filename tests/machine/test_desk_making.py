@@ -124,7 +124,7 @@ def test_a_quote_that_need_not_be_followed_is_not(after_s: float, bid: str) -> N
 def follow(rig: DeskRig, ticket: OrderTicket, bid: str) -> bool:
     """The bid moves after a while; says whether the order was amended, and lets the venue do it."""
     rig.pass_s(2)
-    quote(rig, bid, "60100")
+    quote(rig, bid, "60020")
     if not rig.taken(requests.AmendOrder):
         return False
     rig.say(world.OrderPushed(report(rig, ticket, price=bid)))
@@ -135,7 +135,7 @@ def follow(rig: DeskRig, ticket: OrderTicket, bid: str) -> bool:
 def test_a_quote_that_moved_too_soon_is_followed_when_it_is_time() -> None:
     rig = makers()
     rested(rig)
-    quote(rig, "60001.0", "60100")
+    quote(rig, "60001.0", "60020")
     assert rig.taken(requests.AmendOrder) == []
     rig.pass_s(2)
     rig.say(world.ClockTicked())
@@ -158,14 +158,14 @@ def test_where_an_order_rests_is_what_the_venue_said_last_whatever_was_asked() -
     rig = makers()
     ticket = rested(rig)
     rig.pass_s(2)
-    quote(rig, "60001.0", "60100")
+    quote(rig, "60001.0", "60020")
     amended, rig.now_ms = report(rig, ticket, price="60001.0"), rig.now_ms + 5
     failed = report(rig, ticket, price="59999.9")
     rig.say(world.OrderPushed(failed), world.OrderPushed(amended))  # reordered on the way
     rig.tell(of(Part.ENTRY), order.AmendAcknowledged(ticket.seq))
     rig.asked.clear()
     rig.pass_s(2)
-    quote(rig, "60001.0", "60100.1")
+    quote(rig, "60001.0", "60020.1")
     assert rig.only(requests.AmendOrder).price == px("60001.0")  # it still rests below
 
 
@@ -173,7 +173,7 @@ def test_a_lost_answer_to_an_amendment_is_asked_about_and_nothing_is_placed() ->
     rig = makers()
     ticket = rested(rig)
     rig.pass_s(2)
-    quote(rig, "60001.0", "60100")
+    quote(rig, "60001.0", "60020")
     rig.asked.clear()
     rig.tell(of(Part.ENTRY), order.AmendFruitless(ticket.seq, "no answer"))
     assert rig.only(requests.QueryOrder).ticket == ticket
@@ -202,7 +202,7 @@ def test_a_fill_that_a_push_brings_while_the_order_is_amended_is_protected_at_on
     rig = makers()
     ticket = rested(rig)
     rig.pass_s(2)
-    quote(rig, "60001.0", "60100")
+    quote(rig, "60001.0", "60020")
     rig.say(world.OrderPushed(rig.filled(ticket, ticket.contracts, "59999.9")))
     assert len(rig.taken(requests.PlaceStop)) == 1
     rig.tell(of(Part.ENTRY), order.AmendFruitless(ticket.seq, "51503"))

@@ -1,0 +1,158 @@
+"""The limits at work: what ends is counted and remembered, what would be too much is not entered, and losses halt."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+
+from anchorwatch.machine import limits, order, permission, position
+from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.bot import PERMISSION
+from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.facts import Facts
+from anchorwatch.machine.market import SIGNAL
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.readiness import EQUITY_AGE_MS
+from anchorwatch.machine.requests import Record
+from anchorwatch.machine.units import Contracts, LegKey
+
+
+def remember(context: Context, facts: Facts) -> None:
+    """Counters, pauses and the day's account outlive the process (P17)."""
+    context.book.risk = facts.risk
+    context.book.streaks = {streak.instrument: streak for streak in facts.streaks}
+
+
+def take_equity(context: Context) -> None:
+    """The day's account begins with the first equity that is heard of in it."""
+    book = context.book
+    risk = limits.begun(book.risk, book.equity, context.now_ms)
+    if risk is not book.risk:
+        book.risk = risk
+        context.ask(Record((risk,)))
+
+
+def take_end(context: Context, leg: LegBook) -> None:
+    """A position of ours has ended: its symbol's run of losses and the day's account go on."""
+    book = context.book
+    net = leg.account.realised - leg.account.fees + leg.funding
+    name = leg.leg.instrument
+    streak = limits.streak_after(
+        book.streaks.get(name), name, leg.leg.side, net, context.now_ms, context.parameters.limits
+    )
+    known = book.streaks.get(name)
+    if streak.paused_until_ms > (known.paused_until_ms if known is not None else 0):
+        context.announce(
+            "warning", "LOSSES_IN_ROW", instrument=name, pause_s=context.parameters.limits.losses_pause_s
+        )
+    book.streaks[name] = streak
+    book.risk = limits.with_end(limits.begun(book.risk, book.equity, context.now_ms), net)
+    context.ask(Record((book.risk, streak)))
+    look(context, closed=leg.leg)
+
+
+def look(context: Context, closed: LegKey | None = None) -> None:
+    """Halt entries when a limit of loss is reached, what is open counted at mark. ``closed`` is counted already."""
+    risk = context.book.risk
+    if risk is None or context.bot.permission.state is permission.S.HALTED:
+        return
+    reason = limits.breach(risk, _open_net(context, closed), context.parameters.limits)
+    if not reason:
+        return
+    context.book.risk = limits.counted_anew(risk)
+    context.ask(Record((context.book.risk,)))
+    context.announce("alarm", "LOSS_LIMIT", reason=reason)
+    context.tell(PERMISSION, permission.HaltRequested(reason))
+
+
+def _open_net(context: Context, closed: LegKey | None) -> Decimal:
+    net = Decimal(0)
+    for leg in context.book.open_legs():
+        mark = context.book.marks.get(leg.leg.instrument)
+        is_ours = context.bot.slot(leg.leg).position.state in position.OURS
+        if leg.leg != closed and is_ours and mark is not None:
+            account = leg.account
+            net += account.pnl_of(leg.contracts, mark) + account.realised - account.fees + leg.funding
+    return net
+
+
+# Entries.
+
+
+def obstacles(context: Context, leg: LegKey, contracts: Contracts) -> tuple[str, ...]:
+    """The limits that numbers decide.
+
+    An entry under way holds its place and its full size from the step in which it was decided until its order has
+    ended, so two decisions of one moment never share what is left.
+    """
+    parameters, book = context.parameters, context.book
+    busy = [
+        key
+        for key, slot in context.bot.legs
+        if slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
+    ]
+    reasons = []
+    if len(busy) >= parameters.max_positions:
+        reasons.append(f"{len(busy)} positions are open or under way")
+    if context.now_ms - book.equity_at_ms > EQUITY_AGE_MS:
+        reasons.append("the equity is not fresh")
+    trading = parameters.of(leg.instrument)
+    reasons += limits.reentry_obstacles(
+        book.streaks.get(leg.instrument), leg.side, context.now_ms, trading.reentry
+    )
+    held = tuple(_exposure(context, key, _size(context, key)) for key in busy)
+    wanted = _exposure(context, leg, contracts)
+    reasons += limits.size_obstacles(held, wanted, book.equity, parameters.limits)
+    reasons += _correlated(context, leg, busy)
+    return tuple(reasons)
+
+
+def _size(context: Context, key: LegKey) -> Decimal:
+    """Contracts that are open or may become so: a resting entry counts in full until its end."""
+    slot, book = context.bot.slot(key), context.book
+    size: Decimal = book.leg(key).total if key.instrument in book.instruments else Decimal(0)
+    if slot.entry.state not in order.FREE:
+        ticket = book.slots.get((key, Role.ENTRY))
+        size += ticket.contracts if ticket is not None else book.entry_sizes.get(key, Decimal(0))
+    return size
+
+
+def _exposure(context: Context, key: LegKey, contracts: Decimal) -> limits.Exposure:
+    rules, mark = context.book.instruments.get(key.instrument), context.book.marks.get(key.instrument)
+    if rules is None or mark is None:
+        return limits.Exposure(Decimal(0), Decimal(0))
+    notional = rules.notional(contracts, mark)
+    leverage = context.parameters.of(key.instrument).sizing.leverage
+    return limits.Exposure(notional, notional / leverage)
+
+
+def _correlated(context: Context, leg: LegKey, busy: list[LegKey]) -> tuple[str, ...]:
+    """Two positions of one direction in markets that move as one are one position of twice the size."""
+    most = context.parameters.limits.correlation
+    if most >= 1:
+        return ()
+    for other in busy:
+        if other.instrument == leg.instrument or other.side is not leg.side:
+            continue
+        found = _correlation(context, leg.instrument, other.instrument)
+        if found is not None and found > most:
+            return (f"it moves as {other.instrument} does (correlation {found:.2f})",)
+    return ()
+
+
+def _correlation(context: Context, one: str, other: str) -> float | None:
+    """Of the returns of the newest signal candles; None where too few are kept, or nothing moved."""
+    count = context.parameters.limits.correlation_candles
+    charts = [context.charts.get(name) for name in (one, other)]
+    closes = []
+    for chart in charts:
+        if chart is None or len(chart.market.buffer(SIGNAL)) < count + 1:
+            return None
+        closes.append(chart.market.buffer(SIGNAL).arrays(count + 1))
+    if int(closes[0].open_ms[-1]) != int(closes[1].open_ms[-1]):
+        return None  # one candle of this minute is not there yet
+    returns = [np.diff(np.log(arrays.close)) for arrays in closes]
+    if not all(values.std() > 0 for values in returns):
+        return None
+    return float(np.corrcoef(returns[0], returns[1])[0, 1])

@@ -1,0 +1,208 @@
+"""Stories of what may be lost and how much may be held; of counters that a restart does not forget."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorwatch.io.journal import open_journal
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import connection, lifecycle, limits, permission, requests, world
+from anchorwatch.machine.connection import Name
+from anchorwatch.machine.desk import Desk
+from anchorwatch.machine.facts import Fact, Facts, RiskFact, StreakFact
+from anchorwatch.machine.limits import Exposure, Limits, Reentry
+from anchorwatch.machine.parameters import Parameters, Trading
+from anchorwatch.machine.regime import Regime
+from anchorwatch.machine.sizing import FEES_BOTH_WAYS, SizedBy, Sizing, contracts_of, profile_of, worth
+from anchorwatch.machine.timeframes import DAY_MS
+from anchorwatch.machine.units import Fraction, PositionMode, Side, Usd, closing_deal
+from tests.machine.desk_rig import BTC, ENTRY, LONG, RULES, START_MS, DeskRig
+
+ETH = "ETH-USDT-SWAP"
+DAY = START_MS - START_MS % DAY_MS
+BEGUN = RiskFact(DAY, Decimal(1_000), Decimal(0), Decimal(1_000), Decimal(0), Decimal(0))
+
+
+def rig_with(
+    bounds: Limits | None = None, facts: Facts | None = None, reentry: Reentry | None = None, *symbols: str
+) -> DeskRig:
+    """A desk with these limits, booted, whose journal is kept in ``rig.recorded``."""
+    rig = DeskRig()
+    trading = Trading(reentry=reentry or Reentry(0, 0, 0), making=rig.desk.context.parameters.of(BTC).making)
+    names = symbols or (BTC,)
+    parameters = Parameters(tuple((name, trading) for name in names), limits=bounds or Limits())
+    links = {name: connection.Limits() for name in Name}
+    bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE)
+    rig.desk = Desk(parameters, bot, "rig00001", facts)
+    return rig
+
+
+# Loss.
+
+
+def test_a_day_s_loss_counts_what_is_open_and_begins_anew_at_midnight() -> None:
+    bounds = Limits(daily_loss=Fraction(Decimal("0.05")), drawdown=Fraction(Decimal(0)))
+    risk = limits.with_end(BEGUN, Decimal(-30))
+    assert limits.breach(risk, Decimal("-19.99"), bounds) == ""
+    assert limits.breach(risk, Decimal(-20), bounds) == "daily loss: 50.00 of 1000.00 USD (5.0%)"
+    tomorrow = limits.begun(risk, Decimal(970), DAY + DAY_MS)
+    assert tomorrow == msgspec.structs.replace(
+        risk, day_ms=DAY + DAY_MS, day_equity=Decimal(970), day_net=Decimal(0)
+    )
+    assert limits.begun(risk, Decimal(5), DAY + DAY_MS - 1) is risk
+
+
+def test_a_drawdown_is_measured_from_the_best_result_over_all_days() -> None:
+    bounds = Limits(daily_loss=Fraction(Decimal(0)), drawdown=Fraction(Decimal("0.08")))
+    risk = limits.with_end(limits.with_end(BEGUN, Decimal(60)), Decimal(-70))
+    assert limits.breach(risk, Decimal("-9.99"), bounds) == ""
+    assert limits.breach(risk, Decimal(-10), bounds) == "drawdown: 80.00 of 1000.00 USD (8.0%)"
+    assert limits.breach(limits.counted_anew(risk), Decimal(-10), bounds) == ""
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), max_size=5))
+def test_money_paid_in_or_out_is_neither_profit_nor_loss(equities: list[int]) -> None:
+    risk = limits.with_end(BEGUN, Decimal(-40))
+    for equity in equities:
+        assert limits.begun(risk, Decimal(equity), DAY + 1) is risk
+    assert limits.breach(risk, Decimal(0), Limits()) == ""
+
+
+def test_five_losses_in_a_row_pause_the_symbol_and_a_gain_breaks_the_row() -> None:
+    known: StreakFact | None = None
+    for net, losses in ((-1, 1), (-1, 2), (3, 0), (-1, 1), (-1, 2), (-1, 3), (-1, 4)):
+        known = limits.streak_after(known, BTC, Side.LONG, Decimal(net), 7_000, Limits())
+        assert (known.losses, known.paused_until_ms) == (losses, 0)
+    known = limits.streak_after(known, BTC, Side.LONG, Decimal(-1), 7_000, Limits())
+    assert (known.losses, known.paused_until_ms) == (0, 7_000 + 1_800_000)
+    words = limits.reentry_obstacles(known, Side.SHORT, 7_000 + 1_799_999, Reentry())
+    assert words == ("the pause after too many losses in a row",)
+    assert limits.reentry_obstacles(known, Side.SHORT, 7_000 + 1_800_000, Reentry()) == ()
+
+
+@pytest.mark.parametrize(
+    ("side", "was_loss", "wait_s"),
+    [(Side.LONG, False, 60), (Side.LONG, True, 180), (Side.SHORT, True, 5), (Side.SHORT, False, 5)],
+)
+def test_the_way_back_in_waits_by_side_and_by_result(side: Side, was_loss: bool, wait_s: int) -> None:
+    streak = StreakFact(BTC, 0, 0, "long", was_loss, 1_000_000)
+    last_ms = 1_000_000 + wait_s * 1000
+    assert limits.reentry_obstacles(streak, side, last_ms - 1, Reentry()) == (
+        "the cool-down after the last close",
+    )
+    assert limits.reentry_obstacles(streak, side, last_ms, Reentry()) == ()
+
+
+def test_a_loss_beyond_the_day_s_limit_halts_and_the_halt_and_its_count_are_recorded() -> None:
+    rig = rig_with(Limits(daily_loss=Fraction(Decimal("0.0005")))).booted()  # 5 USD of 10,000
+    rig.enter_and_fill()
+    rig.asked.clear()
+    rig.mark(ENTRY - 1_990)  # 0.25 contracts of 0.01: 4.975 and the fee of 0.075 USD
+    rig.journal_writes = False
+    rig.say(world.ClockTicked())
+    assert rig.bot.permission.state is permission.S.HALTED
+    assert "daily loss" in rig.bot.permission.data.reason
+    facts = [fact for record in rig.taken(requests.Record) for fact in record.facts]
+    assert any(isinstance(fact, RiskFact) and fact.day_net == 0 for fact in facts)
+
+
+# Size.
+
+
+def test_what_is_under_way_holds_its_size_against_the_total() -> None:
+    """Two symbols cross in one moment, and the total allows one position: the second finds its place taken."""
+    bounds = Limits(total_usd=Usd(Decimal(200)), correlation=1.0)
+    rig = rig_with(bounds, None, None, BTC, ETH)
+    rules = (RULES, msgspec.structs.replace(RULES, name=ETH))
+    ready = msgspec.structs.replace(rig.venue_ready(), instruments=rules)
+    history = rig.history()
+    rig.say(ready, history, msgspec.structs.replace(history, instrument=ETH))
+    rig.candles -= len(history.candles)
+    rig.boot()
+    rig.say(ready, world.MarkMoved(ETH, ENTRY, START_MS), world.QuoteMoved(ETH, ENTRY, ENTRY, START_MS))
+    assert not rig.bot.missing
+    rig.asked.clear()
+    crossing = rig.next_candle(Side.LONG)
+    rig.journal_writes = False
+    rig.say(*(world.CandleClosed(name, "1m", crossing) for name in (BTC, ETH)))
+    lines = {line.name: dict(line.fields) for line in rig.taken(requests.Announce)}
+    assert lines["ENTRY"]["leg"] == f"{BTC}/long"
+    assert lines["ENTRY_DENIED"]["because"] == "300 USD in all, allowed 200"
+
+
+def test_margin_in_use_is_bounded_by_the_equity() -> None:
+    held = (Exposure(Decimal(400), Decimal(80)),)
+    wanted = Exposure(Decimal(100), Decimal(20))
+    assert limits.size_obstacles(held, wanted, Decimal(118), Limits()) == ()
+    (words,) = limits.size_obstacles(held, wanted, Decimal(117), Limits())
+    assert words == "margin of 100 USD in all, allowed 85% of 117"
+
+
+@pytest.mark.parametrize(
+    ("equity", "name"),
+    [(499, "micro"), (500, "small"), (1_500, "medium"), (2_999, "medium"), (3_000, "large")],
+)
+def test_the_profile_goes_by_the_balance(equity: int, name: str) -> None:
+    assert profile_of(Decimal(equity)).name == name
+
+
+@given(
+    st.integers(100, 200_000).map(Decimal),
+    st.decimals("0.002", "0.05", places=4),
+    st.sampled_from([None, *Regime]),
+    st.decimals("0.001", "0.02", places=3),
+)
+def test_by_risk_a_stop_never_costs_more_than_its_share_and_the_profile_bounds_the_margin(
+    equity: Decimal, stop: Decimal, regime: Regime | None, risk: Decimal
+) -> None:
+    sizing = Sizing(by=SizedBy.RISK, risk=Fraction(risk), leverage=5)
+    usd, profile = worth(sizing, equity, stop, regime), profile_of(equity)
+    assert usd * (stop + FEES_BOTH_WAYS) <= risk * Decimal("1.3") * equity + Decimal("1e-9")
+    assert usd / sizing.leverage <= profile.margin_share * equity + Decimal("1e-9")
+    assert usd == 0 or profile.least_usd <= usd <= profile.most_usd
+    contracts = contracts_of(sizing, equity, stop, regime, ENTRY, RULES)
+    assert contracts % RULES.lot_size == 0
+    assert RULES.notional(contracts, ENTRY) <= usd
+
+
+def test_the_size_follows_the_equity_as_it_is_now() -> None:
+    sizing = Sizing(by=SizedBy.RISK)
+    assert worth(sizing, Decimal(10_000), Decimal("0.006"), None) == 2_500  # 5 % of margin at 5×
+    assert worth(sizing, Decimal(5_000), Decimal("0.006"), None) == 1_250
+
+
+# Restarts.
+
+
+def test_a_restart_forgets_neither_the_day_nor_the_row_of_losses() -> None:
+    """P17: limits and cool-downs in memory are none."""
+    rig = rig_with(reentry=Reentry()).booted()
+    rig.enter_and_fill()
+    rig.asked.clear()
+    rig.journal_writes = False
+    held = rig.leg().contracts
+    rig.say(world.OrderPushed(rig.traded(LONG, closing_deal(Side.LONG), held, ENTRY - 600)))
+    facts: list[Fact] = [
+        fact
+        for record in rig.taken(requests.Record)
+        for fact in record.facts
+        if isinstance(fact, RiskFact | StreakFact)
+    ]
+    assert {type(fact) for fact in facts} == {RiskFact, StreakFact}
+    with open_journal(None, "sim", "key") as journal:
+        journal.record(facts)
+        known = journal.read()
+    assert known.streaks[0].losses == 1
+    assert known.risk is not None
+    assert known.risk.day_net < -1
+    again = rig_with(facts=known, reentry=Reentry()).booted()
+    again.cross(Side.LONG)
+    assert again.taken(requests.PlaceOrder) == []
+    denied = [dict(line.fields) for line in again.taken(requests.Announce) if line.name == "ENTRY_DENIED"]
+    assert denied[0]["because"] == "the cool-down after the last close"
+    assert again.desk.context.book.risk == known.risk
