@@ -384,6 +384,21 @@ def simulate(
         str | None, Parameter("--only", help="of the plan, only the faults at these places: 2,5 or none")
     ] = None,
     until: Annotated[str | None, Parameter("--until", help="end the faults early, the plan stays")] = None,
+    sweep: Annotated[
+        bool, Parameter("--sweep", help="kill after every entry of the merged log of the fixed scenarios")
+    ] = False,
+    every: Annotated[
+        str | None, Parameter("--every", help="with --sweep: after every so many entries")
+    ] = None,
+    steps: Annotated[
+        bool, Parameter("--steps", help="with --sweep: compare with kills before every step of the scheduler")
+    ] = False,
+    kill_at: Annotated[
+        str | None, Parameter("--kill-at", help="kill after this entry of the merged log, then heal")
+    ] = None,
+    torn: Annotated[
+        bool, Parameter("--torn", help="with --kill-at: inside of the record of that entry")
+    ] = False,
 ) -> int:
     """The whole bot and the exchange in one process on a virtual clock, with everything going wrong, from seeds."""
     from anchorwatch.io.commands.simulate import Wanted
@@ -393,6 +408,7 @@ def simulate(
         Wanted(
             seeds=seeds, seed=seed, scenarios=scenario, faults=faults, market=market,
             for_=for_, json=json, workers=workers, only=only, until=until,
+            sweep=sweep, every=every, steps=steps, kill_at=kill_at, torn=torn,
         )
     )  # fmt: skip
 

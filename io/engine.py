@@ -29,7 +29,7 @@ from anchorwatch.io.alerts import Alerts
 from anchorwatch.io.channels import Intake, channels_of
 from anchorwatch.io.drift_report import DriftReport
 from anchorwatch.io.in_flight import InFlight
-from anchorwatch.io.journal import Journal, open_journal
+from anchorwatch.io.journal import Journal, JournalError, open_journal
 from anchorwatch.io.keeper import Keeper
 from anchorwatch.io.links import Links
 from anchorwatch.io.mailbox import Mailbox
@@ -53,6 +53,7 @@ from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts, GenerationFact, HandsOffFact
 from anchorwatch.machine.kernel import Event, Move
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.units import Conduct
 
 TICK_S = 1.0
@@ -85,7 +86,9 @@ class Engine:
         journal: Journal,
         tls: ssl.SSLContext | None = None,
         flatten: bool = False,
+        strategy: Strategy | None = None,
     ) -> None:
+        """With ``strategy``, it decides on every instrument, whatever the settings choose."""
         self._settings = settings
         self._telemetry = telemetry
         self._seams = seams
@@ -103,6 +106,14 @@ class Engine:
         public = settings.connections.public_limits()
         facts = journal.read()
         tuned = parameters(settings)
+        if strategy is not None:
+            tuned = msgspec.structs.replace(
+                tuned,
+                instruments=tuple(
+                    (name, msgspec.structs.replace(trading, strategy=strategy))
+                    for name, trading in tuned.instruments
+                ),
+            )
         if tuned.conduct is Conduct.TRADE and storms(facts, seams.wall_ms()):
             telemetry.alarm(
                 "STORM",
@@ -155,7 +166,12 @@ class Engine:
 
     async def run(self) -> Exit:
         """Live until the stop is through. Raises whatever the desk raises: a defect of ours."""
-        self._journal.record([self._generation])
+        try:
+            self._journal.record([self._generation])
+        except JournalError as error:
+            # A full disk keeps nobody from protecting what is open; entries need their intents recorded anyway.
+            self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
+            self._journal.owe([self._generation])
         watches = self._settings.account.mode is Conduct.WATCH
         rest = OkxRest(
             self._endpoints, self._credentials, self._seams.wall_ms, tls=self._tls, reads_only=watches
@@ -177,7 +193,11 @@ class Engine:
             stopped = GenerationFact(
                 self._generation.token, self._generation.started_at_ms, self._seams.wall_ms()
             )
-            self._journal.record([stopped])
+            try:
+                self._journal.record([stopped])
+            except JournalError as error:
+                # The next life takes this one for crashed, and looks twice.
+                self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
         self._sum_up()
         self._show(self._now_ms())
         return keeper.exit

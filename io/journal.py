@@ -95,6 +95,11 @@ class Journal:
         self._database = database
         self._name = name
         self._lock = lock
+        self._owed: list[Fact] = []
+
+    def owe(self, facts: Sequence[Fact]) -> None:
+        """Facts that could not be written now: the next record has them too."""
+        self._owed.extend(facts)
 
     def record(self, facts: Sequence[Fact]) -> None:
         """Make these facts durable, all or none of them.
@@ -106,9 +111,10 @@ class Journal:
             return
         try:
             self._database.execute("BEGIN IMMEDIATE")
-            for fact in facts:
+            for fact in (*self._owed, *facts):
                 self._take(fact)
             self._database.execute("COMMIT")
+            self._owed.clear()
         except BaseException as error:
             # SQLite gives up the transaction itself on some failures, and not on others.
             if self._database.in_transaction:

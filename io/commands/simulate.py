@@ -28,6 +28,7 @@ from anchorwatch.io.simulation.world import Outcome, settings_of
 
 SEEDS_MAX = 1_000_000
 WORKERS_MAX = 256
+EVERY_MAX = 1_000_000
 # Failures that are made small and told; the others are counted.
 TOLD_MAX = 3
 
@@ -45,11 +46,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     workers: str | None = None
     only: str | None = None
     until: str | None = None
+    sweep: bool = False
+    every: str | None = None
+    steps: bool = False
+    kill_at: str | None = None
+    torn: bool = False
 
 
 def run(wanted: Wanted) -> int:
     """Simulate, tell, and return the exit code: 1 when a property was violated. Raises SettingsError."""
     tasks, workers = read(wanted)
+    if wanted.sweep:
+        return _sweep(wanted, workers)
     report = Path(wanted.json) if wanted.json else None
     began_s = elapsed_s()
     total = Sum()
@@ -65,6 +73,27 @@ def run(wanted: Wanted) -> int:
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
     return 1 if total.failed else 0
+
+
+def _sweep(wanted: Wanted, workers: int) -> int:
+    from anchorwatch.io.commands import sweep
+
+    problems: list[Problem] = []
+    every = wanted.every or "1"
+    if not (every.isascii() and every.isdigit() and 1 <= int(every[:9]) <= EVERY_MAX):
+        problems.append(Problem("--every", f"{every!r}; allowed: a whole number from 1 to {EVERY_MAX}"))
+    chosen = _scenarios(wanted, problems) if wanted.scenarios else _fixed()
+    if wanted.steps and sweep.STEPS_SCENARIO not in [one.name for one in chosen]:
+        problems.append(Problem("--steps", f"allowed: together with --scenario {sweep.STEPS_SCENARIO}"))
+    if problems:
+        raise SettingsError(problems)
+    report = Path(wanted.json) if wanted.json else None
+    return sweep.run(chosen, every=int(every), jobs=workers, report=report, at_steps=wanted.steps)
+
+
+def _fixed() -> list[Scenario]:
+    """The shipped scenarios whose faults are their own."""
+    return [one for one in shipped().values() if not one.random_faults]
 
 
 def read(wanted: Wanted) -> tuple[list[Task], int]:
@@ -102,6 +131,7 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
     for_s, until_s = span("--for", wanted.for_), span("--until", wanted.until)
     if for_s is not None:
         scenarios = [msgspec.structs.replace(one, for_s=for_s) for one in scenarios]
+    kill_at = number("--kill-at", wanted.kill_at, 0, 2**31)
     only = _places(wanted.only, problems)
     if wanted.json is not None and not Path(wanted.json).resolve().parent.is_dir():
         problems.append(
@@ -112,10 +142,18 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
     if problems:
         raise SettingsError(problems)
     tasks = [
-        Task(scenario=scenarios[seed % len(scenarios)], seed=seed, kinds=kinds, only=only, until_s=until_s)
+        Task(
+            scenario=scenarios[seed % len(scenarios)],
+            seed=seed,
+            kinds=kinds,
+            only=only,
+            until_s=until_s,
+            kill_at=kill_at,
+            torn=wanted.torn,
+        )
         for seed in range(first, first + count)
     ]
-    return tasks, min(workers, len(tasks))
+    return tasks, workers if wanted.sweep else min(workers, len(tasks))
 
 
 def _scenarios(wanted: Wanted, problems: list[Problem]) -> list[Scenario]:

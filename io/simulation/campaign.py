@@ -12,14 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import msgspec
 
 from anchorwatch.io.simulation import plans
+from anchorwatch.io.simulation.chronicle import Entry
+from anchorwatch.io.simulation.disk import tear_random
 from anchorwatch.io.simulation.faults import Fault, Kind
 from anchorwatch.io.simulation.observer import PROPERTIES
 from anchorwatch.io.simulation.scenario import Scenario
-from anchorwatch.io.simulation.world import Outcome, simulate
+from anchorwatch.io.simulation.world import Outcome, World, simulate
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # A worker of its own for each run would start the interpreter anew each time; one for ever would grow.
 RUNS_PER_WORKER = 50
@@ -33,6 +39,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[Kind, ...] = tuple(Kind)
     only: tuple[int, ...] | None = None
     until_s: float | None = None
+    kill_at: int = 0  # kill after this entry of the merged log, then heal; 0: do not
+    torn: bool = False  # and inside of the record that the entry tells of
 
     def whole_plan(self) -> tuple[Fault, ...]:
         """The scenario's own faults, and those that the seed adds."""
@@ -54,11 +62,24 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         scenario = self.scenario
         if self.until_s is not None:
             scenario = msgspec.structs.replace(scenario, for_s=self.until_s)
-        folder = Path(tempfile.mkdtemp(prefix="anchorwatch-", dir=_fast_folder()))
+        folder = Path(tempfile.mkdtemp(prefix="anchorwatch-", dir=fast_folder()))
         try:
-            return simulate(scenario, self.seed, self.plan(), folder)
+            return simulate(scenario, self.seed, self.plan(), folder, at_start=self._arm)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _arm(self, world: World) -> None:
+        if not self.kill_at:
+            return
+
+        def strike(entry: Entry) -> None:
+            if entry.number == self.kill_at and world.life is not None:
+                world.life.kill()
+                if self.torn:
+                    world.disk.tear_last(tear_random(self.seed, entry.number))
+                world.end_faults()
+
+        world.chronicle.after = strike
 
     def replay(self) -> str:
         """The command that makes this run again, to the same digest."""
@@ -72,7 +93,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(words)
 
 
-def _fast_folder() -> str | None:
+def fast_folder() -> str | None:
     """Memory where the system offers it: a simulated disk is asked to be durable within the run only."""
     memory = Path("/dev/shm")  # Linux's file system in memory
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
@@ -143,13 +164,18 @@ def quantile(ordered: Sequence[int], share: float) -> int:
 
 def run_all(tasks: Iterable[Task], workers: int) -> Iterator[Outcome]:
     """The outcomes, as they come. With one worker they are made here, in order."""
+    return in_parallel(Task.run, tasks, workers)
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """What `work` makes of each item, as it comes, on so many processes; on one it is done here, in order."""
     if workers <= 1:
-        for task in tasks:
-            yield task.run()
+        for item in items:
+            yield work(item)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=RUNS_PER_WORKER) as pool:
-        for done in as_completed([pool.submit(Task.run, task) for task in tasks]):
+        for done in as_completed([pool.submit(work, item) for item in items]):
             yield done.result()
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from anchorwatch.io.simulation.ghost import live_covers
 from anchorwatch.io.venue.accounts import Account
-from anchorwatch.machine import connection, ids, lifecycle, position, protection
-from anchorwatch.machine.bot import Bot, is_settled
+from anchorwatch.machine import connection, ids, lifecycle, position, protection, reconciliation
+from anchorwatch.machine.bot import Bot
 from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.ids import Made
 from anchorwatch.machine.units import LegKey, MarginMode, Side
@@ -67,7 +67,8 @@ def _of_the_bot(bot: Bot) -> list[str]:
         for link in bot.links
         if not connection.delivers(link)
     ]
-    if not is_settled(bot):
+    if bot.reconciliation.state is not reconciliation.S.SETTLED:
+        # A comparison under way may still wait for an answer that a fault has swallowed.
         amiss.append(f"reconciliation is {bot.reconciliation.state.value}")
     amiss += [f"missing: {scope} {name}".replace("  ", " ") for scope, name in bot.missing]
     return amiss

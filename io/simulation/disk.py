@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 from anchorwatch.io.journal import Journal, JournalError, open_journal
+from anchorwatch.io.simulation.incarnation import Incarnation
 from anchorwatch.machine.facts import Fact
 
 
@@ -32,6 +33,8 @@ class Disk:
         self._account = account
         self._generation = 0
         self.is_full = False
+        # Where the last record lies in the write-ahead log, in bytes.
+        self.last_record = (0, 0)
         # Told once for each time that the disk is full: the first write that it refuses.
         self.on_refusal: Callable[[], None] = _nothing
         self._tearing: tuple[Random, Callable[[], None]] | None = None
@@ -40,11 +43,12 @@ class Disk:
     def path(self) -> Path:
         return self._folder / f"disk-{self._generation}" / "journal.db"
 
-    def open(self, may_write: Callable[[], bool], recorded: Callable[[Sequence[Fact]], None],
-             die: Callable[[], None]) -> SimulatedJournal:  # fmt: skip
-        """The journal as the next life finds it."""
+    def open(
+        self, incarnation: Incarnation, recorded: Callable[[Sequence[Fact]], None], die: Callable[[], None]
+    ) -> SimulatedJournal:
+        """The journal as the next life finds it. `recorded` is told what is durable, `die` kills the life."""
         opened = open_journal(self.path, self._environment, self._account)
-        return SimulatedJournal(opened, self, may_write, recorded, die)
+        return SimulatedJournal(opened, self, incarnation, recorded, die)
 
     def tear_next(self, random: Random, torn: Callable[[], None] = lambda: None) -> None:
         """Kill in the middle of the next record, and say so."""
@@ -63,6 +67,30 @@ class Disk:
             file = before.with_name(before.name + suffix)
             if file.exists():
                 shutil.copyfile(file, self.path.with_name(self.path.name + suffix))
+
+    def copy_to(self, folder: Path) -> None:
+        """A copy of what is on the disk now, for `move_to`."""
+        folder.mkdir(parents=True)
+        for suffix in ("", "-wal"):
+            file = self.path.with_name(self.path.name + suffix)
+            if file.exists():
+                shutil.copyfile(file, folder / f"journal.db{suffix}")
+
+    def move_to(self, folder: Path) -> None:
+        """From now on this is the copy that `copy_to` made: a forked process must not touch the original's files."""
+        self._folder = folder
+        self._generation = 0
+        self.path.parent.mkdir(parents=True)
+        for suffix in ("", "-wal"):
+            file = folder / f"journal.db{suffix}"
+            if file.exists():
+                file.rename(self.path.with_name(self.path.name + suffix))
+
+    def tear_last(self, random: Random) -> None:
+        """The last record was not finished when the process died: its part of the log ends somewhere inside of it."""
+        before, after = self.last_record
+        if before < after == self.wal_bytes():
+            self.cut_wal(random.randrange(before, after))
 
     def lose(self) -> None:
         """The disk is gone, and an empty one is put in its place."""
@@ -91,6 +119,10 @@ class Disk:
             file.truncate(to_bytes)
 
 
+# Kept from the garbage collector, which would close them; a run has a few, and its process ends.
+_UNCLOSED: list[Journal] = []
+
+
 class SimulatedJournal(Journal):
     """The production journal, of a life that may be dead already and on a disk that may be full."""
 
@@ -98,13 +130,13 @@ class SimulatedJournal(Journal):
         self,
         opened: Journal,
         disk: Disk,
-        may_write: Callable[[], bool],
+        incarnation: Incarnation,
         recorded: Callable[[Sequence[Fact]], None],
         die: Callable[[], None],
     ) -> None:
         super().__init__(opened._database, opened._name, opened._lock)
         self._disk = disk
-        self._may_write = may_write
+        self._incarnation = incarnation
         self._recorded = recorded
         self._die = die
 
@@ -115,8 +147,9 @@ class SimulatedJournal(Journal):
         if tearing is not None:
             self._tear(facts, *tearing)
             return
-        if not self._may_write():
+        if not self._incarnation.may_act():
             return  # the dead write nothing, and are not told
+        before = self._disk.wal_bytes()
         try:
             with self._disk.room():
                 super().record(facts)
@@ -124,11 +157,19 @@ class SimulatedJournal(Journal):
             self._disk.on_refusal()
             self._disk.on_refusal = _nothing
             raise
+        self._disk.last_record = (before, self._disk.wal_bytes())
         self._recorded(facts)
+
+    def close(self) -> None:
+        """The dead close nothing: SQLite would tidy up files that are the next life's, or another process's."""
+        if self._incarnation.is_alive:
+            super().close()
+        else:
+            _UNCLOSED.append(self)
 
     def _tear(self, facts: Sequence[Fact], random: Random, torn: Callable[[], None]) -> None:
         """Die inside of this record: a part of it is in the log, from nothing to all but the last byte."""
-        if not self._may_write():
+        if not self._incarnation.may_act():
             return
         before = self._disk.wal_bytes()
         super().record(facts)
@@ -137,6 +178,11 @@ class SimulatedJournal(Journal):
         self._die()  # copies the disk, with this record whole
         if after > before:
             self._disk.cut_wal(random.randrange(before, after))
+
+
+def tear_random(seed: int, entry: int) -> Random:
+    """Where a record is torn by a kill at this entry of the merged log."""
+    return Random(f"{seed} {entry}")
 
 
 def _nothing() -> None:

@@ -23,6 +23,7 @@ from anchorwatch.machine.bot import PERMISSION
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event, Move
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.strategy import Strategy
 
 # A field of a line in the merged log; longer texts are pages of HTML.
 WORDS_MAX = 160
@@ -78,6 +79,7 @@ class Errand(msgspec.Struct, frozen=True):
 
     flatten: bool = False
     clear_halt: bool = False
+    is_elsewhere: bool = False  # on a disk of its own: a second instance
 
 
 class Life:
@@ -95,6 +97,7 @@ class Life:
         chronicle: Chronicle,
         observer: Observer,
         errand: Errand,
+        strategy: Strategy | None = None,
         dies_at_effect: int | None = None,
     ) -> None:
         self.name = name
@@ -111,6 +114,7 @@ class Life:
         self._chronicle = chronicle
         self._observer = observer
         self._errand = errand
+        self._strategy = strategy
         self._conduct: Conduct | None = None
 
     @property
@@ -160,7 +164,7 @@ class Life:
             if generation:
                 self._observer.recorded(generation, facts)
 
-        with self.disk.open(self.incarnation.may_act, recorded, self.kill) as journal:
+        with self.disk.open(self.incarnation, recorded, self.kill) as journal:
             remembered = journal.read().permission
             engine = Engine(
                 self._settings,
@@ -170,9 +174,12 @@ class Life:
                 credentials=self._credentials,
                 journal=journal,
                 flatten=self._errand.flatten,
+                strategy=self._strategy,
             )
             generation = engine.generation
-            self._conduct = conduct = self._observer.life_began(generation)
+            self._conduct = conduct = self._observer.life_began(
+                generation, is_elsewhere=self._errand.is_elsewhere
+            )
             conduct.is_open = remembered is None or remembered.state == permission.S.OPEN.value
             witness.on_move = self._take_move
             if self._errand.clear_halt:

@@ -8,13 +8,15 @@ in `PROPERTIES`. What it cannot see from there (S0, S5, S6, S12 before the wire)
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from anchorwatch.io.simulation.chronicle import Chronicle
 from anchorwatch.io.simulation.ghost import GhostClock, Leg, leg_of, live_covers
+from anchorwatch.io.simulation.kept import Remembered
 from anchorwatch.io.venue.accounts import Account
 from anchorwatch.io.venue.announcing import Amendment
 from anchorwatch.io.venue.exchange import Venue
@@ -30,6 +32,7 @@ PROPERTIES = {
     "S2": "an order is sent only when its intent is durable",
     "S3": "no client id is used twice",
     "S4": "while an entry is unresolved or filled there is no second one for the position",
+    "S6": "at rest the book is the exchange's, and what the journal knew of a position is known",
     "S9": "no stop move loosens",
     "S10": "no cover is removed while the position is open",
     "S11": "closes are reduce-only, name the leg, and never open or flip",
@@ -43,6 +46,8 @@ PROPERTIES = {
 
 # An entry is refused by the exchange this long after it was made (expTime); a little more for the answer's way.
 ENTRY_VALID_S = 3.2
+# So long after somebody else's act a change of cover, or a second fill, may be its consequence.
+DISTURBED_S = 60.0
 # Client ids of one run: a hundred times what ten busy minutes make.
 IDS_MAX = 200_000
 
@@ -65,6 +70,7 @@ class Conduct:
     is_ready: bool = False
     is_open: bool = True
     durable: set[str] = field(default_factory=set)
+    is_elsewhere: bool = False  # on another disk: a second instance
 
     def judge(self, now_s: float) -> None:
         may = self.is_ready and self.is_open
@@ -85,6 +91,7 @@ class Observer:
     ) -> None:
         self.violations: list[Violation] = []
         self.ghost = GhostClock()
+        self.remembered = Remembered()
         self.messages = 0
         self._venue = venue
         self._account = account
@@ -98,16 +105,20 @@ class Observer:
         self._levels: dict[Leg, Decimal] = {}
         self._entered: dict[Leg, str] = {}
         self._foreign: frozenset[str] = frozenset()
+        self._twin_seen_s = -DISTURBED_S
         self._recent_human: deque[tuple[float, str]] = deque(maxlen=100)
 
     # Told by the run.
 
-    def life_began(self, generation: str) -> Conduct:
-        conduct = self._lives[generation] = Conduct(generation)
+    def life_began(self, generation: str, *, is_elsewhere: bool = False) -> Conduct:
+        conduct = self._lives[generation] = Conduct(generation, is_elsewhere=is_elsewhere)
         return conduct
 
-    def recorded(self, generation: str, facts: Iterable[Fact]) -> None:
-        durable = self._lives[generation].durable
+    def recorded(self, generation: str, facts: Sequence[Fact]) -> None:
+        life = self._lives[generation]
+        if not life.is_elsewhere:
+            self.remembered.take(facts)
+        durable = life.durable
         durable.update(fact.client_id for fact in facts if isinstance(fact, IntentFact))
 
     def protect_foreign(self, instruments: Iterable[str]) -> None:
@@ -118,9 +129,19 @@ class Observer:
         """From now on, and until it is told otherwise, somebody else than the bot moves the account."""
         self._hand = whose
 
-    def human_touched(self, instrument: str, within_s: float) -> bool:
-        now_s = self._now_s()
-        return any(name == instrument and now_s - at_s <= within_s for at_s, name in self._recent_human)
+    def twin_came(self) -> None:
+        """A second instance trades here from now on: what the two do to each other is neither's fault."""
+        self._twin_seen_s = math.inf
+
+    def twin_left(self) -> None:
+        self._twin_seen_s = self._now_s()
+
+    def is_disturbed(self, instrument: str) -> bool:
+        """Whether somebody else than this bot has moved the instrument a moment ago."""
+        since_s = self._now_s() - DISTURBED_S
+        return self._twin_seen_s >= since_s or any(
+            name == instrument and at_s >= since_s for at_s, name in self._recent_human
+        )
 
     def violate(self, name: str, words: str) -> None:
         assert name in PROPERTIES, f"no such property: {name}"
@@ -199,7 +220,7 @@ class Observer:
             and one.pos_side == order.pos_side
             and _made_for(one.client_id) is Made.ENTRY
         ]
-        if others:
+        if others and not self.is_disturbed(order.inst_id):
             self.violate("S4", f"entry {order.client_id} beside {others[0]}")
 
     def _take_close(self, order: Order) -> None:
@@ -217,14 +238,14 @@ class Observer:
             and (one.inst_id, one.pos_side, one.side) == (order.inst_id, order.pos_side, order.side)
             and _made_for(one.client_id) is Made.CLOSE
         ]
-        if others:
+        if others and not self.is_disturbed(order.inst_id):
             self.violate("S12", f"close {order.client_id} beside {others[0]}")
 
     def _take_fill(self, order: Order, ours: ids.ClientId | None) -> None:
         leg = leg_of(order.inst_id, order.pos_side, self._position(order))
         if ours is not None and ours.made_for is Made.ENTRY and leg is not None:
             before = self._entered.get(leg)
-            if before is not None and before != order.client_id and not self.human_touched(order.inst_id, 60):
+            if before is not None and before != order.client_id and not self.is_disturbed(order.inst_id):
                 self.violate("S4", f"entry {order.client_id} filled on {leg} that {before} had opened")
             self._entered[leg] = order.client_id
         self.look_at_cover(order.inst_id)
@@ -266,14 +287,14 @@ class Observer:
         level = max(triggers) if position.direction > 0 else min(triggers)
         self._levels[leg] = level
         loosened = before is not None and (level - before) * position.direction < 0
-        if loosened and not self._hand and not self.human_touched(leg[0], 60):
+        if loosened and not self._hand and not self.is_disturbed(leg[0]):
             self.violate("S9", f"the stop of {leg} went from {before} to {level}")
 
     def _uncovered(self, leg: Leg) -> None:
         """A cover is gone and its position is not: whose doing?"""
         gone = next(reversed(self._account.algos_done), None)
         by_venue = gone is not None and gone.state != "canceled"
-        if not self._hand and not by_venue and not self.human_touched(leg[0], 60):
+        if not self._hand and not by_venue and not self.is_disturbed(leg[0]):
             self.violate("S10", f"the cover of {leg} was removed")
 
 

@@ -6,6 +6,7 @@ scenario leaves them to the seed.
 
 from __future__ import annotations
 
+import importlib
 import tomllib
 from decimal import Decimal
 from importlib import resources
@@ -17,6 +18,7 @@ import msgspec
 from anchorwatch.io.simulation.faults import FAULTS_MAX, Fault, Kind
 from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.io.venue.switches import Switches
+from anchorwatch.machine.strategy import Strategy
 
 SUFFIX = ".toml"
 # A scenario is a page; anything longer is another kind of file.
@@ -49,6 +51,27 @@ class AccountChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cash: Decimal = Decimal(10_000)
 
 
+class StrategyChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A strategy that the settings do not know: ``module:Class``, importable, made with `options` as keywords."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+    def made(self) -> Strategy:
+        """Raises ValueError saying what is wrong with it."""
+        module, _, kind = self.name.partition(":")
+        try:
+            made = getattr(importlib.import_module(module), kind)(**self.options)
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"strategy {self.name}: {error}; allowed: module:Class and its options"
+            ) from None
+        lacking = [one for one in ("needs", "decide") if not hasattr(made, one)]
+        if lacking:
+            raise ValueError(f"strategy {self.name}: has no {lacking[0]}")
+        return made  # type: ignore[no-any-return]
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One story. `settings` are the bot's, in the sections of its settings file; `for_s` is the part with faults."""
 
@@ -58,6 +81,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     market: MarketSpec = MarketSpec()
     account: AccountChoice = AccountChoice()
     settings: dict[str, Any] = {}
+    strategy: StrategyChoice | None = None
     switches: Switches = Switches()
     fault: tuple[Fault, ...] = ()
     # What the seed adds to `fault`: nothing, or as many as it draws.
@@ -69,6 +93,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         unknown = [name for name in self.market.instruments if instrument_for(name) is None]
         if unknown:
             raise ValueError(f"market.instruments: the embedded exchange knows no swap {unknown[0]}")
+        if self.strategy is not None:
+            self.strategy.made()
         if not self.market.instruments:
             raise ValueError("market.instruments: at least one")
 

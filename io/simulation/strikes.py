@@ -312,13 +312,15 @@ class Strikes:
             return
         self._twins += 1
         disk = Disk(world.folder / f"twin-{self._twins}", "sim", KEY.key)
-        twin = world.twin = world.new_life(f"twin {self._twins}", disk, Errand())
+        twin = world.twin = world.new_life(f"twin {self._twins}", disk, Errand(is_elsewhere=True))
         world.struck(Kind.TWO_INSTANCES)
+        world.observer.twin_came()
         try:
             with trio.move_on_after(fault.for_s):
                 await twin.run()
         finally:
             twin.kill()
+            world.observer.twin_left()
         if twin.defect:
             world.observer.violate("S0", twin.defect.strip().splitlines()[-1])
 

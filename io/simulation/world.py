@@ -118,6 +118,11 @@ class World:
         self.in_flight: Counter[str] = Counter()
         self.writing = trio.Event()
         self.last_write_connection = -1
+        self.is_healed = False
+        self._faults_scope = trio.CancelScope()
+        # Told at the end of the run, and of an error of the simulation itself: a forked copy ends there.
+        self.when_over: Callable[[], None] = lambda: None
+        self.when_failed: Callable[[BaseException], None] = lambda _: None
         self._is_over = False
 
     def _venue(self) -> Venue:
@@ -185,6 +190,7 @@ class World:
             chronicle=self.chronicle,
             observer=self.observer,
             errand=errand,
+            strategy=self.scenario.strategy.made() if self.scenario.strategy is not None else None,
         )
 
     async def supervise(self) -> None:
@@ -201,6 +207,14 @@ class World:
     # The run.
 
     async def run(self) -> None:
+        """The whole run. Raises for an error of the simulation itself; what the bot does wrong is a violation."""
+        try:
+            await self._run()
+        except BaseException as error:
+            self.when_failed(error)
+            raise
+
+    async def _run(self) -> None:
         from anchorwatch.io.simulation.strikes import Strikes
 
         self.network.install()
@@ -210,16 +224,33 @@ class World:
             await nursery.start(partial(serve_venue, self.venue, listeners))
             nursery.start_soon(self.supervise)
             strikes = Strikes(self)
-            with trio.move_on_after(self.scenario.for_s):
+            with self._faults_scope:
                 async with trio.open_nursery() as striking:
                     for fault in self.plan:
                         striking.start_soon(strikes.strike, fault)
-                    striking.start_soon(trio.sleep_forever)
+                    await trio.sleep(self.scenario.for_s)
+                    striking.cancel_scope.cancel()
             strikes.heal()
+            self.is_healed = True
             self.chronicle.add("world", "healed", "")
             if await self._converges():
                 await self._stops()
+            self.when_over()
             nursery.cancel_scope.cancel()
+
+    def end_faults(self) -> None:
+        """Nothing goes wrong any more: the world is healed now."""
+        self._faults_scope.cancel()
+
+    def summary(self) -> str:
+        """What stands on the exchange, and how the bot ended, without numbers that differ from run to run."""
+        legs = sorted(
+            f"{one.inst_id}/{'long' if one.direction > 0 else 'short'} "
+            f"{'covered' if live_covers(self.account, one) else 'NAKED'}"
+            for one in self.account.open_positions()
+        )
+        end = self.life.exit.name if self.life is not None and self.life.exit is not None else "no end"
+        return f"{', '.join(legs) or 'flat'}; {len(orphans(self.account))} orphans; {end}"
 
     async def _converges(self) -> bool:
         deadline_s = trio.current_time() + CONVERGE_WITHIN_S
@@ -229,6 +260,10 @@ class World:
             amiss = self.amiss()
             if not amiss:
                 self.chronicle.add("world", "converged", "")
+                assert self.life is not None
+                assert self.life.engine is not None
+                for words in self.observer.remembered.forgotten(self.life.engine.desk):
+                    self.observer.violate("S6", words)
                 return True
         self.observer.violate("L1", "; ".join(amiss))
         return False
@@ -298,6 +333,7 @@ def simulate(
     folder: Path,
     *,
     at_start: Callable[[World], None] = lambda _: None,
+    instruments: Sequence[trio.abc.Instrument] = (),
 ) -> Outcome:
     """One run of one seed, from its first step to its last. `folder` holds the disks; it is new and empty."""
     digest = StepDigest()
@@ -314,7 +350,7 @@ def simulate(
         ended_s = trio.current_time()
 
     with deterministic(seed):
-        trio.run(run, clock=MockClock(autojump_threshold=0), instruments=[digest])
+        trio.run(run, clock=MockClock(autojump_threshold=0), instruments=[digest, *instruments])
     world = worlds[0]
     return Outcome(
         seed=seed,

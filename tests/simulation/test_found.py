@@ -1,0 +1,32 @@
+"""What the simulation found in the engine, each as the smallest story that showed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from anchorwatch.io.simulation.faults import Fault, Kind
+from anchorwatch.io.simulation.scenario import find_scenario
+from anchorwatch.io.simulation.world import Outcome, simulate
+
+
+def played(folder: Path, *faults: Fault, scenario: str = "entry", for_s: float = 70.0) -> Outcome:
+    story = msgspec.structs.replace(find_scenario(scenario), for_s=for_s)
+    return simulate(story, 3, faults, folder)
+
+
+def test_a_bot_that_starts_on_a_full_disk_starts_all_the_same(tmp_path: Path) -> None:
+    """It raised, and an open position would have had nobody to look after it."""
+    killed = Fault(kind=Kind.KILLED, at_s=10.0, for_s=5.0)
+    outcome = played(tmp_path, killed, Fault(kind=Kind.DISK_FULL, at_s=12.0, for_s=30.0))
+    assert outcome.violations == ()
+    assert (outcome.lives, outcome.orders) == (2, 1)
+    assert outcome.faults == {"disk_full": 1, "killed": 1}
+
+
+def test_a_stop_whose_end_cannot_be_recorded_ends_in_order(tmp_path: Path) -> None:
+    full = Fault(kind=Kind.DISK_FULL, at_s=20.0, for_s=20.0)
+    outcome = played(tmp_path, full, Fault(kind=Kind.STOP, at_s=25.0, for_s=2.0))
+    assert outcome.violations == ()
+    assert outcome.lives == 2
