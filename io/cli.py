@@ -23,6 +23,7 @@ from rich.console import Console
 from anchorwatch import __version__
 from anchorwatch.io.clocks import PacedClock
 from anchorwatch.io.commands.options import run_options, seed_of
+from anchorwatch.io.commands.simulation import replay, simulate
 from anchorwatch.io.commands.verify import verify
 from anchorwatch.io.journal import JournalError
 from anchorwatch.io.live_view import LiveView
@@ -103,6 +104,9 @@ def run(
         str | None, Parameter("--seed", allow_leading_hyphen=True, help="of the synthetic market (sim)")
     ] = None,
     summary: Annotated[str | None, Parameter("--summary", help="write the run's record here, JSON")] = None,
+    tape: Annotated[
+        str | None, Parameter("--tape", help="record every event here, for `anchorwatch replay`")
+    ] = None,
     mode: Annotated[
         str | None, Parameter("--mode", help="trade, guard (no entries) or watch (sends nothing)")
     ] = None,
@@ -140,7 +144,14 @@ def run(
     settings = _settings(
         config, venue=venue, mode=mode, log_format=log_format, symbols=symbol, markets=markets
     )
-    given = {"--from": from_, "--speed": speed, "--for": for_, "--seed": seed, "--summary": summary}
+    given = {
+        "--from": from_,
+        "--speed": speed,
+        "--for": for_,
+        "--seed": seed,
+        "--summary": summary,
+        "--tape": tape,
+    }
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
     _check_hands(settings, hands_off, hands_on)
     options = msgspec.structs.replace(
@@ -359,61 +370,6 @@ def check(
 
 
 @app.command
-def simulate(
-    *,
-    seeds: Annotated[
-        str | None, Parameter("--seeds", help="how many runs, each with a seed of its own")
-    ] = None,
-    seed: Annotated[str | None, Parameter("--seed", help="the first of them")] = None,
-    scenario: Annotated[
-        tuple[str, ...], Parameter("--scenario", help="a shipped one by name, or a file; may be repeated")
-    ] = (),
-    faults: Annotated[
-        str | None,
-        Parameter("--faults", help="only these kinds (a list with commas), or the faults of a file"),
-    ] = None,
-    market: Annotated[
-        str | None, Parameter("--market", help="play these recorded 1m candles instead of an invented market")
-    ] = None,
-    for_: Annotated[str | None, Parameter("--for", help="how long faults happen: 10m")] = None,
-    json: Annotated[str | None, Parameter("--json", help="write the results here")] = None,
-    workers: Annotated[
-        str | None, Parameter("--workers", help="processes; as many as there are cores")
-    ] = None,
-    only: Annotated[
-        str | None, Parameter("--only", help="of the plan, only the faults at these places: 2,5 or none")
-    ] = None,
-    until: Annotated[str | None, Parameter("--until", help="end the faults early, the plan stays")] = None,
-    sweep: Annotated[
-        bool, Parameter("--sweep", help="kill after every entry of the merged log of the fixed scenarios")
-    ] = False,
-    every: Annotated[
-        str | None, Parameter("--every", help="with --sweep: after every so many entries")
-    ] = None,
-    steps: Annotated[
-        bool, Parameter("--steps", help="with --sweep: compare with kills before every step of the scheduler")
-    ] = False,
-    kill_at: Annotated[
-        str | None, Parameter("--kill-at", help="kill after this entry of the merged log, then heal")
-    ] = None,
-    torn: Annotated[
-        bool, Parameter("--torn", help="with --kill-at: inside of the record of that entry")
-    ] = False,
-) -> int:
-    """The whole bot and the exchange in one process on a virtual clock, with everything going wrong, from seeds."""
-    from anchorwatch.io.commands.simulate import Wanted
-    from anchorwatch.io.commands.simulate import run as campaign
-
-    return campaign(
-        Wanted(
-            seeds=seeds, seed=seed, scenarios=scenario, faults=faults, market=market,
-            for_=for_, json=json, workers=workers, only=only, until=until,
-            sweep=sweep, every=every, steps=steps, kill_at=kill_at, torn=torn,
-        )
-    )  # fmt: skip
-
-
-@app.command
 def version() -> int:
     """Print the version."""
     sys.stdout.write(f"anchorwatch {__version__}\n")
@@ -421,6 +377,8 @@ def version() -> int:
 
 
 app.command(verify)
+app.command(simulate)
+app.command(replay)
 
 
 def command(argv: Sequence[str]) -> int:

@@ -18,14 +18,15 @@ import signal
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
-import msgspec
 import trio
 
 from anchorwatch.io import embedded
 from anchorwatch.io.access import access
 from anchorwatch.io.account import AccountCalls
 from anchorwatch.io.alerts import Alerts
+from anchorwatch.io.birth import Birth, StrategyChoice
 from anchorwatch.io.channels import Intake, channels_of
 from anchorwatch.io.drift_report import DriftReport
 from anchorwatch.io.in_flight import InFlight
@@ -40,20 +41,18 @@ from anchorwatch.io.perform import Performer
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.seams import ASK_SIGNALS, Seams, asks, interrupts, real_seams, virtual_seams
 from anchorwatch.io.settings import Settings
-from anchorwatch.io.settings.tuning import parameters
+from anchorwatch.io.tape import Tape
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
 from anchorwatch.io.venue_watch import watch_venue
 from anchorwatch.io.views import view_of
-from anchorwatch.machine import bot as bots
 from anchorwatch.machine import ids, lifecycle, permission, reconciliation, world
 from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, RECONCILIATION, Address, Part
 from anchorwatch.machine.connection import Name
-from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.desk import Told
 from anchorwatch.machine.facts import Facts, GenerationFact, HandsOffFact
-from anchorwatch.machine.kernel import Event, Move
+from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit
-from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.units import Conduct
 
 TICK_S = 1.0
@@ -86,9 +85,13 @@ class Engine:
         journal: Journal,
         tls: ssl.SSLContext | None = None,
         flatten: bool = False,
-        strategy: Strategy | None = None,
+        strategy: StrategyChoice | None = None,
+        tape: Path | None = None,
     ) -> None:
-        """With ``strategy``, it decides on every instrument, whatever the settings choose."""
+        """With ``strategy``, it decides on every instrument, whatever the settings choose.
+
+        ``tape`` is where every event is recorded; raises OSError when it cannot be opened.
+        """
         self._settings = settings
         self._telemetry = telemetry
         self._seams = seams
@@ -102,33 +105,24 @@ class Engine:
         self.mailbox.put_first(Told(LIFECYCLE, lifecycle.StartRequested()))
         generation = seams.token(ids.GENERATION_LENGTH)
         self._generation = GenerationFact(generation, seams.wall_ms())
-        private = settings.connections.private_limits()
-        public = settings.connections.public_limits()
         facts = journal.read()
-        tuned = parameters(settings)
-        if strategy is not None:
-            tuned = msgspec.structs.replace(
-                tuned,
-                instruments=tuple(
-                    (name, msgspec.structs.replace(trading, strategy=strategy))
-                    for name, trading in tuned.instruments
-                ),
-            )
-        if tuned.conduct is Conduct.TRADE and storms(facts, seams.wall_ms()):
+        conduct = settings.account.mode
+        if conduct is Conduct.TRADE and storms(facts, seams.wall_ms()):
             telemetry.alarm(
                 "STORM",
                 reason=f"{STORM_CRASHES} crashes within {STORM_MS // 60_000} min: this life only guards",
             )
-            tuned = msgspec.structs.replace(tuned, conduct=Conduct.GUARD)
-        bot = bots.unborn(
-            settings.lifecycle_limits(),
-            {name: private if name.is_private else public for name in Name},
-            settings.account.position_mode,
-            tuned.conduct,
-            flattens=flatten,
-            has_dead_man=tuned.dead_man_s > 0,
+            conduct = Conduct.GUARD
+        birth = Birth(
+            settings=settings,
+            facts=facts,
+            generation=generation,
+            conduct=conduct,
+            flatten=flatten,
+            strategy=strategy,
         )
-        self.desk = Desk(tuned, bot, generation, facts)
+        self.desk = birth.desk()
+        self._tape = Tape(tape, birth) if tape is not None else None
         alerts = settings.alerts
         self.alerts = Alerts(
             alerts.webhook_url,
@@ -181,6 +175,8 @@ class Engine:
         self._telemetry.follow(self._now_ms)
         background = trio.CancelScope()
         async with AsyncExitStack() as rest_stack:
+            if self._tape is not None:
+                rest_stack.callback(self._tape.close)
             await rest_stack.enter_async_context(rest)
             async with trio.open_nursery() as performers:
                 keeper = self._set_up(rest, rest_stack, background, performers)
@@ -263,13 +259,25 @@ class Engine:
     def _take(self, event: Event) -> None:
         """One event, to its end. Nothing here may wait."""
         now_ms = self._now_ms()
-        for effect in self.desk.handle(event, now_ms):
+        for effect in self._answer(event, now_ms):
             if isinstance(effect, Move):
                 self._log(now_ms, effect)
             else:
                 self._performer.perform(effect)
         if self._telemetry.wants_view():
             self._show(now_ms)
+
+    def _answer(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
+        """What the desk says to it; on the tape, when there is one, also what it raises."""
+        if self._tape is None:
+            return self.desk.handle(event, now_ms)
+        try:
+            answer = self.desk.handle(event, now_ms)
+        except BaseException as error:
+            self._tape.take_defect(event, now_ms, error)
+            raise
+        self._tape.take(event, now_ms, answer)
+        return answer
 
     def _show(self, now_ms: int) -> None:
         recent = tuple(self._telemetry.recent)
@@ -397,6 +405,7 @@ async def _live(
             journal=journal,
             tls=tls,
             flatten=options.flatten,
+            tape=options.tape,
         )
         if options.clear_halt:
             engine.clear_halt()

@@ -25,6 +25,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     for_s: float | None = None
     seed: int = SEED_DEFAULT
     summary: Path | None = None
+    tape: Path | None = None
     flatten: bool = False
     clear_halt: bool = False
     hands_off: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     steps: bool = False
     kill_at: str | None = None
     torn: bool = False
+    tape: str | None = None
 
 
 def run(wanted: Wanted) -> int:
@@ -139,6 +140,12 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
                 "--json", f"{wanted.json!r} cannot be written; allowed: a file in a directory that exists"
             )
         )
+    if wanted.tape is not None and count != 1:
+        problems.append(Problem("--tape", f"{count} seeds; allowed: with one, such as --seed 3 --seeds 1"))
+    if wanted.tape is not None and not Path(wanted.tape).resolve().parent.is_dir():
+        problems.append(
+            Problem("--tape", f"{wanted.tape!r} cannot be written; allowed: in a directory that exists")
+        )
     if problems:
         raise SettingsError(problems)
     tasks = [
@@ -150,6 +157,7 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             until_s=until_s,
             kill_at=kill_at,
             torn=wanted.torn,
+            tape=wanted.tape,
         )
         for seed in range(first, first + count)
     ]

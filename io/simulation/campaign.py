@@ -40,6 +40,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[int, ...] | None = None
     until_s: float | None = None
     kill_at: int = 0  # kill after this entry of the merged log, then heal; 0: do not
+    tape: str | None = None
     torn: bool = False  # and inside of the record that the entry tells of
 
     def whole_plan(self) -> tuple[Fault, ...]:
@@ -69,6 +70,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _arm(self, world: World) -> None:
+        world.tape = Path(self.tape) if self.tape is not None else None
         if not self.kill_at:
             return
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 
+from anchorwatch.io.birth import StrategyChoice
 from anchorwatch.io.engine import Engine
 from anchorwatch.io.okx.environments import Credentials, Endpoints
 from anchorwatch.io.seams import Seams
@@ -23,7 +25,6 @@ from anchorwatch.machine.bot import PERMISSION
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event, Move
 from anchorwatch.machine.lifecycle import Exit
-from anchorwatch.machine.strategy import Strategy
 
 # A field of a line in the merged log; longer texts are pages of HTML.
 WORDS_MAX = 160
@@ -97,7 +98,8 @@ class Life:
         chronicle: Chronicle,
         observer: Observer,
         errand: Errand,
-        strategy: Strategy | None = None,
+        strategy: StrategyChoice | None = None,
+        tape: Path | None = None,
         dies_at_effect: int | None = None,
     ) -> None:
         self.name = name
@@ -115,6 +117,7 @@ class Life:
         self._observer = observer
         self._errand = errand
         self._strategy = strategy
+        self._tape = tape
         self._conduct: Conduct | None = None
 
     @property
@@ -175,6 +178,7 @@ class Life:
                 journal=journal,
                 flatten=self._errand.flatten,
                 strategy=self._strategy,
+                tape=self._tape,
             )
             generation = engine.generation
             self._conduct = conduct = self._observer.life_began(

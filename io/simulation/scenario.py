@@ -6,7 +6,6 @@ scenario leaves them to the seed.
 
 from __future__ import annotations
 
-import importlib
 import tomllib
 from decimal import Decimal
 from importlib import resources
@@ -15,10 +14,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from anchorwatch.io.birth import StrategyChoice
 from anchorwatch.io.simulation.faults import FAULTS_MAX, Fault, Kind
 from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.io.venue.switches import Switches
-from anchorwatch.machine.strategy import Strategy
 
 SUFFIX = ".toml"
 # A scenario is a page; anything longer is another kind of file.
@@ -49,27 +48,6 @@ class AccountChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The account, in USDT; the position mode is the one in the settings."""
 
     cash: Decimal = Decimal(10_000)
-
-
-class StrategyChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A strategy that the settings do not know: ``module:Class``, importable, made with `options` as keywords."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-    def made(self) -> Strategy:
-        """Raises ValueError saying what is wrong with it."""
-        module, _, kind = self.name.partition(":")
-        try:
-            made = getattr(importlib.import_module(module), kind)(**self.options)
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            raise ValueError(
-                f"strategy {self.name}: {error}; allowed: module:Class and its options"
-            ) from None
-        lacking = [one for one in ("needs", "decide") if not hasattr(made, one)]
-        if lacking:
-            raise ValueError(f"strategy {self.name}: has no {lacking[0]}")
-        return made  # type: ignore[no-any-return]
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

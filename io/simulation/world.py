@@ -119,6 +119,8 @@ class World:
         self.writing = trio.Event()
         self.last_write_connection = -1
         self.is_healed = False
+        # Where each life records its events: this name with the number of the life behind it.
+        self.tape: Path | None = None
         self._faults_scope = trio.CancelScope()
         # Told at the end of the run, and of an error of the simulation itself: a forked copy ends there.
         self.when_over: Callable[[], None] = lambda: None
@@ -190,7 +192,8 @@ class World:
             chronicle=self.chronicle,
             observer=self.observer,
             errand=errand,
-            strategy=self.scenario.strategy.made() if self.scenario.strategy is not None else None,
+            strategy=self.scenario.strategy,
+            tape=self.tape.with_name(f"{self.tape.name}-{self.lives}") if self.tape is not None else None,
         )
 
     async def supervise(self) -> None:

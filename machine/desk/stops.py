@@ -86,7 +86,7 @@ def take_push(context: Context, report: StopReport) -> None:
                 context.tell(address, protection.StopSeenLive(seq))
             mind_size(context, leg)
         elif _is_ours(report) and _covers(context, leg.leg):
-            context.ask(CancelStops(report.instrument, (report.venue_id,)))
+            _keep_the_tighter(context, leg, report)
         return
     was_ours = report.venue_id in leg.stops and _is_ours(report)
     leg.end_stop(report.venue_id)
@@ -273,6 +273,24 @@ def _is_ours(report: StopReport) -> bool:
 def has_ours(leg: LegBook) -> bool:
     """Whether any stop of ours rests on this leg."""
     return any(_is_ours(report) for report in leg.stops.values())
+
+
+def _keep_the_tighter(context: Context, leg: LegBook, late: StopReport) -> None:
+    """A second stop of ours has come to life, late: of the two the looser goes, whichever came first."""
+    current, side = _current(leg), leg.leg.side
+    loser = late.venue_id
+    if (
+        late.trigger is not None
+        and current is not None
+        and current.trigger is not None
+        and context.bot.slot(leg.leg).protection.state is protection.S.COVERED
+        and _may_cover(context, leg, late)
+        and levels.is_tighter(side, late.trigger, current.trigger)
+    ):
+        loser, level = current.venue_id, Price(late.trigger)
+        leg.stop_client_id, leg.stop_venue_id, leg.resting = late.client_id, late.venue_id, level
+        leg.wanted = level if leg.wanted is None else levels.tighter(side, level, leg.wanted)
+    context.ask(CancelStops(late.instrument, (loser,)))
 
 
 def _covers(context: Context, key: LegKey) -> bool:

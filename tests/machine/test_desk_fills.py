@@ -177,6 +177,22 @@ def test_the_attached_stop_that_shows_late_is_swept_too() -> None:
     assert rig.only(requests.CancelStops).venue_ids == (f"a{ticket.attached.client_id}",)
 
 
+def test_of_two_live_stops_the_tighter_stays_whichever_came_first() -> None:
+    """The venue took our stop seconds late; meanwhile the belt, a little looser, had been adopted."""
+    rig = DeskRig().booted()
+    ticket = rig.enter_and_fill(px("60020"))
+    stop = rig.only(requests.PlaceStop)
+    assert ticket.attached is not None
+    assert stop.trigger > ticket.attached.trigger
+    rig.tell(of(Part.PROTECTION, LONG), protection.StopAnswerLost(stop.seq, "no answer"))
+    belt = rig.stop(ticket.attached.client_id, trigger=ticket.attached.trigger, contracts=ticket.contracts)
+    rig.say(world.StopsRead(LONG, rig.only(requests.ReadStops).seq, (belt,)))
+    assert rig.slot(LONG).protection.state is protection.S.COVERED
+    rig.say(world.StopPushed(rig.stop(stop)))
+    assert rig.only(requests.CancelStops).venue_ids == (belt.venue_id,)
+    assert rig.leg(LONG).resting == stop.trigger
+
+
 def test_the_childs_fill_of_the_stop_ends_the_leg_with_its_result() -> None:
     rig = DeskRig().booted()
     stop = rig.covered()
