@@ -225,8 +225,11 @@ _ROOMS: tuple[ModuleType, ...] = (
 
 @cache
 def _kind(name: str) -> type[Event]:
-    found = {id(vars(room)[name]): vars(room)[name] for room in _ROOMS if name in vars(room)}
-    kinds = [kind for kind in found.values() if isinstance(kind, type) and issubclass(kind, Event)]
+    kinds: list[type[Event]] = []
+    for room in _ROOMS:
+        kind = vars(room).get(name)
+        if isinstance(kind, type) and issubclass(kind, Event) and kind not in kinds:
+            kinds.append(kind)
     if len(kinds) != 1:
         raise BadTape(f"an event {name} is not known to this version")
     return kinds[0]
