@@ -10,7 +10,7 @@ from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
-from anchorwatch.machine.desk import drifting, sharing, switch
+from anchorwatch.machine.desk import belts, drifting, sharing, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
 from anchorwatch.machine.reconcile import DriftKind
@@ -42,7 +42,7 @@ def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
         leg.wanted = leg.resting
         return
     level = levels.initial_level(side, entry, protecting, instrument)
-    belt = _belt(context, leg)
+    belt = belts.level(context, leg)
     if belt is not None:
         # It was reckoned before the fill, and may be tighter: swapping it must not loosen anything.
         level = levels.tighter(side, level, belt)
@@ -54,15 +54,6 @@ def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
         else:
             level = behind_mark
     leg.wanted = level
-
-
-def _belt(context: Context, leg: LegBook) -> Price | None:
-    """The level of the stop that travelled with the entry which opened this leg."""
-    entry = context.bot.slot(leg.leg).entry
-    ticket = context.book.slots.get((leg.leg, order.Role.ENTRY))
-    if entry.state in order.FREE or ticket is None or ticket.attached is None:
-        return None
-    return Price(ticket.attached.trigger)
 
 
 # Reports.
@@ -86,7 +77,8 @@ def take_push(context: Context, report: StopReport) -> None:
                 context.tell(address, protection.StopSeenLive(seq))
             mind_size(context, leg)
         elif _is_ours(report) and _covers(context, leg.leg):
-            _keep_the_tighter(context, leg, report)
+            may_stay = _may_cover(context, leg, report)
+            belts.keep_the_tighter(context, leg, report, _current(leg) if may_stay else None)
         return
     was_ours = report.venue_id in leg.stops and _is_ours(report)
     leg.end_stop(report.venue_id)
@@ -273,24 +265,6 @@ def _is_ours(report: StopReport) -> bool:
 def has_ours(leg: LegBook) -> bool:
     """Whether any stop of ours rests on this leg."""
     return any(_is_ours(report) for report in leg.stops.values())
-
-
-def _keep_the_tighter(context: Context, leg: LegBook, late: StopReport) -> None:
-    """A second stop of ours has come to life, late: of the two the looser goes, whichever came first."""
-    current, side = _current(leg), leg.leg.side
-    loser = late.venue_id
-    if (
-        late.trigger is not None
-        and current is not None
-        and current.trigger is not None
-        and context.bot.slot(leg.leg).protection.state is protection.S.COVERED
-        and _may_cover(context, leg, late)
-        and levels.is_tighter(side, late.trigger, current.trigger)
-    ):
-        loser, level = current.venue_id, Price(late.trigger)
-        leg.stop_client_id, leg.stop_venue_id, leg.resting = late.client_id, late.venue_id, level
-        leg.wanted = level if leg.wanted is None else levels.tighter(side, level, leg.wanted)
-    context.ask(CancelStops(late.instrument, (loser,)))
 
 
 def _covers(context: Context, key: LegKey) -> bool:
