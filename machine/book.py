@@ -65,6 +65,8 @@ class LegBook:
     gone_since_ms: int = 0  # when its absence was first asked about
     others: Decimal = Decimal(0)  # contracts of the venue's position that are a stranger's
     cut: Decimal = Decimal(0)  # taken off our part because the venue showed less, before any fill said why
+    own_asked_ms: int = 0  # when our own orders were asked for last
+    own_known_ms: int = 0  # every fill of ours up to here is booked: our own orders were read
     may_be_ours: bool = False  # watched, and our own orders of an earlier life are being asked for
     part_in_doubt: bool = False  # the venue shows a position, and our own orders say which part is ours still
     fills_are_unknown: bool = (

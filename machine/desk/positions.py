@@ -366,8 +366,11 @@ def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
     if leg.fills_are_unknown:
         sharing.count_as_booked(context, leg, ours)
     leg.part_in_doubt = leg.fills_are_unknown = False
+    leg.own_known_ms = leg.own_asked_ms
     for report in ours:
         take_fills(context, report)
+    if leg.others:
+        _doubt(context, f"{key}: our own part is known, and a stranger's is not")
     if leg.contracts and context.bot.slot(key).position.state in position.GONE:
         context.book.uncover(leg, context.now_ms)
         context.tell(of_leg(Part.POSITION, key), position.PositionSeen())

@@ -55,7 +55,7 @@ def take_over(context: Context, leg: LegBook, report: PositionReport) -> None:
         leg.account, leg.others = leg.account.restated(report.contracts, entry), ZERO
         leg.restated_ms = leg.version_ms
         return
-    if leg.others and report.contracts < leg.total:
+    if leg.others and report.contracts < leg.total and leg.own_known_ms < report.updated_ms:
         ask_for_own_orders(context, leg)
         return  # whose part has shrunk is not said by a size
     leg.restated_ms = max(leg.restated_ms, report.updated_ms)
@@ -66,6 +66,7 @@ def take_over(context: Context, leg: LegBook, report: PositionReport) -> None:
 
 
 def ask_for_own_orders(context: Context, leg: LegBook) -> None:
+    leg.own_asked_ms = context.now_ms
     context.ask(ReadOwnOrders(leg.leg, leg.entered_ms - RESTED_MS))
 
 
