@@ -137,7 +137,9 @@ async def _story(show: Show, room: Path, now_ms: Callable[[], int]) -> int:
         settings.write_text(settings_text(where, journal, (BTC, ETH), more=SETTINGS), encoding="utf-8")
         for leg, contracts in OPENED.items():
             await hand.open(leg, contracts)
-        show.say(f"{len(OPENED)} positions are opened by hand. They have no stop yet.")
+        show.say(
+            f"{len(OPENED)} positions are opened by hand. They have no stop yet: a fall would run its course."
+        )
         async with life(settings, room) as first:
             await _ready(first)
             before = await _covered(hand)
@@ -167,8 +169,13 @@ async def _story(show: Show, room: Path, now_ms: Callable[[], int]) -> int:
         show.compared(before, after)
         show.drifts(_report(second))
         show.say(
-            "The stops of what the bot knew rested on the exchange all the while: its death left none of it bare. "
-            "What was opened while it was dead got its stop when it was back."
+            "A stop is an order that rests on the exchange and closes its position there, whether the bot lives or "
+            "not. So its death left nothing bare that it knew, and what was opened meanwhile got a stop at once."
+        )
+        kept = [leg for leg in before if leg in after]
+        show.say(
+            f"Kept: {len(kept)} positions, with entry time, stop and peak. Noticed: {CLOSED_MEANWHILE} was closed by "
+            f"hand, {OPENED_MEANWHILE} was opened."
         )
         held = _agrees(before, after, protected(resting))
         show.say(

@@ -60,12 +60,14 @@ class Show:
         self._console.print(text, highlight=False, markup=False)
 
     def compared(self, before: Mapping[LegKey, Shown], after: Mapping[LegKey, Shown]) -> None:
-        """Position, entry time, stop level and stop id, before and after, side by side."""
-        table = self._table("position", "", "contracts", "entered (UTC)", "stop at", "stop id", "")
+        """Each position in one line: contracts and stop level before and after, entry time, and what became of it."""
+        table = self._table(
+            "position", "contracts:\nbefore", "\nafter", "stop at:\nbefore", "\nafter", "entered (UTC)", ""
+        )
         for leg in {**before, **after}:
             was, now = before.get(leg), after.get(leg)
-            table.add_row(str(leg), "before", *_cells(was), "")
-            table.add_row("", "after", *_cells(now), _change(leg, was, now))
+            sizes, levels = (_size(was), _size(now)), (_level(was), _level(now))
+            table.add_row(str(leg), *sizes, *levels, _entered(was, now), _change(leg, was, now))
         self._console.print()
         self._console.print(table)
 
@@ -90,11 +92,20 @@ class Show:
         return table
 
 
-def _cells(one: Shown | None) -> tuple[str, str, str, str]:
+def _size(one: Shown | None) -> str:
+    return "–" if one is None else f"{one.contracts.normalize():f}"
+
+
+def _level(one: Shown | None) -> str:
     if one is None:
-        return ("–", "–", "–", "–")
-    level, name = ("none", "none") if one.stop is None else (f"{one.stop.trigger}", one.stop.client_id)
-    return (f"{one.contracts.normalize():f}", clock_words(one.opened_ms), level, name)
+        return "–"
+    return "none" if one.stop is None else f"{one.stop.trigger}"
+
+
+def _entered(was: Shown | None, now: Shown | None) -> str:
+    """The entry time, which a restart does not change; both, should it have."""
+    times = dict.fromkeys(clock_words(one.opened_ms) for one in (was, now) if one is not None)
+    return " became ".join(times)
 
 
 def _change(leg: LegKey, was: Shown | None, now: Shown | None) -> str:
