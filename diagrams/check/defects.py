@@ -69,7 +69,7 @@ def answering(name: str, answer: object) -> Iterator[None]:
 
 
 @contextmanager
-def _classifying(item: type[Any], classifier: Callable[[Leg, Facets, Any], Any]) -> Iterator[None]:
+def classifying(item: type[Any], classifier: Callable[[Leg, Facets, Any], Any]) -> Iterator[None]:
     before = classification.CLASSIFIERS[item]
     classification.CLASSIFIERS[item] = classifier
     try:
@@ -254,7 +254,7 @@ DEFECTS: tuple[Defect, ...] = (
         "the next life forgets how far the stop had come",
         "S9",
         msgspec.structs.replace(PROMPT, moves=True, strangers=True, crashes=1),
-        lambda: _classifying(i.Compare, _without_peak),
+        lambda: classifying(i.Compare, _without_peak),
     ),
     Defect(
         "a stop is moved by cancelling it first",
@@ -427,13 +427,13 @@ DESK_DEFECTS: tuple[Defect, ...] = (
         "the fills that a reading of the leg counts are booked again",
         "S13",
         Bounds("one entry in parts", entries=1, size=2, faults=1, prompt=True),
-        lambda: _classifying(i.LegAnswer, _uncounted_leg),
+        lambda: classifying(i.LegAnswer, _uncounted_leg),
     ),
     Defect(
         "a reading of the stops of an earlier leg is believed",
         "S8",
         Bounds("two entries, overtaken", entries=2, overtaking=True, late_reads=True),
-        lambda: _classifying(i.StopsAnswer, _late_stops),
+        lambda: classifying(i.StopsAnswer, _late_stops),
     ),
 )
 """Defects of what the desk makes of reports: they need larger worlds, and a minute."""

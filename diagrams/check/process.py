@@ -195,8 +195,9 @@ def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happe
         return Happening(f"{name.value}: {words}", shell, (tell,), cost, can_wait)
 
     if link.state in (S.DIALING, S.LOGGING_IN, S.SUBSCRIBING, S.REPLACING):
-        event = ANSWER_OF_PHASE[shell.phase(name)]
-        yield told(event.__name__, event, can_wait=False)
+        event = ANSWER_OF_PHASE.get(shell.phase(name))
+        if event is not None:
+            yield told(event.__name__, event, can_wait=False)
         if event is connection.LoginAccepted:
             yield told("the login is refused", connection.LoginRefused, costs=True, can_wait=False)
         yield told("the venue does not let it in", connection.Hindered, costs=True, can_wait=False)

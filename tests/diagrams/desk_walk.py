@@ -1,0 +1,263 @@
+"""Walks of the check's world on the real desk: what the model calls a step, told to the desk in reports.
+
+The model says what the venue does and what reaches the bot; here each of its steps becomes the
+report, answer or timer that a real desk would be given. After every step the machines of the desk
+must stand where those of the model stand, and the book must hold what the model says it holds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from anchorwatch.diagrams.check.leg import Leg, Report, Shown
+from anchorwatch.diagrams.check.production import Facets, facets
+from anchorwatch.machine import order, position, protection, reconciliation, requests, world
+from anchorwatch.machine.book import Pursuit
+from anchorwatch.machine.bot import RECONCILIATION, EntryWanted, Part
+from anchorwatch.machine.desk import Told
+from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.order import Role
+from anchorwatch.machine.protection import Refusal
+from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.units import Contracts, OrderKind, closing_deal
+from anchorwatch.machine.world import OrderReport, OrderState, StopReport, StopState
+from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of
+
+START = ("(before the start)", "the bot starts", "the candles are loaded", "the reading arrives: 0 held")
+"""What `DeskRig.booted` has done already."""
+
+NAMES = {"entry": Role.ENTRY, "close": Role.CLOSE}
+ANSWERS: dict[str, type[order.OfOrder]] = {
+    "accepted": order.OrderAcknowledged,
+    "refused": order.OrderRefused,
+    "answer lost": order.AnswerLost,
+    "denied": order.WriteDenied,
+}
+REFUSALS = {
+    "refused": Refusal.RETRY,
+    "refused: beyond": Refusal.BEYOND,
+    "refused: exists": Refusal.EXISTS,
+    "refused: no position": Refusal.NO_POSITION,
+    "refused: the instrument's rules": Refusal.RULES,
+    "refused: no stops for now": Refusal.BARRED,
+}
+STATES = {"live": StopState.LIVE, "gone": StopState.CANCELLED, "triggered": StopState.TRIGGERED}
+TIMERS = {
+    "the entry is overdue": "overdue {leg}:entry",
+    "the close is overdue": "overdue {leg}:close",
+    "time to ask for the entry again": "query {leg}:entry",
+    "time to ask for the close again": "query {leg}:close",
+    "time to try the stop again": "stop {leg}",
+    "naked for too long": "naked {leg}",
+    "the triggered stop is overdue": "fill {leg}",
+    "time to ask again for the cause": "confirm {leg}",
+}
+
+
+class DeskWalk:
+    """One desk that is walked. ``seen`` are the facets of it that the model has too."""
+
+    def __init__(self) -> None:
+        self.rig = DeskRig().booted()
+        self._tickets: dict[Role, OrderTicket] = {}
+        self._stop_ids = ["", ""]  # the stop that is meant, and the one before it
+        self._child = 0
+        self._child_stop = ""
+        self._changed_ms: dict[tuple[str, Report], int] = {}
+        self._position_ms = self._opened_ms = self.rig.now_ms
+
+    def step(self, label: str, before: Leg, after: Leg) -> None:
+        """Do on the desk what the model calls ``label``."""
+        self.rig.now_ms += 40  # reports are told apart by their times; timers are the model's to fire
+        self._say(label, before)
+        self._look()
+        self._note(label, before, after)
+
+    def seen(self) -> tuple[object, ...]:
+        return (*comparable(facets(self.rig.bot)), self._units())
+
+    def _units(self) -> int:
+        leg = self.rig.leg()
+        return 0 if not leg.contracts else 1
+
+    # What the venue has done, which nobody is told yet.
+
+    def _look(self) -> None:
+        for place in self.rig.taken(requests.PlaceOrder):
+            self._tickets[place.ticket.role] = place.ticket
+        meant, before = self.rig.leg().stop_client_id, self._stop_ids
+        if meant != before[0]:
+            self._stop_ids = [meant, before[0] or before[1]]
+
+    def _note(self, label: str, before: Leg, after: Leg) -> None:
+        for name in ("entry", "close", "child"):
+            was, now = getattr(before, name), getattr(after, name)
+            if now.at is not was.at or now.filled != was.filled:
+                self._changed_ms[name, now.report] = self.rig.now_ms
+            for push in now.pushes:
+                self._changed_ms.setdefault((name, push), self.rig.now_ms)
+        if after.contracts != before.contracts:
+            self._position_ms = self.rig.now_ms
+            if not before.contracts:
+                self._opened_ms = self.rig.now_ms
+        if label in ("the stop triggers", "another stop of ours triggers", "somebody closes the position"):
+            self._child += 1
+            self._child_stop = self._stop_ids[label.startswith("another")] if "triggers" in label else ""
+
+    # What reaches the desk.
+
+    def _say(self, label: str, before: Leg) -> None:
+        rig, words = self.rig, label
+        if words == "the strategy wants to enter":
+            book = rig.desk.context.book
+            book.entry_sizes[LONG] = Contracts(Decimal(1))
+            book.pursuits[LONG] = Pursuit(None, OrderKind.MARKET, until_ms=rig.now_ms + 60_000)
+            rig.tell(of(Part.ENTRY), EntryWanted())
+        elif words == "the strategy wants to close":
+            rig.tell(of(Part.POSITION), position.CloseWanted("the strategy"))
+        elif words in TIMERS:
+            key = TIMERS[words].format(leg=LONG)
+            assert key in rig.timers, f"{key} runs on the desk: {sorted(rig.timers)}"
+            rig.say(rig.timers.pop(key)[1])
+        elif words.startswith(("push: the stop is ", "push: another stop is ")):
+            is_mine = words.startswith("push: the stop")
+            rig.say(world.StopPushed(self._stop(is_mine, STATES[words.rpartition(" ")[2]])))
+        elif words.startswith("push: the "):
+            name = words.split()[2]
+            rig.say(world.OrderPushed(self._report(name, getattr(before, name).pushes[0])))
+        elif words.startswith("answer to the move"):
+            raise AssertionError("stops are not moved in this world")
+        elif words.startswith("answer to the stop: "):
+            self._answer_stop(words.removeprefix("answer to the stop: "))
+        elif words.startswith("answer to the "):
+            name, _, answer = words.removeprefix("answer to the ").partition(": ")
+            self._tell_order(NAMES[name], ANSWERS[answer])
+        elif words.startswith("answer about the "):
+            name, _, answer = words.removeprefix("answer about the ").partition(": ")
+            self._answer_query(name, answer, before)
+        elif words.startswith("answer: the stops are ") or words == "answer: the stops could not be read":
+            self._answer_stops(words, before)
+        elif words.startswith("answer: the cancel of the "):
+            name, answer = words.split()[5], words.split()[-1]
+            event = order.CancelFailed if answer == "failed" else order.CancelFruitless
+            self._tell_order(NAMES[name], event)
+        elif words.startswith("answer: the ") and words.endswith(" is cancelled"):
+            self._tell_order(NAMES[words.split()[2]], order.CancelAcknowledged)
+        elif words.startswith("answer: "):
+            shown = None if "could not" in words else Shown(before.contracts)
+            positions = self._positions(before) if shown is not None else None
+            rig.say(world.LegRead(LONG, positions, rig.leg().asked_ms))
+        elif words == "the venue's history says why the leg is flat":
+            rig.say(world.AbsenceExplained(LONG, "closed by hand", Decimal(0), rig.now_ms))
+        elif words.startswith("the venue's history") and not words.endswith("for long"):
+            rig.say(world.AbsenceUnexplained(LONG))
+        elif words.startswith("the venue's history"):
+            rig.tell(of(Part.POSITION), position.ConfirmationOverdue())
+        elif words.startswith("the reading arrives"):
+            rig.say(world.AccountRead(rig.bot.reconciliation.data.seq, self._reading(before)))
+        elif words == "the reading of the account fails":
+            seq = rig.bot.reconciliation.data.seq
+            rig.tell(RECONCILIATION, reconciliation.ReadingFailed(seq, "502"))
+        elif words == "time to read the account again":
+            due = reconciliation.ReadingDue(rig.bot.reconciliation.data.seq)
+            rig.tell(RECONCILIATION, due)
+        elif words == "the pushed position differs from the book for long":
+            rig.tell(RECONCILIATION, reconciliation.BookDoubted("it differs"))
+
+    def _tell_order(self, role: Role, event: type[order.OfOrder]) -> None:
+        part = Part.ENTRY if role is Role.ENTRY else Part.CLOSE
+        seq = (self.rig.slot().entry if role is Role.ENTRY else self.rig.slot().close).data.seq
+        self.rig.tell(of(part), event(seq))
+
+    def _answer_query(self, name: str, answer: str, before: Leg) -> None:
+        role = NAMES[name]
+        seq = (self.rig.slot().entry if role is Role.ENTRY else self.rig.slot().close).data.seq
+        if answer == "failed":
+            self._tell_order(role, order.QueryInconclusive)
+        elif answer.startswith("absent"):
+            is_final = answer == "absent for good"
+            self.rig.say(world.OrderAsked(LONG, role, seq, None, is_final=is_final))
+        else:
+            report = self._report(name, getattr(before, name).report)
+            self.rig.say(world.OrderAsked(LONG, role, seq, report, is_final=False))
+
+    def _answer_stop(self, answer: str) -> None:
+        seq = self.rig.slot().protection.data.seq
+        event: Event
+        if answer == "accepted":
+            event = protection.StopAccepted(seq)
+        elif answer == "answer lost":
+            event = protection.StopAnswerLost(seq)
+        else:
+            event = protection.StopRefused(seq, REFUSALS[answer], answer, "51000")
+        self.rig.tell(of(Part.PROTECTION), event)
+
+    def _answer_stops(self, words: str, before: Leg) -> None:
+        seq = self.rig.slot().protection.data.seq
+        if "could not" in words:
+            self.rig.tell(of(Part.PROTECTION), protection.StopReadFailed(seq))
+        else:
+            self.rig.say(world.StopsRead(LONG, seq, self._live_stops(before)))
+
+    def _report(self, name: str, report: Report) -> OrderReport:
+        ticket = self._tickets.get(NAMES[name]) if name in NAMES else None
+        contracts = ticket.contracts if ticket is not None else self.rig.leg().contracts or Decimal(1)
+        filled = contracts * report.filled
+        at_ms = self._changed_ms.get((name, report), self.rig.now_ms)
+        made_ms = ticket.created_ms if ticket is not None else at_ms
+        client_id = ticket.client_id if ticket is not None else f"other{self._child}"
+        return OrderReport(
+            client_id=client_id,
+            venue_id=f"v{client_id}",
+            instrument=BTC,
+            side=LONG.side,
+            deal=ticket.deal if ticket is not None else closing_deal(LONG.side),
+            state=report.state if report.state is not OrderState.PARTIAL else OrderState.PARTIAL,
+            filled=filled,
+            average_price=ENTRY if filled else None,
+            fee=Decimal(0),
+            fill=None,
+            stop_client_id="" if ticket is not None else self._child_stop,
+            category="normal",
+            created_ms=made_ms,
+            updated_ms=at_ms,
+        )
+
+    def _stop(self, is_mine: bool, state: StopState) -> StopReport:
+        client_id = self._stop_ids[0 if is_mine else 1]
+        assert client_id, "the desk has asked for that stop"
+        return self.rig.stop(client_id, state=state, trigger=ENTRY * Decimal("0.9"))
+
+    def _live_stops(self, leg: Leg) -> tuple[StopReport, ...]:
+        stops = [
+            self._stop(is_mine, StopState.LIVE)
+            for is_mine, stop in ((True, leg.mine), (False, leg.other))
+            if stop.live
+        ]
+        return tuple(stops)
+
+    def _positions(self, leg: Leg) -> tuple[world.PositionReport, ...]:
+        if not leg.contracts:
+            return ()
+        ticket = self._tickets[Role.ENTRY]
+        report = world.PositionReport(LONG, ticket.contracts, ENTRY, self._opened_ms, self._position_ms)
+        return (report,)
+
+    def _reading(self, leg: Leg) -> world.AccountReading:
+        return world.AccountReading(self._positions(leg), (), self._live_stops(leg), self.rig.now_ms)
+
+
+def comparable(facets: Facets) -> tuple[object, ...]:
+    """What the model and the desk must agree in."""
+    return (
+        facets.life,
+        facets.permission,
+        facets.reconciliation,
+        facets.entry,
+        facets.close,
+        facets.position,
+        facets.protection,
+    )
+
+
+__all__ = ["START", "DeskWalk", "Told", "comparable"]

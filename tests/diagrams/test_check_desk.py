@@ -1,0 +1,77 @@
+"""The model of the desk agrees with the desk: the same reports lead both to the same states."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from anchorwatch.diagrams.check import classification
+from anchorwatch.diagrams.check import items as i
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.defects import classifying
+from anchorwatch.diagrams.check.leg import Leg
+from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
+from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.machine import position
+from tests.diagrams.desk_walk import START, DeskWalk, comparable
+
+STEPS_MAX = 80
+WALKS = 80
+
+
+def walked(model: Model, random: Random) -> tuple[list[str], str]:
+    """One random walk: what happened, and the first disagreement, if there is one."""
+    core, purse = model.initial, model.purses.full
+    labels: list[str] = []
+    for expected in START[1:]:
+        edges = model.edges(core, 0)
+        packed = next(edge for edge in edges if model.labels.values[edge & LABEL_MASK] == expected)
+        core = packed >> LABEL_BITS
+    walk = DeskWalk()
+    for _ in range(STEPS_MAX):
+        choices = [
+            (edge, left) for cost, left in model.purses.affordable[purse] for edge in model.edges(core, cost)
+        ]
+        if not choices:
+            break
+        edge, purse = random.choice(choices)
+        label, after = model.labels.values[edge & LABEL_MASK], edge >> LABEL_BITS
+        _, before_leg, _ = model.shown(core)
+        facets, leg, _ = model.shown(after)
+        labels.append(label)
+        walk.step(label, before_leg, leg)
+        ours = (*comparable(facets), leg.booked)
+        if ours != walk.seen():
+            return labels, f"{label}: the model says {ours}, the desk {walk.seen()}"
+        core = after
+    return labels, ""
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        Bounds("all at any time", entries=1, faults=2),
+        Bounds("prompt", entries=2, faults=3, prompt=True),
+        Bounds("strangers", entries=1, faults=2, strangers=True, doubts=True),
+    ],
+    ids=lambda bounds: bounds.name.replace(" ", "_"),
+)
+def test_random_walks_lead_the_desk_where_they_lead_the_model(bounds: Bounds) -> None:
+    model = Model(bounds)
+    told: set[str] = set()
+    for seed in range(WALKS):
+        labels, difference = walked(model, Random(seed))
+        assert not difference, "\n".join([f"seed {seed}", *labels, difference])
+        told.update(labels)
+    assert len(told) > 40
+
+
+def test_a_model_that_strays_from_the_desk_is_found() -> None:
+    def believes_every_reading(leg: Leg, facets: Facets, answer: i.LegAnswer) -> classification.Classified:
+        shown = answer.shown.contracts if answer.shown is not None else leg.booked
+        return leg, (i.to_position(position.AbsenceSeen if not shown else position.PositionSeen),)
+
+    with classifying(i.LegAnswer, believes_every_reading):
+        model = Model(Bounds("prompt", entries=1, faults=2, prompt=True))
+        assert any(walked(model, Random(seed))[1] for seed in range(WALKS))
