@@ -34,6 +34,7 @@ soak: $(STAMP)  ## a virtual day on recorded candles, with everything going wron
 proof: $(STAMP)  ## the long proofs: soak, a shared account for a day, and uncovered time measured in full
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
+	$(BIN)/anchorwatch check --thorough --edits 1
 	$(BIN)/python -m tests.unprotected
 
 verify: $(STAMP)  ## the user's document, proven line by line: out/verify.html

@@ -354,19 +354,18 @@ def demo(story: Annotated[Literal["restart"], Parameter(help="restart: the bot i
 def check(
     *,
     json: Annotated[bool, Parameter("--json", help="the results as JSON")] = False,
-    thorough: Annotated[
-        bool, Parameter("--thorough", help="every world: minutes instead of seconds")
-    ] = False,
+    thorough: Annotated[bool, Parameter("--thorough", help="every world: minutes")] = False,
     world: Annotated[tuple[str, ...], Parameter("--world", help="only this one; may be repeated")] = (),
     promela: Annotated[Path | None, Parameter("--promela", help="keep what SPIN is given here")] = None,
+    edits: Annotated[int | None, Parameter("--edits", help="judge every n-th edit; 1: all")] = None,
     workers: Annotated[int | None, Parameter("--workers", help="processes")] = None,
 ) -> int:
     """Explore the machines and their router exhaustively, with a venue that fails, and say which properties hold."""
+    from anchorwatch.io.commands.check import Wanted
     from anchorwatch.io.commands.check import check as explore
 
-    return explore(
-        _print_now, as_json=json, thorough=thorough, worlds=world, with_promela=promela, workers=workers
-    )
+    wanted = Wanted(json, thorough, world, promela, edits, workers)
+    return explore(_print_now, wanted)
 
 
 @app.command

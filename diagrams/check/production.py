@@ -151,6 +151,10 @@ class Production:
             self._defect_of.append(self._stale_defect(canonical_))
         return number
 
+    def reached(self) -> Iterator[tuple[Part, Snapshot[Any]]]:
+        """Every snapshot of every machine that is part of a bot."""
+        return iter(self._probed)
+
     def step(self, bot: int, tell: int, which: int = 0) -> Stepped:
         key = (bot << 16 | tell) << 1 | which
         found = self._stepped.get(key)
@@ -212,13 +216,14 @@ def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
     snapshot = Snapshot(snapshot.state, renamed(snapshot.data, {0: 0, **given}))
     if not given:
         return ""
+    step = getattr(definition, "probe", definition.step)
     for event in definition.events:
         named = [field for field, kind in kinds(event).items() if kind is Kind.IDENTITY]
         if len(named) != 1 or named[0] not in STALE_FIELDS or event in NEW_IDENTITY:
             continue
         for stale in _with_choices(event, named[0]):
             try:
-                after, effects = definition.step(snapshot, stale)
+                after, effects = step(snapshot, stale)
             except (UnexpectedEvent, AssertionError) as error:
                 return f"{type(error).__name__} on a stale report: {error}"
             if after != snapshot or effects:

@@ -14,11 +14,12 @@ Fired = set[tuple[str, int]]
 
 
 class Recorded:
-    """A definition that notes which of its rows answers."""
+    """A definition that notes which of its rows answers, to events and to probes apart."""
 
-    def __init__(self, definition: Definition[Any], fired: Fired) -> None:
+    def __init__(self, definition: Definition[Any], fired: Fired, probed: Fired) -> None:
         self._definition = definition
         self._fired = fired
+        self._probed = probed
         self._numbers = {id(row): number for number, row in enumerate(definition.rows)}
 
     def __getattr__(self, name: str) -> Any:
@@ -32,13 +33,21 @@ class Recorded:
                     break
         return self._definition.step(before, event)
 
+    def probe(self, before: Snapshot[Any], event: Event) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
+        """The same for an event that nothing has sent."""
+        fired, self._fired = self._fired, self._probed
+        try:
+            return self.step(before, event)
+        finally:
+            self._fired = fired
+
 
 @contextmanager
-def recorded(fired: Fired) -> Iterator[None]:
-    """The tables of the bot, noting in ``fired`` which rows answer."""
+def recorded(fired: Fired, probed: Fired) -> Iterator[None]:
+    """The tables of the bot, noting which rows answer: ``fired`` to events, ``probed`` to probes."""
     before = dict(bots.DEFINITIONS)
     for part, definition in before.items():
-        bots.DEFINITIONS[part] = cast("Definition[Any]", Recorded(definition, fired))
+        bots.DEFINITIONS[part] = cast("Definition[Any]", Recorded(definition, fired, probed))
     try:
         yield
     finally:

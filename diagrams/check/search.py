@@ -61,6 +61,7 @@ class Search:
         self._parents: array[int] = array("q")
         self._by: array[int] = array("l")
         self.fired: Fired = set()
+        self.probed: Fired = set()
         self.labels: set[int] = set()
         self.transitions = 0
         self.depth = 0
@@ -75,7 +76,7 @@ class Search:
 
         A state that breaks a property is not explored further.
         """
-        with _without_collecting(), recorded(self.fired):
+        with _without_collecting(), recorded(self.fired, self.probed):
             self._run(violations_max, is_over)
         for edges in self.model.computed():
             self.labels.update(packed & LABEL_MASK for packed in edges)
@@ -197,7 +198,7 @@ def found(search: Search, seconds: float) -> Explored:
         counterexamples=tuple(search.counterexamples),
         dead_ends=tuple(search.dead_ends),
         labels=tuple(sorted(model.labels.values[label] for label in search.labels)),
-        rows=frozenset(search.fired),
+        rows=frozenset(search.fired | search.probed),
     )
 
 

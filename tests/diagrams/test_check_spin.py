@@ -11,7 +11,7 @@ from anchorwatch.diagrams.check import configurations, promela
 from anchorwatch.diagrams.check.defects import PROMPT
 from anchorwatch.diagrams.check.model import Model
 from anchorwatch.diagrams.check.search import Search
-from anchorwatch.io.commands.check import check
+from anchorwatch.io.commands.check import Wanted, check
 
 needs_spin = pytest.mark.skipif(not promela.is_there(), reason="spin and gcc are not installed")
 
@@ -40,6 +40,6 @@ def test_at_least_four_complete_worlds_are_given_to_spin() -> None:
 
 
 def test_a_world_that_there_is_not_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    code = check(print, as_json=False, thorough=False, worlds=("D",), with_promela=None, workers=1)
+    code = check(print, Wanted(worlds=("D",)))
     assert code == 2
     assert "there is no D; there are B, A, C" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""Single edits of the tables and of the router are noticed, by a property or by a contract."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, suppress
+
+import pytest
+
+from anchorwatch.diagrams.check import mutation
+from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_contract
+from anchorwatch.diagrams.check.defects import answering
+from anchorwatch.diagrams.check.mutation import Base, Mutant, base_of, judged, mutants
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine.kernel import BadTable
+
+SAMPLED = 211
+"""Every so many edits are judged here; all of them are by ``make proof``."""
+
+
+@pytest.fixture(scope="module")
+def bases() -> list[Base]:
+    return [base_of(bounds) for bounds in mutation.WORLDS[:5]]
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Mutant]:
+    return list(mutants())
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.words.replace(" ", "_"))
+def test_the_tables_keep_every_contract(contract: Contract) -> None:
+    assert contract.holds(), contract.words
+
+
+def test_a_contract_is_broken_by_the_edit_that_it_speaks_against(every: list[Mutant]) -> None:
+    edit = next(one for one in every if one.words == "STOPPING, StopStepEnded when has_next_step: is deleted")
+    with edit.plant():
+        assert broken_contract() == "R10.1"
+    assert broken_contract() == ""
+
+
+def test_an_edit_is_undone_when_it_has_been_judged(every: list[Mutant]) -> None:
+    before = dict(bots.DEFINITIONS), dict(bots.ROUTES)
+    for edit in every[::97]:
+        with suppress(BadTable), edit.plant():
+            pass
+    assert before == (bots.DEFINITIONS, bots.ROUTES)
+
+
+def test_every_row_that_can_answer_is_edited(every: list[Mutant]) -> None:
+    edited = {(one.machine, one.row) for one in every}
+    for definition in bots.DEFINITIONS.values():
+        for number, row in enumerate(definition.rows):
+            assert row.verdict.value == "impossible" or (definition.name, number) in edited
+
+
+def test_an_edit_that_breaks_a_property_is_killed_by_its_name(bases: list[Base], every: list[Mutant]) -> None:
+    edit = next(one for one in every if one.words == "the route of StartProtection is forgotten")
+    found = judged(edit, bases)
+    assert (found.verdict, found.by) == ("property", "S7")
+
+
+def test_an_edit_that_changes_nothing_is_called_equivalent(bases: list[Base], every: list[Mutant]) -> None:
+    edit = next(one for one in every if one.words == "_flatten_late_fills is forgotten")
+    assert judged(edit, bases).verdict == "equivalent"  # no world here flattens
+
+
+def test_no_sampled_edit_of_orders_and_stops_survives(bases: list[Base], every: list[Mutant]) -> None:
+    sample = [one for one in every[::SAMPLED] if one.machine in ("order", "protection", "position")]
+    survivors = [one.words for one in (judged(edit, bases) for edit in sample) if one.verdict == "survivor"]
+    assert len(sample) > 10
+    assert survivors == []
+
+
+def test_a_world_that_is_broken_without_any_edit_is_no_base() -> None:
+    with pytest.raises(AssertionError), bots_covered_always():
+        base_of(Bounds("stop", entries=1, stops=True))
+
+
+def bots_covered_always() -> AbstractContextManager[None]:
+    return answering("is_covered", True)
