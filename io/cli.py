@@ -26,7 +26,7 @@ from anchorwatch.io.commands.options import run_options, seed_of
 from anchorwatch.io.commands.simulation import replay, simulate
 from anchorwatch.io.commands.verify import verify
 from anchorwatch.io.journal import JournalError
-from anchorwatch.io.live_view import LiveView
+from anchorwatch.io.live_view import AboveTheView, LiveView
 from anchorwatch.io.run_options import SEED_DEFAULT, RunOptions
 from anchorwatch.io.seams import elapsed_s, real_seams
 from anchorwatch.io.settings import (
@@ -201,6 +201,27 @@ def backtest(
         return asked_for(wanted, os.environ, elapsed_s).value
     except BadMarketFile as error:
         return _refuse([_one_line(error)])
+
+
+@app.command
+def download(
+    *instruments: str,
+    from_: Annotated[
+        str | None, Parameter("--from", allow_leading_hyphen=True, help="first candle, UTC")
+    ] = None,
+    to: Annotated[
+        str | None, Parameter("--to", allow_leading_hyphen=True, help="end, UTC; now where not said")
+    ] = None,
+    out: Annotated[str, Parameter("--out", help="directory of the files")] = ".",
+    timeframe: Annotated[str, Parameter("--timeframe", help="1m is what the back-test reads")] = "1m",
+    rest_url: Annotated[
+        str | None, Parameter("--rest-url", help="instead of OKX: anchorwatch venue, a proxy")
+    ] = None,
+) -> int:
+    """Download closed candles of OKX swaps, without a key, for a back-test. Killed, it goes on where it was."""
+    from anchorwatch.io.commands.download import Wanted, asked_for
+
+    return asked_for(Wanted(instruments, from_, to, out, timeframe, rest_url), real_seams().wall_ms).value
 
 
 @app.command
@@ -453,19 +474,6 @@ def _check_hands(settings: Settings, off: Sequence[str], on: Sequence[str]) -> N
         raise SettingsError(problems)
 
 
-class _AboveTheView:
-    """Writes lines above the live view."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, text: str) -> None:
-        self._console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-
-    def flush(self) -> None:
-        """The console keeps nothing back."""
-
-
 def _run(settings: Settings, options: RunOptions, log_file: Path | None) -> Exit:
     """One run, from settings to exit code, with its log, its view and its record."""
     wall_ms = real_seams().wall_ms
@@ -477,7 +485,7 @@ def _run(settings: Settings, options: RunOptions, log_file: Path | None) -> Exit
             view = LiveView(console, lambda: wall_ms() / 1000, f"anchorwatch {settings.venue.kind.value}")
             if log_file is None:
                 # The view shows the transitions; above it stand only the lines that want a person.
-                target = _AboveTheView(console)
+                target = AboveTheView(console)
                 level = LogLevel.WARNING
         telemetry = Telemetry(
             target,

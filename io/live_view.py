@@ -213,3 +213,16 @@ class LiveView:
         # A terminal that is gone (a closed window, a lost line) must not stop a bot that guards a position.
         with suppress(OSError):
             self._live.update(render(view, self._title), refresh=True)
+
+
+class AboveTheView:
+    """Writes lines above the live view."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        self._console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+
+    def flush(self) -> None:
+        """The console keeps nothing back."""

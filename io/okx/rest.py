@@ -166,6 +166,22 @@ class OkxRest:
             deadline_s=deadline_s,
         )
 
+    async def history_candles(
+        self, inst_id: str, bar: str, *, start_ms: int, end_ms: int, deadline_s: float = calls.LIST_DEADLINE_S
+    ) -> Read[Candle]:
+        """Closed candles that open in [start, end), however long ago; no key is needed."""
+        return await read_candles(
+            self._calls,
+            ("/market/history-candles",),
+            Candle,
+            inst_id,
+            bar,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            confirmed_only=True,
+            deadline_s=deadline_s,
+        )
+
     async def mark_candles(
         self,
         inst_id: str,

@@ -1,6 +1,6 @@
 """Reads one-minute candles from a file, exactly, and refuses what is not a market.
 
-A file is `.csv` or `.csv.gz` with the header `ts,open,high,low,close,volume`; ts is the open time of the minute in
+A file is `.csv` or `.csv.gz` with the header `ts,open,high,low,close,volume`, or `.parquet` with these columns; ts is the open time of the minute in
 UTC milliseconds. Missing minutes are allowed and reported (exchanges have outages); anything else that is wrong is
 refused with one sentence that names the file, the line, the fault and what is allowed.
 
@@ -23,9 +23,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorwatch.io.venue import parquet
+from anchorwatch.io.venue.bad_file import BadMarketFile as BadMarketFile
 from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s, Minutes
 from anchorwatch.io.venue.instruments import Instrument
 
+PARQUET = ".parquet"
 HEADER = "ts,open,high,low,close,volume"
 COLUMNS = HEADER.split(",")
 
@@ -53,10 +56,6 @@ MIN_TS_MS = 946_684_800_000  # 2000-01-01
 MAX_TS_MS = 4_102_444_800_000  # 2100-01-01
 
 VolumeUnit = Literal["coin", "contracts", "usd"]
-
-
-class BadMarketFile(ValueError):
-    """A market file that cannot be traded; the text is one sentence for the user."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -167,6 +166,11 @@ def read_candles(path: Path, instrument: Instrument, volume_unit: VolumeUnit | N
     `volume_unit` says what the volume column counts; None decides by the file's name (`volume_unit_of`).
     Raises BadMarketFile.
     """
+    if path.name.endswith(PARQUET):
+        rows = parquet.read(path, COLUMNS, MAX_ROWS)
+        if not _is_market(rows):
+            raise BadMarketFile(f"{path}: {_first_fault(parquet.as_text(rows))}")
+        return _series(path, rows, instrument, volume_unit or volume_unit_of(path))
     text = _text(path)
     first_line, _, body = text.partition("\n")
     if not text.strip():
@@ -189,7 +193,7 @@ def _text(path: Path) -> str:
     if path.is_dir():
         raise BadMarketFile(f"{path}: is a directory; allowed: a .csv or .csv.gz file")
     if not path.name.endswith((".csv", ".csv.gz")):
-        raise BadMarketFile(f"{path}: unknown kind of file; allowed: .csv or .csv.gz")
+        raise BadMarketFile(f"{path}: unknown kind of file; allowed: .csv, .csv.gz or .parquet")
     try:
         if path.name.endswith(".gz"):
             with gzip.open(path, "rb") as packed:
