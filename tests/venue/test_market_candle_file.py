@@ -145,7 +145,8 @@ def test_a_file_that_is_no_file_of_candles_is_refused(tmp_path: Path) -> None:
             "line 1: the header is 'ts,trade_id,px,sz,side'; allowed: ts,open",
         ),
         "binary.csv": (b"ts,open,\xff\xfe\n", "is not text"),
-        "candles.parquet": (b"PAR1", "unknown kind of file"),
+        "candles.xlsx": (b"PK", "unknown kind of file"),
+        "candles.parquet": (b"PAR1", "Parquet"),
     }
     for name, (content, said) in contents.items():
         (tmp_path / name).write_bytes(content)
