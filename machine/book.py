@@ -16,6 +16,7 @@ import msgspec
 from anchorwatch.machine.facts import PartialTakenFact, RiskFact, StreakFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.order import Role
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Contracts, Instrument, LegKey, OrderKind, Price
 from anchorwatch.machine.world import PositionReport, StopReport
@@ -44,6 +45,7 @@ class LegBook:
     leg: LegKey
     account: Account
     entered_ms: int = 0
+    regime: Regime | None = None  # at the entry, where it is known
     peak: Price | None = None
     wanted: Price | None = None  # the stop level that is meant; only ever tightened while the leg is open
     resting: Price | None = None  # the level of the stop that was last seen live

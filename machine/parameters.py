@@ -9,6 +9,7 @@ import msgspec
 
 from anchorwatch.machine.guards import Guarding
 from anchorwatch.machine.limits import Limits, Reentry
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.strategy.ema_cross import EmaCross
@@ -58,6 +59,37 @@ class Making(msgspec.Struct, frozen=True):
         return self.kind is OrderKind.POST_ONLY
 
 
+class Patience(msgspec.Struct, frozen=True):
+    """How long a position may live. A loser is closed when, after ``loser_after_s``, it is this far behind."""
+
+    max_holding_s: int  # 0: never for its age
+    loser_after_s: int  # 0: never for its loss
+    loser_fraction: Fraction
+
+
+class ExitSettings(msgspec.Struct, frozen=True):
+    """Profits and losses are shares of the entry price; ``partial_share`` is a share of the position. 0: never.
+
+    ``plain`` holds instead of the three where no regime is followed.
+    """
+
+    take_profit_fraction: Fraction = Fraction(Decimal("0.01"))
+    partial_at_fraction: Fraction = Fraction(Decimal("0.005"))
+    partial_share: Fraction = Fraction(Decimal("0.5"))
+    trending: Patience = Patience(45 * 60, 7 * 60, Fraction(Decimal("0.003")))
+    ranging: Patience = Patience(15 * 60, 10 * 60, Fraction(Decimal("0.004")))
+    choppy: Patience = Patience(10 * 60, 3 * 60, Fraction(Decimal("0.0016")))
+    plain: Patience | None = None
+
+    def patience(self, regime: Regime | None) -> Patience:
+        """For the regime at the entry. Where it is not known, the shortest: nothing speaks for waiting."""
+        if self.plain is not None:
+            return self.plain
+        if regime is Regime.TRENDING:
+            return self.trending
+        return self.ranging if regime is Regime.RANGING else self.choppy
+
+
 class Trading(msgspec.Struct, frozen=True):
     """How one instrument is traded."""
 
@@ -67,6 +99,7 @@ class Trading(msgspec.Struct, frozen=True):
     reentry: Reentry = Reentry()
     sizing: Sizing = Sizing()
     protecting: Protecting = Protecting()
+    exits: ExitSettings = ExitSettings()
     making: Making = Making()
 
 

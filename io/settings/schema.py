@@ -16,6 +16,7 @@ import msgspec
 
 from anchorwatch.io.okx.environments import Environment, Region
 from anchorwatch.io.settings.backtest import Backtest
+from anchorwatch.io.settings.exits import ExitSection
 from anchorwatch.io.settings.limits import GuardSettings, LimitSettings
 from anchorwatch.io.settings.rule import Rule as Rule
 from anchorwatch.io.settings.running import Connections, Deadlines, Stop
@@ -453,6 +454,7 @@ class Settings(msgspec.Struct, frozen=True):
     sizing: Sizing = Sizing()
     entry: Entry = Entry()
     protection: Protection = Protection()
+    exits: ExitSection = ExitSection()
     limits: LimitSettings = LimitSettings()
     guards: GuardSettings = GuardSettings()
     connections: Connections = Connections()
@@ -505,6 +507,7 @@ GROUPS: dict[str, type[msgspec.Struct]] = {
     "sizing": Sizing,
     "entry": Entry,
     "protection": Protection,
+    "exits": ExitSection,
     "limits": LimitSettings,
     "guards": GuardSettings,
     "connections": Connections,

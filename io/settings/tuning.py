@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from anchorwatch.io.settings import strategies
+from anchorwatch.io.settings.exits import ExitSection
 from anchorwatch.io.settings.limits import LimitSettings
 from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
 from anchorwatch.io.settings.schema import Strategy as StrategySettings
 from anchorwatch.machine.guards import Guarding
 from anchorwatch.machine.limits import Limits, Reentry
-from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.parameters import (
+    ExitSettings,
+    Making,
+    Pace,
+    Parameters,
+    Patience,
+    Protecting,
+    Trading,
+)
 from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.strategy import Strategy
 from anchorwatch.machine.units import Fraction, Side, Usd
@@ -26,7 +37,7 @@ _SIDES = {Sides.LONG: (Side.LONG,), Sides.SHORT: (Side.SHORT,), Sides.BOTH: (Sid
 def parameters(settings: Settings) -> Parameters:
     """What the machines and the strategy are given."""
     return Parameters(
-        instruments=tuple((name, _trading(settings.of(name), settings.candles)) for name in settings.symbols),
+        instruments=tuple((name, _trading(settings.of(name), settings)) for name in settings.symbols),
         mode=settings.account.position_mode,
         margin=settings.account.margin_mode,
         conduct=settings.account.mode,
@@ -63,11 +74,25 @@ def strategy_of(own: StrategySettings) -> Strategy:
     return strategies.made(own.name, {**given, **own.settings})
 
 
-def _trading(own: SymbolSettings, candles: tuple[tuple[str, int], ...]) -> Trading:
+def _exits(own: ExitSection) -> ExitSettings:
+    def patience(max_min: int, loser_min: int, fraction: Decimal) -> Patience:
+        return Patience(max_min * 60, loser_min * 60, Fraction(fraction))
+
+    return ExitSettings(
+        partial_at_fraction=Fraction(own.partial_at_fraction),
+        partial_share=Fraction(own.partial_share),
+        trending=patience(own.trending_max_min, own.trending_loser_min, own.trending_loser_fraction),
+        ranging=patience(own.ranging_max_min, own.ranging_loser_min, own.ranging_loser_fraction),
+        choppy=patience(own.choppy_max_min, own.choppy_loser_min, own.choppy_loser_fraction),
+    )
+
+
+def _trading(own: SymbolSettings, settings: Settings) -> Trading:
     protection, entry = own.protection, own.entry
     return Trading(
         strategy=strategy_of(own.strategy),
-        candles=candles,
+        candles=settings.candles,
+        exits=_exits(settings.exits),
         sides=_SIDES[own.strategy.sides],
         reentry=Reentry(
             own.strategy.cooldown_s, own.strategy.cooldown_after_loss_s, own.strategy.cooldown_opposite_s

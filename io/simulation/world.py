@@ -316,6 +316,7 @@ def settings_of(scenario: Scenario) -> Settings:
         "strategy.cooldown_after_loss_s": 0,
         "strategy.cooldown_opposite_s": 0,
         "limits.losses_in_row": 0,
+        "exits.partial_share": 0,
     }
     for section, values in scenario.settings.items():
         if isinstance(values, dict) and section != "candles":

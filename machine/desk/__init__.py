@@ -44,6 +44,7 @@ from anchorwatch.machine.desk import (
     closing,
     emergencies,
     entries,
+    exits,
     guarding,
     making,
     market,
@@ -318,7 +319,7 @@ class Desk:
                 market.tick(context)
                 risk.look(context)
                 if not self._is_stopping():
-                    stops.close_the_old(context)
+                    exits.tick(context)
             case world.VenueReady():
                 rules.take_all(context, event)
                 market.take_equity(context, event.equity, event.available)
@@ -374,7 +375,7 @@ class Desk:
         guarding.take_mark(self._context, instrument, price)
         stops.trail(self._context, instrument, price)
         if not self._is_stopping():
-            stops.take_profits(self._context, instrument, price)
+            exits.take_mark(self._context, instrument, price)
 
 
 def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:

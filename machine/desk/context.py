@@ -11,7 +11,7 @@ from anchorwatch.machine.book import Book
 from anchorwatch.machine.bot import Address, Addressed, Bot, Part
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Move, Snapshot
-from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.parameters import ExitSettings, Parameters
 from anchorwatch.machine.requests import Announce
 from anchorwatch.machine.units import Conduct, LegKey
 
@@ -38,6 +38,7 @@ class Context:
         self.is_first_life = False  # the journal is new: a first start, or a lost disk
         self.crashed_ms = 0  # when the last life may still have been connected, if it did not stop in order
         self.report_ms = 0
+        self.exits: dict[str, ExitSettings] = {}  # by instrument, with the bounds of its protection in them
         self.liquidation: dict[LegKey, Snapshot[guards.Nothing]] = {}
         self.slippage: dict[str, Snapshot[guards.Nothing]] = {}
         self.effects: list[Effect] = []

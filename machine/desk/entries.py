@@ -21,7 +21,7 @@ def decide(context: Context, chart: Chart) -> None:
     holding = None
     if open_leg is not None:
         entry_px = open_leg.account.average_price
-        holding = Holding(open_leg.leg.side, entry_px, open_leg.entered_ms)
+        holding = Holding(open_leg.leg.side, entry_px, open_leg.entered_ms, open_leg.regime)
     decision = _asked(context, chart, view_of(chart.market, chart.quote, holding=holding))
     intent = decision.intent
     if intent is None:

@@ -17,9 +17,12 @@ from anchorwatch.machine.desk import drifting, orders, sharing, stops, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import OrderTicket, ReadPeak
 from anchorwatch.machine.trailing_stop import further_peak, tighter
 from anchorwatch.machine.units import Deal, LegKey, Price
+
+REGIMES = tuple(regime.value for regime in Regime)
 
 
 class Memory:
@@ -78,6 +81,7 @@ class Memory:
         else:
             leg.account = leg.account.restated(report.contracts, report.entry_price or opened.entry_px)
         leg.entered_ms = opened.entered_at_ms
+        leg.regime = Regime(opened.regime) if opened.regime in REGIMES else None
         leg.liquidation, leg.reported_mark = report.liquidation, report.mark
         context.book.take_funding(leg, report, is_known=True)
         leg.partials = {taken.reason: taken for taken in facts.partials}

@@ -201,6 +201,8 @@ def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found:
     if not is_ours:
         context.tell(of_leg(Part.POSITION, key), position.ForeignSeen())
         return
+    chart = context.charts.get(key.instrument)
+    leg.regime = chart.regime if chart is not None and not is_found else None
     context.book.totals.positions_opened += 1
     stops.set_first_level(context, leg, is_found=is_found)
     _remember(context, leg)
@@ -214,7 +216,7 @@ def _remember(context: Context, leg: LegBook) -> None:
         entered_at_ms=leg.entered_ms,
         entry_px=leg.account.average_price,
         contracts=leg.contracts,
-        regime="",
+        regime=leg.regime.value if leg.regime is not None else "",
         stop_px=leg.wanted,
         strategy="",
         order_id=leg.counted[0],

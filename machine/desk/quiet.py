@@ -14,12 +14,13 @@ import msgspec
 from anchorwatch.machine import candle_repair, guards, order, position, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
-from anchorwatch.machine.desk import making, positions
+from anchorwatch.machine.desk import exits, making, positions
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.desk.making import NEVER_MS
 from anchorwatch.machine.units import Price, Side
 
 ALL = Decimal("Infinity")
+ZERO = Decimal(0)
 
 
 class Quiet(msgspec.Struct, frozen=True):
@@ -78,8 +79,12 @@ def of(context: Context, instrument: str) -> Quiet:
 def _until_ms(context: Context, leg: LegBook) -> int:
     """When time alone may have something to say of an open leg: its age, and its nakedness."""
     parameters = context.parameters
-    longest_s = parameters.of(leg.leg.instrument).protecting.max_holding_s
-    until_ms = leg.entered_ms + longest_s * 1000 if longest_s else NEVER_MS
+    patience = exits.of(context, leg.leg.instrument).patience(leg.regime)
+    until_ms = NEVER_MS
+    for wait_s in (patience.max_holding_s, patience.loser_after_s):
+        due_ms = leg.entered_ms + wait_s * 1000
+        if wait_s and (due_ms > context.now_ms or wait_s == patience.max_holding_s):
+            until_ms = min(until_ms, due_ms)
     if leg.uncovered_since_ms is not None and not leg.uncovered_is_told:
         naked_ms = leg.uncovered_since_ms + round(parameters.pace.naked_deadline_s * 1000)
         until_ms = min(until_ms, naked_ms)
@@ -104,9 +109,15 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
     ahead = leg.peak
     if trailing is None:
         ahead = Price(entry * (1 + side.sign * protecting.trail_activation_fraction))
-    if protecting.take_profit_fraction:
-        profit = entry * (1 + side.sign * protecting.take_profit_fraction)
-        ahead = Price(min(ahead, profit) if side is Side.LONG else max(ahead, profit))
+    wanted_exits = exits.of(context, leg.leg.instrument)
+    is_partial_ahead = bool(wanted_exits.partial_share) and exits.PARTIAL not in leg.partials
+    for fraction in (
+        wanted_exits.take_profit_fraction,
+        wanted_exits.partial_at_fraction if is_partial_ahead else ZERO,
+    ):
+        if fraction:
+            profit = entry * (1 + side.sign * fraction)
+            ahead = Price(min(ahead, profit) if side is Side.LONG else max(ahead, profit))
     ahead = Price(ahead - side.sign * instrument.tick_size)
     # Behind: a level that is meant, and was too small a step, becomes a real one when mark comes near.
     behind = -side.sign * ALL
@@ -116,6 +127,10 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
         if not protecting.min_move_fraction:
             return awake(until_ms)
         behind = leg.resting + side.sign * (gain / protecting.min_move_fraction + instrument.tick_size)
+    patience = wanted_exits.patience(leg.regime)
+    if patience.loser_after_s and context.now_ms >= leg.entered_ms + patience.loser_after_s * 1000:
+        loser = entry * (1 - side.sign * patience.loser_fraction) + side.sign * instrument.tick_size
+        behind = max(behind, loser) if side is Side.LONG else min(behind, loser)
     low, high = (behind, ahead) if side is Side.LONG else (ahead, behind)
     return Quiet(low, high, until_ms)
 

@@ -284,7 +284,7 @@ def _sweep_orphans(context: Context, leg: LegBook) -> None:
 
 def trail(context: Context, instrument: str, mark: Decimal) -> None:
     """The peak follows mark, and a better level is wanted when it is worth a request."""
-    for leg in _held(context, instrument):
+    for leg in held(context, instrument):
         _trail(context, leg, mark)
 
 
@@ -306,24 +306,15 @@ def take_peak(context: Context, event: world.PeakRead) -> None:
         leg.peak = peak
 
 
-def take_profits(context: Context, instrument: str, mark: Decimal) -> None:
-    """Positions that have reached their take-profit are closed."""
-    protecting = context.parameters.of(instrument).protecting
-    for leg in _held(context, instrument):
-        gain = levels.profit_fraction(leg.leg.side, leg.account.average_price, mark)
-        if protecting.take_profit_fraction and gain >= protecting.take_profit_fraction:
-            want_close(context, leg, "take profit")
-
-
-def _held(context: Context, instrument: str) -> list[LegBook]:
+def held(context: Context, instrument: str) -> list[LegBook]:
     """Our open legs of this instrument that nothing is closing as a whole yet."""
-    held = []
+    legs: list[LegBook] = []
     for key, slot in context.bot.legs:
         if key.instrument == instrument and slot.position.state in (position.S.OPEN, position.S.REDUCING):
             leg = context.book.leg(key)
             if leg.contracts and leg.peak is not None and leg.wanted is not None:
-                held.append(leg)
-    return held
+                legs.append(leg)
+    return legs
 
 
 def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
@@ -350,14 +341,6 @@ def _trail(context: Context, leg: LegBook, mark: Decimal) -> None:
     ):
         leg.moved_ms, leg.moving_to = context.now_ms, level
         context.tell(of_leg(Part.PROTECTION, key), protection.MoveWanted())
-
-
-def close_the_old(context: Context) -> None:
-    """Positions past their longest holding time are closed."""
-    for leg in context.book.open_legs():
-        longest_s = context.parameters.of(leg.leg.instrument).protecting.max_holding_s
-        if longest_s and context.now_ms - leg.entered_ms >= longest_s * 1000:
-            want_close(context, leg, "held too long")
 
 
 def tell_the_uncovered(context: Context) -> None:

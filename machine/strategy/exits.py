@@ -19,34 +19,10 @@ from enum import Enum
 
 import msgspec
 
+from anchorwatch.machine.parameters import ExitSettings
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.trailing_stop import profit_fraction
 from anchorwatch.machine.units import Contracts, Fraction, Instrument, Price, Side, floor_to
-
-
-class Patience(msgspec.Struct, frozen=True):
-    """How long a position may live. A loser is closed when, after ``loser_after_s``, it is this far behind."""
-
-    max_holding_s: int  # 0: never for its age
-    loser_after_s: int  # 0: never for its loss
-    loser_fraction: Fraction
-
-
-class ExitSettings(msgspec.Struct, frozen=True):
-    """Profits and losses are shares of the entry price; ``partial_share`` is a share of the position. 0: never."""
-
-    take_profit_fraction: Fraction = Fraction(Decimal("0.01"))
-    partial_at_fraction: Fraction = Fraction(Decimal("0.005"))
-    partial_share: Fraction = Fraction(Decimal("0.5"))
-    trending: Patience = Patience(45 * 60, 7 * 60, Fraction(Decimal("0.003")))
-    ranging: Patience = Patience(15 * 60, 10 * 60, Fraction(Decimal("0.004")))
-    choppy: Patience = Patience(10 * 60, 3 * 60, Fraction(Decimal("0.0016")))
-
-    def patience(self, regime: Regime | None) -> Patience:
-        """For the regime at the entry. Where it is not known, the shortest: nothing speaks for waiting."""
-        if regime is Regime.TRENDING:
-            return self.trending
-        return self.ranging if regime is Regime.RANGING else self.choppy
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -60,9 +36,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class ExitReason(Enum):
-    TAKE_PROFIT = "take-profit"
-    LOSER_TIMED_OUT = "a loser for too long"
-    HELD_TOO_LONG = "the longest holding time"
+    TAKE_PROFIT = "take profit"
+    LOSER_TIMED_OUT = "behind for too long"
+    HELD_TOO_LONG = "held too long"
 
 
 class CloseAll(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ def settings(**options: object) -> Settings:
     # A small strategy that may enter again at once: stories are about what happens to positions.
     for name, value in {"name": "ema_cross", "cooldown_after_loss_s": 0, "cooldown_opposite_s": 0}.items():
         given.setdefault(f"strategy.{name}", value)
+    given.setdefault("exits.partial_share", 0)
     given.setdefault("entry.order_kind", "market")
     return load(file=None, environ={}, options=given, markets=())
 

@@ -328,6 +328,7 @@ class Lane:
                     },
                     "sizing": {"max_positions": 20},
                     "limits": {"total_usd": 0, "losses_in_row": 0},
+                    "exits": {"partial_share": 0},
                     # The moments are counted from an entry that fills at once.
                     "entry": {"order_kind": "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.

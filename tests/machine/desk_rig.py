@@ -22,10 +22,11 @@ from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.limits import Reentry
-from anchorwatch.machine.parameters import Making, Pace, Parameters, Protecting, Trading
+from anchorwatch.machine.parameters import ExitSettings, Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import (
     Deal,
+    Fraction,
     Instrument,
     LegKey,
     MarginMode,
@@ -83,6 +84,7 @@ class DeskRig:
         trading = Trading(
             protecting=protecting or Protecting(),
             reentry=Reentry(cooldown_s, cooldown_s, 0),
+            exits=ExitSettings(partial_share=Fraction(Decimal(0))),
             sides=sides,
             making=making or Making(OrderKind.MARKET),
         )

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anchorwatch.machine.parameters import ExitSettings, Patience
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy.exits import (
     CloseAll,
     ClosePart,
     ExitReason,
-    ExitSettings,
     Held,
-    Patience,
     exit_wanted,
     part_of,
 )
