@@ -378,6 +378,7 @@ def check(
     thorough: Annotated[bool, Parameter("--thorough", help="every world: minutes")] = False,
     world: Annotated[tuple[str, ...], Parameter("--world", help="only this one; may be repeated")] = (),
     promela: Annotated[Path | None, Parameter("--promela", help="keep what SPIN is given here")] = None,
+    paths: Annotated[Path | None, Parameter("--paths", help="only write the shortest ways here")] = None,
     edits: Annotated[int | None, Parameter("--edits", help="judge every n-th edit; 1: all")] = None,
     workers: Annotated[int | None, Parameter("--workers", help="processes")] = None,
 ) -> int:
@@ -385,7 +386,7 @@ def check(
     from anchorwatch.io.commands.check import Wanted
     from anchorwatch.io.commands.check import check as explore
 
-    wanted = Wanted(json, thorough, world, promela, edits, workers)
+    wanted = Wanted(json, thorough, world, promela, paths, edits, workers)
     return explore(_print_now, wanted)
 
 

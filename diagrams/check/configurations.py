@@ -23,7 +23,8 @@ C = Bounds(
     halts=True,
     stops=True,
     rests=True,
-    facts=True,
+    dead_man=True,
+    takes_stops=True,
 )
 """The operator and the dead man's switch on one position: pause, resume, halt and stop at any time."""
 

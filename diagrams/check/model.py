@@ -24,6 +24,7 @@ from anchorwatch.diagrams.check.process import Shell
 from anchorwatch.diagrams.check.production import Facets, Interned, Production, Tell
 from anchorwatch.diagrams.check.properties import PROPERTIES, Property, unprotected_at_ready
 from anchorwatch.diagrams.check.purse import DELAYED, Cost, Purses
+from anchorwatch.diagrams.check.recording import Fired
 from anchorwatch.machine import lifecycle
 
 LEG_BITS = 24  # sixteen million different legs: more than fit in memory
@@ -74,6 +75,10 @@ class Model:
         self.verdicts: list[str] = []  # by core: the property that the state itself breaks
         self.broken: dict[tuple[int, int], list[Broken]] = {}  # by core and cost
         self.witnesses = {"S0"}  # every step is a witness of that
+        self.fired: Fired = set()  # rows of the tables that have answered
+        self.first_steps: list[tuple[int, int, int, frozenset[tuple[str, int]]]] = []
+        """Core, label, the core after it, and rows: the steps in which rows answered for the first time."""
+        self._known_rows: Fired = set()
         self._edges: list[array[int] | None] = []
         self._tell_of: dict[int, int] = {}
         self._told: Interned[tuple[tuple[int, ...], str]] = Interned()  # what a bot is told in one breath
@@ -164,7 +169,12 @@ class Model:
         found = self._edges[core * len(Cost) + cost]
         if found is None:
             found = array("q")
+            known, before = len(self.fired), self._known_rows
             for label, after, broken in self._steps(core, cost):
+                if len(self.fired) > known:
+                    self.first_steps.append((core, label, after, frozenset(self.fired - before)))
+                    before = self._known_rows = set(self.fired)
+                    known = len(before)
                 broken = broken or self.verdicts[after]
                 if broken:
                     self.broken.setdefault((core, cost), []).append(Broken(label, after, broken))
@@ -185,31 +195,30 @@ class Model:
         """The edges of every core, at every cost that was asked for."""
         return (edges for edges in self._edges if edges is not None)
 
-    def _steps(self, core: int, cost: int) -> list[tuple[int, int, str]]:
+    def _steps(self, core: int, cost: int) -> Iterator[tuple[int, int, str]]:
         """Every (label, next core, what the step itself broke)."""
         bot, legs, shell = self.parts(core)
         facets = self.facets(bot)
         if facets.is_born and not facets.is_running:
-            return []  # the process has ended; what it left is judged, and only a new life goes on
+            return  # the process has ended; what it left is judged, and only a new life goes on
         vector: tuple[int, ...] = ()
         for leg in legs:
             vector += self.legs.values[leg]
         if cost == Cost.CRASH:
-            return self._crashes(vector, shell) if facets.is_born else []
+            yield from self._crashes(vector, shell) if facets.is_born else []
+            return
         offers = self._offers(bot, vector, facets.is_running)
         happenings = self._happenings_of(bot, shell)
         if self.bounds.prompt and not (all(o[2] for o in offers) and all(h[2] for h in happenings)):
             later = NOT_DELAYED.get(cost, -1)
         else:
             later = cost
-        steps: list[tuple[int, int, str]] = []
         for label, price, can_wait, changes, told in offers:
             if price == (later if can_wait else cost):
-                steps.append((label, *self._breath(bot, changed(vector, changes), shell, told)))
+                yield label, *self._breath(bot, changed(vector, changes), shell, told)
         for label, price, can_wait, shell_after, told in happenings:
             if price == (later if can_wait else cost):
-                steps.append((label, *self._breath(bot, vector, shell_after, told)))
-        return steps
+                yield label, *self._breath(bot, vector, shell_after, told)
 
     def _crashes(self, vector: tuple[int, ...], shell: int) -> list[tuple[int, int, str]]:
         crashed = self.shells(process.crashed(self.shells.values[shell]))

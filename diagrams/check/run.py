@@ -59,6 +59,8 @@ def run(
                 "planted defect caught" if one["planted_defect_caught"] else "PLANTED DEFECT NOT CAUGHT",
             ]
             write(f"{one['name']:<4} {', '.join(marks):<55} {one['words']}\n")
+        rows = report["rows"]
+        write(f"{rows['fired']} of {rows['of']} rows of the tables have answered (--json names the others)\n")
     is_sound = all(one.is_sound for one in results)
     return 0 if is_sound and all(caught.values()) and _agrees(parts) else 1
 
@@ -102,6 +104,25 @@ def check(bounds: Bounds) -> Checked:
 def _broken_promises(graph: Graph) -> list[Counterexample]:
     broken = (broken_promise(graph, promise) for promise in PROMISES)
     return [one for one in broken if one is not None]
+
+
+def ways(configs: Sequence[Bounds]) -> dict[str, Any]:
+    """A shortest way to every row of the tables and to every rule of the world that these configurations reach."""
+    rows: dict[str, list[str]] = {}
+    rules: dict[str, list[str]] = {}
+    for bounds in configs:
+        search = Search(Model(bounds))
+        search.run(1, lambda: False)
+        for (machine, number), way in search.ways_to_rows().items():
+            _shorter(rows, f"{machine} {number}", [bounds.name, *(step.label for step in way)])
+        for label, way in search.ways_to_labels().items():
+            _shorter(rules, label, [bounds.name, *(step.label for step in way)])
+    return {"rows": rows, "rules": rules}
+
+
+def _shorter(known: dict[str, list[str]], name: str, way: list[str]) -> None:
+    if name not in known or len(way) < len(known[name]):
+        known[name] = way
 
 
 def names(defect: Defect) -> list[str]:

@@ -60,7 +60,7 @@ class Search:
         self.states: array[int] = array("q")
         self._parents: array[int] = array("q")
         self._by: array[int] = array("l")
-        self.fired: Fired = set()
+        self.fired: Fired = model.fired
         self.probed: Fired = set()
         self.labels: set[int] = set()
         self.transitions = 0
@@ -144,6 +144,25 @@ class Search:
             for index, state in enumerate(self.states):
                 self._first.setdefault(state // count, index)
         return self._first.get(core)
+
+    def ways_to_rows(self) -> dict[tuple[str, int], tuple[Step, ...]]:
+        """By row of a table: the shortest way on which it answers."""
+        ways: dict[tuple[str, int], tuple[Step, ...]] = {}
+        for core, label, after, rows in self.model.first_steps:
+            index = self.index_of(core)
+            if index is not None:
+                steps = (*self.way_to(index), Step(self.model.labels.values[label], after))
+                ways.update((row, steps) for row in rows if row not in ways)
+        return ways
+
+    def ways_to_labels(self) -> dict[str, tuple[Step, ...]]:
+        """By rule of the world: the shortest way that ends with it."""
+        ways: dict[str, tuple[Step, ...]] = {}
+        for index, by in enumerate(self._by):
+            label = self.model.labels.values[by] if by >= 0 else ""
+            if label and label not in ways:
+                ways[label] = self.way_to(index)
+        return ways
 
     def way_to(self, index: int) -> tuple[Step, ...]:
         """The shortest way to the state of this number, from before the start."""

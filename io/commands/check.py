@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from anchorwatch.diagrams.check import configurations, mutation, promela
-from anchorwatch.diagrams.check.run import run
+from anchorwatch.diagrams.check.run import run, ways
 
 SPIN_IS_MISSING = (
     "spin and gcc are not installed: the search was not checked by SPIN (apt-get install spin gcc)"
@@ -25,6 +25,7 @@ class Wanted(msgspec.Struct, frozen=True):
     thorough: bool = False
     worlds: tuple[str, ...] = ()
     promela: Path | None = None  # a directory that keeps what SPIN is given
+    paths: Path | None = None  # a file for the shortest ways
     edits: int | None = None  # every so many of them are judged; None: none is
     workers: int | None = None
 
@@ -37,6 +38,12 @@ def check(write: Callable[[str], object], wanted: Wanted) -> int:
         sys.stderr.write(f"--world: there is no {', '.join(unknown)}; there are {known}\n")
         return 2
     worlds, as_json, edits, workers = wanted.worlds, wanted.as_json, wanted.edits, wanted.workers
+    if wanted.paths is not None:
+        wanted.paths.write_bytes(
+            msgspec.json.format(msgspec.json.encode(ways(configurations.SMALL)), indent=1)
+        )
+        write(f"{wanted.paths}: a shortest way to every row and rule that the small worlds reach\n")
+        return 0
     chosen = configurations.THOROUGH if wanted.thorough else configurations.QUICK
     if worlds:
         chosen = tuple(configurations.BY_NAME[name] for name in worlds)

@@ -18,7 +18,7 @@ from anchorwatch.diagrams.check.model import Model
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import Production, addressed, canonical_bot, stale_defect
 from anchorwatch.diagrams.check.properties import PROPERTIES
-from anchorwatch.diagrams.check.run import names, run
+from anchorwatch.diagrams.check.run import names, run, ways
 from anchorwatch.diagrams.check.search import explore
 from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.diagrams.check.telling import sequence, table
@@ -227,6 +227,13 @@ def test_a_crash_leaves_the_permission_of_the_journal() -> None:
     shell = Shell(permission=permission.S.HALTED, paused_below=True)
     bot = unborn(ONE, crashed(shell))
     assert (bot.permission.state, bot.permission.data.paused_below) == (permission.S.HALTED, True)
+
+
+def test_a_shortest_way_to_every_row_and_rule_is_written_down() -> None:
+    found = ways((ONE,))
+    assert found["rules"]["the entry fills"][:2] == ["one entry", "(before the start)"]
+    assert found["rules"]["the entry fills"][-1] == "the entry fills"
+    assert len(found["rows"]) > 60
 
 
 def test_the_quick_worlds_are_named_apart() -> None:

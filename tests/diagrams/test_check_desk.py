@@ -13,6 +13,8 @@ from anchorwatch.diagrams.check.defects import classifying
 from anchorwatch.diagrams.check.leg import Leg
 from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
 from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.diagrams.check.recording import Fired, recorded
+from anchorwatch.diagrams.check.search import Search, Step
 from anchorwatch.machine import position
 from tests.diagrams.desk_walk import START, DeskWalk, comparable
 
@@ -65,6 +67,35 @@ def test_random_walks_lead_the_desk_where_they_lead_the_model(bounds: Bounds) ->
         assert not difference, "\n".join([f"seed {seed}", *labels, difference])
         told.update(labels)
     assert len(told) > 40
+
+
+def walked_along(model: Model, way: tuple[Step, ...]) -> tuple[Fired, str]:
+    """One way of the model on a real desk: the rows that answered there, and the first disagreement."""
+    fired: Fired = set()
+    walk = DeskWalk()
+    with recorded(fired, set()):
+        for before, step in zip(way[len(START) - 1 :], way[len(START) :], strict=False):
+            facets, leg, _ = model.shown(step.core)
+            walk.step(step.label, model.shown(before.core)[1], leg)
+            if (*comparable(facets), leg.booked) != walk.seen():
+                return fired, f"{step.label}: the model says {comparable(facets)}, the desk {walk.seen()}"
+    return fired, ""
+
+
+def test_a_shortest_way_to_every_row_that_is_reached_is_walked_on_the_desk() -> None:
+    model = Model(Bounds("ways", entries=1, faults=2, prompt=True))
+    search = Search(model)
+    search.run(1, lambda: False)
+    replayed = 0
+    for row, way in search.ways_to_rows().items():
+        if tuple(step.label for step in way[: len(START)]) != START or len(way) == len(START):
+            continue  # it answers before the bot is READY, where the desk's walk begins
+        fired, difference = walked_along(model, way)
+        words = [step.label for step in way]
+        assert not difference, "\n".join([str(row), *words, difference])
+        assert row in fired, "\n".join([f"{row} did not answer on the desk", *words])
+        replayed += 1
+    assert replayed > 90
 
 
 def test_a_model_that_strays_from_the_desk_is_found() -> None:

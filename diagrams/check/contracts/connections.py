@@ -136,6 +136,27 @@ def an_upgrade_replaces_before_it_drops() -> bool:
     replacing, asked = step(Part.CONNECTION, Snapshot(C.LIVE, LINK), connection.UpgradeNoticed(7))
     if not connection.delivers(replacing) or not any(isinstance(one, connection.OpenSocket) for one in asked):
         return False
+    opening = leads(
+        Part.CONNECTION,
+        C.REPLACING,
+        replacing.data,
+        connection.SocketOpened(8),
+        C.REPLACING,
+        connection.LogIn,
+    ) and leads(
+        Part.CONNECTION,
+        C.REPLACING,
+        replacing.data,
+        connection.LoginAccepted(8),
+        C.REPLACING,
+        connection.Subscribe,
+    )
+    public = msgspec.structs.replace(replacing.data, name=Name.PUBLIC)
+    opening = opening and leads(
+        Part.CONNECTION, C.REPLACING, public, connection.SocketOpened(8), C.REPLACING, connection.Subscribe
+    )
+    if not opening:
+        return False
     live, asked = step(Part.CONNECTION, replacing, connection.ChannelsConfirmed(replacing.data.epoch))
     old, given_up = step(Part.CONNECTION, replacing, connection.SocketLost(7))
     return (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from anchorwatch.diagrams.check.contracts.driving import Contract, D, O, leads, stays, step
 from anchorwatch.machine import (
     dead_man,
@@ -54,6 +56,32 @@ def a_wanted_cancel_is_sent_and_not_forgotten() -> bool:
     return resting and leads(
         Part.ENTRY, O.PLANNED, ENTRY, order.CancelWanted(7, "x"), O.WITHDRAWN, order.OrderEnded
     )
+
+
+def a_cancel_waits_for_the_write_under_way() -> bool:
+    """One write at a time; what the answer is, the cancel goes out when the order is known to rest."""
+    wanted = msgspec.structs.replace(ENTRY, cancel_wanted=True)
+    answers: tuple[tuple[order.S, Event], ...] = (
+        (O.SENT, order.OrderAcknowledged(7)),
+        (O.SENT, order.OrderSeenLive(7)),
+        (O.SENT, order.OrderPartlyFilled(7)),
+        (O.IN_DOUBT, order.OrderSeenLive(7)),
+        (O.IN_DOUBT, order.OrderPartlyFilled(7)),
+        (O.AMENDING, order.AmendAcknowledged(7)),
+        (O.AMENDING, order.AmendRefused(7)),
+    )
+    sent = all(
+        leads(Part.ENTRY, state, wanted, event, O.CANCELLING, order.CancelOrder) for state, event in answers
+    )
+    failed = leads(Part.ENTRY, O.CANCELLING, wanted, order.CancelFailed(7), O.IN_DOUBT, order.StartQueryTimer)
+    unwanted = all(
+        leads(Part.ENTRY, state, ENTRY, order.OrderPartlyFilled(7), O.PARTIAL)
+        for state in (O.SENT, O.LIVE, O.PARTIAL, O.IN_DOUBT)
+    )
+    live = leads(Part.ENTRY, O.SENT, ENTRY, order.OrderAcknowledged(7), O.LIVE) and leads(
+        Part.ENTRY, (O.SENT, O.IN_DOUBT), ENTRY, order.OrderSeenLive(7), O.LIVE
+    )
+    return sent and failed and unwanted and live
 
 
 def a_fill_after_the_end_is_told() -> bool:
@@ -190,6 +218,7 @@ def an_unwanted_countdown_is_ended() -> bool:
 
 
 CONTRACTS: tuple[Contract, ...] = (
+    Contract("S15", "a cancel waits for the write that is under way", a_cancel_waits_for_the_write_under_way),
     Contract("S0", "a late answer about an order changes nothing", a_late_answer_about_an_order_is_none),
     Contract("S2", "a failing journal blocks entries only", a_failing_journal_blocks_entries_only),
     Contract("S5", "every end of an order is told", every_end_is_told),

@@ -65,7 +65,11 @@ def an_absence_is_a_question() -> bool:
         P.UNEXPLAINED,
         position.TellUnexplained,
     )
-    return asked and missed and again and told
+    patient = leads(
+        Part.POSITION, P.UNEXPLAINED, position.Leg(), position.ConfirmationOverdue(), P.UNEXPLAINED,
+        position.StartConfirmationTimer,
+    )  # fmt: skip
+    return asked and missed and again and told and patient
 
 
 def there_is_one_closer() -> bool:
