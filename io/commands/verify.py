@@ -31,6 +31,9 @@ def verify(
         bool, Parameter("--quick", help="minutes instead of a quarter of an hour: fewer seeds, no kills")
     ] = False,
     seeds: Annotated[str | None, Parameter("--seeds", help="how many runs of the simulation")] = None,
+    evidence: Annotated[
+        str | None, Parameter("--evidence", help="the tests have run: what `pytest --evidence FILE` wrote")
+    ] = None,
     coverage: Annotated[
         str | None, Parameter("--coverage", help="write every cell of every table here, with its hits, HTML")
     ] = None,
@@ -44,10 +47,12 @@ def verify(
     for option, name in (("--json", json), ("--out", out), ("--coverage", coverage)):
         if name is not None and (Path(name).is_dir() or not Path(name).absolute().parent.is_dir()):
             raise SettingsError([Problem(f"{option} {name}", "allowed: a file in a directory that exists")])
+    if evidence is not None and not Path(evidence).is_file():
+        raise SettingsError([Problem(f"--evidence {evidence}", "there is no such file")])
     root = _checkout()
     proof = prove(
         root,
-        sources(root, quick=quick, seeds=number),
+        sources(root, quick=quick, seeds=number, ready=Path(evidence) if evidence else None),
         version=anchorwatch.__version__,
         at_ms=real_seams().wall_ms(),
         quick=quick,

@@ -94,9 +94,9 @@ def _said(one: Judged) -> dict[str, Any]:
     return {"status": one.status.value, "evidence": [piece.as_mapping() for piece in one.pieces]}
 
 
-def sources(root: Path, *, quick: bool, seeds: int) -> list[Source]:
-    """What is run, the quickest first. A quick proof leaves out what takes minutes."""
-    tests = StoryRuns(root)
+def sources(root: Path, *, quick: bool, seeds: int, ready: Path | None = None) -> list[Source]:
+    """What is run. A quick proof leaves out what takes minutes; ``ready`` is what a run of the tests has written."""
+    tests = StoryRuns(root, ready=ready)
     check = Check(root, thorough=not quick)
     simulation = Simulation(root, seeds)
     if quick:
