@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -53,6 +53,7 @@ from anchorwatch.machine.desk import Told
 from anchorwatch.machine.facts import Facts, GenerationFact, HandsOffFact
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.requests import Record
 from anchorwatch.machine.units import Conduct
 
 TICK_S = 1.0
@@ -67,6 +68,10 @@ LAG_ALARM_S = 2.0
 STORM_CRASHES = 3
 STORM_MS = 600_000
 """Three crashes in ten minutes: what crashes is in the trading, so the next life only protects."""
+
+GROUP_MAX = 64
+"""Events that waited for one another and are taken together: while one commit is under way, what arrives shares the
+next. More would let the first of them wait for the last to be thought about."""
 
 MARKET_OVER = "the market file is over"
 
@@ -254,18 +259,33 @@ class Engine:
         while keeper.exit is None:
             event = await self.mailbox.get()
             self._taken_at = trio.current_time()
-            self._take(event)
+            self._take(event, *self.mailbox.take_waiting(GROUP_MAX - 1))
 
-    def _take(self, event: Event) -> None:
-        """One event, to its end. Nothing here may wait."""
+    def _take(self, *events: Event) -> None:
+        """What happened, in its order, to its end. Nothing here may wait.
+
+        All of it is decided before any of it is done, so that its facts are written to the disk at once. What was
+        decided before a defect is done all the same: it may be a stop.
+        """
         now_ms = self._now_ms()
-        for effect in self._answer(event, now_ms):
-            if isinstance(effect, Move):
-                self._log(now_ms, effect)
-            else:
-                self._performer.perform(effect)
+        asked: list[Effect] = []
+        try:
+            for event in events:
+                asked += self._answer(event, now_ms)
+        finally:
+            self._do(now_ms, asked)
         if self._telemetry.wants_view():
             self._show(now_ms)
+
+    def _do(self, now_ms: int, effects: Sequence[Effect]) -> None:
+        recorded = self._performer.record([one for one in effects if isinstance(one, Record)])
+        for effect in effects:
+            if isinstance(effect, Move):
+                self._log(now_ms, effect)
+            elif isinstance(effect, Record):
+                self._performer.tell_recorded(effect, is_durable=recorded)
+            else:
+                self._performer.perform(effect)
 
     def _answer(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """What the desk says to it; on the tape, when there is one, also what it raises."""

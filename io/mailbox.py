@@ -48,6 +48,13 @@ class Mailbox:
         self._market[kind, instrument] = event
         self._bell.set()
 
+    def take_waiting(self, most: int) -> list[Event]:
+        """Up to ``most`` events that wait behind the last one taken, in their order; none before a stop request,
+        and no market data, which is better taken late than stale."""
+        if self._urgent:
+            return []
+        return [self._ordinary.popleft() for _ in range(min(most, len(self._ordinary)))]
+
     async def get(self) -> Event:
         """The next event. One caller."""
         while True:

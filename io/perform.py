@@ -5,7 +5,7 @@ Everything that takes time runs as a task whose end is exactly one event in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from anchorwatch.io import stages
 from anchorwatch.io.account import AccountCalls
@@ -69,8 +69,6 @@ class Performer:
                 self._timers.start(key, seconds, Told(address, event))
             case requests.CancelTimer(key):
                 self._timers.cancel(key)
-            case requests.Record():
-                self._record(effect)
             case requests.Announce(level, name, fields):
                 self._announce(level, name, dict(fields))
             case requests.PlaceOrder(ticket):
@@ -143,14 +141,21 @@ class Performer:
             case _:
                 raise AssertionError(f"nothing performs {type(effect).__name__}")
 
-    def _record(self, effect: requests.Record) -> None:
-        """Durable first. Nothing is awaited, so what depends on the facts cannot overtake them."""
-        outcome = effect.done
+    def record(self, effects: Sequence[requests.Record]) -> bool:
+        """Make the facts of all of these durable in one transaction; says whether they are.
+
+        Nothing is awaited, so what depends on the facts cannot overtake them.
+        """
         try:
-            self._journal.record(effect.facts)
+            self._journal.record([fact for effect in effects for fact in effect.facts])
         except JournalError as error:
             self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
-            outcome = effect.failed
+            return False
+        return True
+
+    def tell_recorded(self, effect: requests.Record, *, is_durable: bool) -> None:
+        """Whoever waits for these facts hears what became of them."""
+        outcome = effect.done if is_durable else effect.failed
         if effect.address is not None and outcome is not None:
             self._mailbox.put(Told(effect.address, outcome))
 
