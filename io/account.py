@@ -60,6 +60,9 @@ SWITCH_ANSWER_S = 3.0
 AMEND_ANSWER_S = 1.5
 """How long the answer about an amendment is waited for: a cancel may be waiting behind it."""
 
+LATE_CLOSE_MS = 1_000
+"""A close that is past its deadline may be accepted for this long: shorter than the margin below."""
+
 ABSENCE_MARGIN_MS = 2_000
 """After an order's deadline the venue may still be writing it to its lists."""
 
@@ -121,7 +124,13 @@ class AccountCalls:
             else (),
         )
         lane: Lane = "normal" if ticket.role is Role.ENTRY else "protection"
-        outcome = await self._rest.place_order(request, lane=lane, still_wanted=still_wanted)
+        # The ticket's deadline is the one that absence is judged by. A close that comes late for it goes out all the same.
+        expires_ms = ticket.expires_ms
+        if ticket.role is Role.CLOSE:
+            expires_ms = max(expires_ms, self._rest.venue_now_ms() + LATE_CLOSE_MS)
+        outcome = await self._rest.place_order(
+            request, lane=lane, still_wanted=still_wanted, expires_ms=expires_ms
+        )
         match outcome:
             case Answered():
                 return _told(ticket, order.OrderAcknowledged(ticket.seq))
@@ -163,12 +172,9 @@ class AccountCalls:
     async def amend_order(self, request: requests.AmendOrder, still_wanted: Callable[[], bool]) -> Event:
         """Another price for an order that rests; ``still_wanted`` is asked as for a placement."""
         ticket = request.ticket
-        valid_ms = request.expires_ms - self._rest.venue_now_ms()
-        if valid_ms <= 0:
-            return _told(ticket, order.AmendRefused(ticket.seq, "its deadline has passed before it was sent"))
         outcome = await self._rest.amend_order(
             OrderAmend(inst_id=ticket.leg.instrument, cl_ord_id=ticket.client_id, new_px=request.price),
-            valid_ms=valid_ms,
+            expires_ms=request.expires_ms,
             still_wanted=still_wanted,
             deadline_s=AMEND_ANSWER_S,
         )

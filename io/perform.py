@@ -23,12 +23,41 @@ from anchorwatch.machine.bot import (
     LIFECYCLE,
     RECONCILIATION,
     Addressed,
+    Bot,
     may_still_amend,
     may_still_send,
 )
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
+
+LastLook = Callable[[], bool]
+"""Asked when the first byte is about to be written: is this request still wanted?"""
+
+
+def look_at_order(
+    ticket: requests.OrderTicket, bot: Callable[[], Bot], now_ms: Callable[[], int]
+) -> LastLook:
+    """An entry goes out only while every lock is open, still, and before its deadline; a close always."""
+
+    def still_wanted() -> bool:
+        if ticket.role is Role.CLOSE:
+            return True
+        return now_ms() < ticket.expires_ms and not may_still_send(bot(), ticket.leg, ticket.seq)
+
+    return still_wanted
+
+
+def look_at_amendment(
+    effect: requests.AmendOrder, bot: Callable[[], Bot], now_ms: Callable[[], int]
+) -> LastLook:
+    """The same for another price of an entry that rests."""
+
+    def still_wanted() -> bool:
+        ticket = effect.ticket
+        return now_ms() < effect.expires_ms and not may_still_amend(bot(), ticket.leg, ticket.seq)
+
+    return still_wanted
 
 
 class Performer:
@@ -72,13 +101,11 @@ class Performer:
             case requests.Announce(level, name, fields):
                 self._announce(level, name, dict(fields))
             case requests.PlaceOrder(ticket):
-                self._in_flight.write(self._calls.place_order, ticket, self._last_look(ticket))
+                self._in_flight.write(self._calls.place_order, ticket, self._look_at_order(ticket))
             case requests.CancelOrder(ticket):
                 self._in_flight.write(self._calls.cancel_order, ticket)
             case requests.AmendOrder(ticket):
-                self._in_flight.write(
-                    self._calls.amend_order, effect, self._last_look_at_an_amendment(effect)
-                )
+                self._in_flight.write(self._calls.amend_order, effect, self._look_at_amendment(effect))
             case requests.CancelAllAfter():
                 self._in_flight.write(self._calls.cancel_all_after, effect)
             case requests.QueryOrder(ticket, within_s):
@@ -164,23 +191,11 @@ class Performer:
         say[level](name, **fields)
         self._drift_report.take(self._rest.venue_now_ms(), name, fields)
 
-    def _last_look(self, ticket: requests.OrderTicket) -> Callable[[], bool]:
-        """Asked when the first byte is about to be written: is this order still wanted?"""
+    def _look_at_order(self, ticket: requests.OrderTicket) -> LastLook:
+        return look_at_order(ticket, lambda: self._desk.bot, self._rest.venue_now_ms)
 
-        def still_wanted() -> bool:
-            if ticket.role is Role.CLOSE:
-                return True
-            late = self._rest.venue_now_ms() >= ticket.expires_ms
-            return not late and not may_still_send(self._desk.bot, ticket.leg, ticket.seq)
-
-        return still_wanted
-
-    def _last_look_at_an_amendment(self, effect: requests.AmendOrder) -> Callable[[], bool]:
-        def still_wanted() -> bool:
-            late = self._rest.venue_now_ms() >= effect.expires_ms
-            return not late and not may_still_amend(self._desk.bot, effect.ticket.leg, effect.ticket.seq)
-
-        return still_wanted
+    def _look_at_amendment(self, effect: requests.AmendOrder) -> LastLook:
+        return look_at_amendment(effect, lambda: self._desk.bot, self._rest.venue_now_ms)
 
     async def _audit(self, epoch: int) -> Event:
         reading = await self._calls.read_account()

@@ -39,6 +39,7 @@ PAGES_MAX = 100
 HTTP_TOO_MANY = 429  # from a proxy it comes without the venue's code
 
 _PUBLIC_PREFIXES = ("/public/", "/market/", "/system/")
+_TOO_LATE = "its deadline passed before it could be sent"
 _NO_ROOM = "no room under the rate limit in time"
 
 
@@ -198,11 +199,13 @@ class Calls:
         weight: int = 1,
         deadline_s: float = WRITE_DEADLINE_S,
         valid_ms: int | None = None,
+        expires_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
     ) -> Write[R]:
         """A POST, sent once at most; none at all by a client that only reads.
 
-        `valid_ms` gives the request a deadline at the venue, counted from the moment of signing.
+        The venue is given a deadline where there is one: `expires_ms`, or `valid_ms` from the moment of signing. One
+        that has passed while the request waited for its turn means that nothing is sent.
         """
         if self._reads_only:
             return Refused(NOT_SENT, message="this client only reads")
@@ -214,7 +217,10 @@ class Calls:
         if not room:
             return Refused(NOT_SENT, message=_NO_ROOM)
         signed_at_ms = self.venue_now_ms()
-        expires_ms = signed_at_ms + valid_ms if valid_ms is not None else None
+        if expires_ms is None and valid_ms is not None:
+            expires_ms = signed_at_ms + valid_ms
+        if expires_ms is not None and expires_ms <= signed_at_ms:
+            return Refused(NOT_SENT, message=_TOO_LATE)
         reply = await self._transport.send(
             "POST",
             target_of(path, {}),

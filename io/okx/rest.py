@@ -277,11 +277,14 @@ class OkxRest:
         request: OrderRequest,
         *,
         lane: Lane = "normal",
-        valid_ms: int = PLACEMENT_VALID_MS,
+        expires_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
         deadline_s: float = calls.WRITE_DEADLINE_S,
     ) -> Write[Ack]:
-        """`still_wanted` is asked when the first byte is about to be written; on False nothing is sent."""
+        """`still_wanted` is asked when the first byte is about to be written; on False nothing is sent.
+
+        `expires_ms` is the venue time after which it must not be accepted; None is a while after it is signed.
+        """
         return await self._calls.write(
             "/trade/order",
             request,
@@ -289,7 +292,8 @@ class OkxRest:
             instrument=request.inst_id,
             lane=lane,
             deadline_s=deadline_s,
-            valid_ms=valid_ms,
+            valid_ms=PLACEMENT_VALID_MS,
+            expires_ms=expires_ms,
             still_wanted=still_wanted,
         )
 
@@ -298,7 +302,7 @@ class OkxRest:
         request: OrderAmend,
         *,
         lane: Lane = "normal",
-        valid_ms: int = PLACEMENT_VALID_MS,
+        expires_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
         deadline_s: float = calls.WRITE_DEADLINE_S,
     ) -> Write[Ack]:
@@ -310,7 +314,8 @@ class OkxRest:
             instrument=request.inst_id,
             lane=lane,
             deadline_s=deadline_s,
-            valid_ms=valid_ms,
+            valid_ms=PLACEMENT_VALID_MS,
+            expires_ms=expires_ms,
             still_wanted=still_wanted,
         )
 
