@@ -185,7 +185,8 @@ class Book:
     marks: dict[str, Decimal] = field(default_factory=dict)
     equity: Decimal = Decimal(0)
     available: Decimal = Decimal(0)
-    equity_at_ms: int = 0
+    equity_at_ms: int = 0  # when it was last told
+    equity_of_ms: int = 0  # the venue's time of the account state that it is of
     is_crowded: bool = False  # the venue counts more readers of the account than we are
     link_lost_ms: dict[str, int] = field(
         default_factory=dict

@@ -297,7 +297,7 @@ class Desk:
                 positions.take_push(context, report)
                 guarding.note_report(context, report)
             case world.EquityReported(equity, available, at_ms):
-                market.take_equity(context, equity, available)
+                market.take_equity(context, equity, available, at_ms)
                 market.compare_clock(context, at_ms)
             case world.QuoteMoved(instrument):
                 market.take_quote(context, event)
@@ -322,7 +322,9 @@ class Desk:
                     exits.tick(context)
             case world.VenueReady():
                 rules.take_all(context, event)
-                market.take_equity(context, event.equity, event.available)
+                market.take_equity(
+                    context, event.equity, event.available, 0
+                )  # of when it changed is not told
                 for chart in context.charts.values():
                     market.look(context, chart)
             case world.HistoryLoaded():

@@ -128,10 +128,13 @@ def take_quote(context: Context, event: QuoteMoved) -> None:
         look(context, chart)
 
 
-def take_equity(context: Context, equity: Decimal, available: Decimal) -> None:
-    """Fresh is when the venue said it, not when it last changed."""
+def take_equity(context: Context, equity: Decimal, available: Decimal, at_ms: int) -> None:
+    """Fresh is when the venue said it, not when it last changed. What it said of an earlier state, late, is neither."""
     book = context.book
-    book.equity, book.available, book.equity_at_ms = equity, available, context.now_ms
+    if at_ms < book.equity_of_ms:
+        return
+    book.equity, book.available = equity, available
+    book.equity_of_ms, book.equity_at_ms = at_ms, context.now_ms
     risk.take_equity(context)
     _hold(context, BALANCE, holds=True)
 
