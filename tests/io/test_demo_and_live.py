@@ -78,6 +78,7 @@ exclusive = true
 [journal]
 path = "{(room / f"{kind}-{key}.journal").as_posix()}"
 [strategy]
+name = "ema_cross"
 min_gap_fraction = 0.09
 """
     )
