@@ -31,6 +31,7 @@ from anchorwatch.machine import (
     reconciliation,
 )
 from anchorwatch.machine.gate import (
+    adding_obstacles,
     entry_obstacles,
     holds_ours,
     in_flight,
@@ -64,6 +65,7 @@ __all__ = [
     "Bot",
     "Part",
     "Slot",
+    "adding_obstacles",
     "entry_obstacles",
     "holds_ours",
     "in_flight",
@@ -106,6 +108,7 @@ class EntryWanted(Event, frozen=True):
     """The strategy wants a position; its numbers are in the book under the sequence that this gets."""
 
     rests: bool = False  # the order may wait in the venue's book
+    adds: bool = False  # what an earlier order of the same wish has filled is open already
 
 
 class OrderRemembered(Event, frozen=True):
@@ -417,13 +420,15 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
 
 def _want_entry(run: _Run, address: Address, event: EntryWanted) -> None:
     assert address.leg is not None
-    obstacles = entry_obstacles(run.bot, address.leg) + resting_obstacles(run.bot, event.rests)
+    asked = adding_obstacles if event.adds else entry_obstacles
+    obstacles = asked(run.bot, address.leg) + resting_obstacles(run.bot, event.rests)
     if obstacles:
         run.put_out(address, EntryDenied(obstacles))
         return
     wanted = order.OrderWanted(run.next_sequence(), order.Role.ENTRY, event.rests)
     run.tell(_of(address, Part.ENTRY), wanted)
-    run.tell(_of(address, Part.POSITION), position.EntryStarted())
+    if not event.adds:
+        run.tell(_of(address, Part.POSITION), position.EntryStarted())
 
 
 def _missing(

@@ -44,6 +44,19 @@ def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def adding_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
+    """Why no further order of the wish that has opened this leg may be sent; empty when one may."""
+    reasons = list(standing_obstacles(bot, leg.instrument))
+    slot = bot.slot(leg)
+    if slot.entry.state not in order.FREE:
+        reasons.append("an entry is under way")
+    if slot.position.state is not position.S.OPEN:
+        reasons.append(f"the position is {slot.position.state.value}")
+    if slot.protection.state not in protection.COVERS:
+        reasons.append("what is open is not covered")
+    return tuple(reasons)
+
+
 def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     """The obstacles that do not depend on the leg: lifecycle, permission, connections, book and facts."""
     reasons = []

@@ -288,7 +288,7 @@ class Entry(msgspec.Struct, frozen=True):
     unfilled: Annotated[
         Unfilled,
         Rule(
-            "post_only, when its time is over and nothing of it has filled: let_go, or cross as an IOC within "
+            "post_only, when its time is over, for what has not filled: let_go, or cross as an IOC within "
             "drift_fraction",
             per_symbol=True,
         ),

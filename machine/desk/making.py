@@ -54,7 +54,8 @@ def want(context: Context, leg: LegKey, contracts: Contracts) -> None:
 def _want_order(context: Context, leg: LegKey, contracts: Decimal) -> None:
     context.book.entry_sizes[leg] = contracts
     rests = context.book.pursuits[leg].kind is OrderKind.POST_ONLY
-    context.tell(of_leg(Part.ENTRY, leg), EntryWanted(rests))
+    adds = bool(context.book.leg(leg).contracts)
+    context.tell(of_leg(Part.ENTRY, leg), EntryWanted(rests, adds))
 
 
 def terms(context: Context, leg: LegKey) -> tuple[OrderKind, Price | None]:
@@ -181,8 +182,10 @@ def go_on(context: Context, ticket: OrderTicket, report: world.OrderReport) -> N
     leg = ticket.leg
     pursuit, making = context.book.pursuits.get(leg), _making(context, leg)
     left = ticket.contracts - report.filled
-    if pursuit is None or ticket.kind is not OrderKind.POST_ONLY or left <= 0 or report.filled:
-        return  # what has filled is the position
+    if pursuit is None or ticket.kind is not OrderKind.POST_ONLY or left < _least(context, leg):
+        return
+    if report.filled and not context.book.leg(leg).contracts:
+        return  # what had filled is closed again: the wish was met, and is over
     is_over = context.now_ms >= pursuit.until_ms
     if is_over and making.unfilled is Unfilled.CROSS:
         pursuit.kind = OrderKind.IOC
@@ -194,6 +197,10 @@ def go_on(context: Context, ticket: OrderTicket, report: world.OrderReport) -> N
         return
     context.announce("info", "ENTRY_AGAIN", leg=leg, kind=pursuit.kind.value, because=report.ending.value)
     _want_order(context, leg, left)
+
+
+def _least(context: Context, leg: LegKey) -> Decimal:
+    return context.book.instruments[leg.instrument].min_size
 
 
 def _is_near(context: Context, leg: LegKey, price: Price) -> bool:

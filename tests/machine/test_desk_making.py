@@ -7,11 +7,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from anchorwatch.machine import order, permission, requests, world
+from anchorwatch.machine import order, permission, position, protection, requests, world
 from anchorwatch.machine.bot import PERMISSION, Part
 from anchorwatch.machine.parameters import Making, Unfilled
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Fraction, OrderKind, Side
+from anchorwatch.machine.units import Deal, Fraction, OrderKind, Side
 from anchorwatch.machine.world import Ending, OrderReport, OrderState
 from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of, px
 
@@ -304,13 +304,52 @@ def test_an_order_that_somebody_else_cancelled_is_not_made_again() -> None:
     assert rig.taken(requests.PlaceOrder) == []
 
 
-def test_a_partial_fill_is_the_position_and_nothing_is_added_to_it() -> None:
-    rig = makers(making=CROSSING)
+def partly_filled(making: Making) -> tuple[DeskRig, OrderTicket]:
+    """Of an entry the first contracts have filled and are covered; its time is over and the rest is cancelled."""
+    rig = makers(making=making)
     ticket = rested(rig)
     rig.say(world.OrderPushed(rig.filled(ticket, "0.01", ENTRY)))
     rig.say(world.StopPushed(rig.stop(rig.only(requests.PlaceStop))))
     rig.pass_s(20)
     assert rig.only(requests.CancelOrder).ticket == ticket
+    return rig, ticket
+
+
+def test_what_has_filled_in_time_is_the_position_and_the_rest_is_let_go() -> None:
+    rig, ticket = partly_filled(POST_ONLY)
     rig.say(world.OrderPushed(report(rig, ticket, OrderState.CANCELLED)))
     assert rig.taken(requests.PlaceOrder) == []
     assert rig.leg().contracts == px("0.01")
+
+
+def test_the_rest_of_a_partial_fill_may_cross_and_grows_the_position_under_its_stop() -> None:
+    rig, ticket = partly_filled(CROSSING)
+    rig.say(world.OrderPushed(report(rig, ticket, OrderState.CANCELLED)))
+    rest = rig.only(requests.PlaceOrder).ticket
+    assert (rest.kind, rest.contracts) == (OrderKind.IOC, ticket.contracts - px("0.01"))
+    rig.say(world.OrderPushed(rig.filled(rest, rest.contracts, ENTRY)))
+    assert rig.leg().contracts == ticket.contracts
+    assert rig.slot().protection.state is protection.S.COVERED
+    assert rig.taken(requests.PlaceStop) == []  # the stop of the whole position follows it
+
+
+@pytest.mark.parametrize("what", ["it is being closed", "it has no stop", "a pause"])
+def test_the_rest_does_not_cross_when_the_position_is_not_to_grow(what: str) -> None:
+    rig, ticket = partly_filled(CROSSING)
+    match what:
+        case "it is being closed":
+            rig.tell(of(Part.POSITION), position.CloseWanted("profit"))
+        case "it has no stop":
+            rig.tell(of(Part.PROTECTION), protection.StopGone(rig.slot().protection.data.seq))
+        case "a pause":
+            rig.tell(PERMISSION, permission.PauseRequested())
+    rig.asked.clear()
+    rig.say(world.OrderPushed(report(rig, ticket, OrderState.CANCELLED)))
+    assert [one for one in rig.taken(requests.PlaceOrder) if one.ticket.role is order.Role.ENTRY] == []
+
+
+def test_what_was_stopped_out_before_the_rest_ended_is_not_entered_again() -> None:
+    rig, ticket = partly_filled(CROSSING)
+    closed = rig.traded(LONG, Deal.SELL, "0.01", 59_600, stop="anything")
+    rig.say(world.OrderPushed(closed), world.OrderPushed(report(rig, ticket, OrderState.CANCELLED)))
+    assert rig.taken(requests.PlaceOrder) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -15,10 +16,11 @@ from trio.testing import MockClock
 from anchorwatch.io.journal import open_journal
 from anchorwatch.io.settings import Settings
 from anchorwatch.io.simulation.network import HostFault
+from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.faults import FaultKind
 from anchorwatch.io.venue.orders import Order
 from anchorwatch.io.venue.switches import Switches
-from anchorwatch.machine import order, permission, position
+from anchorwatch.machine import order, permission, position, protection
 from anchorwatch.machine.bot import PERMISSION
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Told
@@ -26,6 +28,7 @@ from anchorwatch.machine.ids import Made
 from anchorwatch.machine.units import LegKey, Side
 from tests.io.engine_rig import FAKE_HOST
 from tests.mission.rig import BTC_LONG, BTC_SHORT, OneLife, Scene, eager, exchange
+from tests.venue.rig import HEDGED
 
 LEGS = pytest.mark.parametrize("leg", [BTC_LONG, BTC_SHORT], ids=str)
 TOUCH = Switches(resting_fill="touch")
@@ -122,6 +125,24 @@ async def test_what_was_not_filled_crosses_where_the_settings_say_so(autojump_cl
             await life.entered()
             assert [made.kind for made in scene.orders(Made.ENTRY)] == ["post_only", "ioc"]
             assert one.state == "canceled"
+            assert scene.is_covered()
+
+
+async def test_the_rest_of_a_partial_fill_crosses_and_one_stop_covers_all_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange(switches=TOUCH) as scene:
+        await scene.before_a_cross()
+        async with scene.life(maker(entry__rest_s=10, entry__unfilled="cross")) as life:
+            await life.ready()
+            one = await rested(scene, life)
+            scene.rig.price_now(str(one.px))
+            await life.covered()
+            assert 0 < scene.held_of(BTC_LONG) < one.contracts
+            await life.until(lambda: scene.held_of(BTC_LONG) == one.contracts)
+            await trio.sleep(2)
+            assert [made.kind for made in scene.orders(Made.ENTRY)] == ["post_only", "ioc"]
+            assert life.book().contracts == one.contracts
             assert scene.is_covered()
 
 
@@ -370,3 +391,48 @@ async def test_fills_in_parts_are_booked_once_whatever_the_order_of_their_pushes
 
 def other(side: Side) -> Side:
     return Side.SHORT if side is Side.LONG else Side.LONG
+
+
+# The whole life of a position that was entered in parts, under both positions of every switch that matters to it.
+
+SWITCHES = [
+    {},
+    {"attached_after": "each_fill"},
+    {"attached_reduce_only": True},
+    {"close_fraction_dies_with_position": False},
+    {"post_only_shows_live": True},
+    {"cancel_all_after_takes_algos": True},
+    {"cancel_all_after_time_unit": "ms"},
+    {"off_tick_price": "round"},
+    {"duplicate_client_id_code": "50071"},
+    {"push_delay_ms": 20},
+    {"rate_limit_status": 429},
+]
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=lambda one: " ".join(map(str, one.items())) or "as it is")
+@pytest.mark.parametrize("mode", ["hedge", "net"])
+async def test_a_position_entered_in_parts_is_covered_by_one_stop_and_closed_whole(
+    autojump_clock: MockClock, mode: str, switches: dict[str, object]
+) -> None:
+    spec = HEDGED if mode == "hedge" else AccountSpec()
+    behaviour = msgspec.convert({"resting_fill": "touch", **switches}, Switches)
+    async with exchange(spec, switches=behaviour) as scene:
+        await scene.before_a_cross()
+        async with scene.life(maker(account__position_mode=mode)) as life:
+            await life.ready()
+            one = await rested(scene, life)
+            while one.is_pending:
+                scene.rig.price_now(str(one.px))
+                await trio.sleep(0.2)
+                if scene.held_of(BTC_LONG):
+                    assert life.slot().protection.state is protection.S.COVERED
+            await life.entered()
+            assert life.engine.desk.context.book.totals.fills > 1
+            await trio.sleep(2)
+            assert scene.is_covered()
+            assert life.book().contracts == scene.held_of(BTC_LONG) == one.contracts
+            await scene.cross(Side.SHORT)
+            await life.until(lambda: not scene.held_of(BTC_LONG))
+            await trio.sleep(2)
+            assert scene.stops_of(BTC_LONG) == []
