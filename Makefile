@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # ccxt and python-okx bring a hundred megabytes and versions of their own: they live apart.
 CLIENTS := .venv-clients
+# freqtrade and nautilus_trader pin what they share with us.
+PEERS := .venv-bench
 
-.PHONY: run test check clients bench kill-test soak proof verify diagrams clean
+.PHONY: run test check clients bench kill-test soak proof verify every-file diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -22,7 +24,7 @@ check: $(STAMP)  ## lint, format, types
 clients: $(STAMP) $(CLIENTS)/.installed  ## ccxt and python-okx trade on the embedded exchange
 	$(BIN)/python -m pytest -q -m clients $(ARGS)
 
-bench: $(STAMP)  ## measured ratios, printed
+bench: $(STAMP) $(PEERS)/.installed  ## measured ratios, printed
 	$(BIN)/python -m tests.bench $(ARGS)
 
 kill-test: $(STAMP)  ## the real bot killed at many moments, and judged when it is back
@@ -45,7 +47,7 @@ diagrams: $(STAMP)  ## redraw the committed diagrams from the tables
 	$(BIN)/anchorwatch diagram --format svg --format mermaid --format json --format matrix --out diagrams/generated
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -56,3 +58,14 @@ $(CLIENTS)/.installed: pyproject.toml
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[clients]'
 	touch $@
+
+# A peer that cannot be installed is left out of the benchmark, which says so.
+$(PEERS)/.installed: pyproject.toml
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	for peer in $$($(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])"); do \
+		$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check "$$peer" || echo "not installed: $$peer"; \
+	done
+	touch $@
+
+every-file: $(STAMP)  ## the default strategy on every recorded file, held against its limits
+	$(BIN)/python -m tests.backtest.every_file
