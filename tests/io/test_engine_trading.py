@@ -43,7 +43,10 @@ async def test_an_entry_of_its_own_is_filled_covered_and_stopped_out(
     paced_clock: PacedClock, side: Side, mode: str
 ) -> None:
     spec = AccountSpec(pos_mode="long_short_mode" if mode == "hedge" else "net_mode")
-    async with loopback(spec) as world, world.life(settings(account__position_mode=mode)) as life:
+    async with (
+        loopback(spec) as world,
+        world.life(settings(account__position_mode=mode, strategy__cooldown_opposite_s=600)) as life,
+    ):
         await life.ready()
         leg = await cross(world, life, side)
         await life.covered(leg)
