@@ -35,6 +35,7 @@ from anchorwatch.machine.facts import (
     OrderEndedFact,
     PartialTakenFact,
     PermissionFact,
+    RegimeFact,
     RiskFact,
     SequenceFact,
     StreakFact,
@@ -328,7 +329,7 @@ def _key(fact: Fact) -> str:
             return fact.client_id
         case LegOpenedFact() | LegStopFact() | LegPeakFact():
             return _leg_words(fact.leg)
-        case HandsOffFact() | StreakFact():
+        case HandsOffFact() | StreakFact() | RegimeFact():
             return fact.instrument
         case PartialTakenFact():
             return f"{_leg_words(fact.leg)}:{fact.reason}"
@@ -365,6 +366,7 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         generations=of(GenerationFact),
         risk=next(iter(of(RiskFact)), None),
         streaks=of(StreakFact),
+        regimes=of(RegimeFact),
         hands_off=tuple(fact.instrument for fact in of(HandsOffFact) if fact.is_off),
         next_sequence=sequence[0].next_sequence if sequence else 1,
     )

@@ -105,6 +105,17 @@ class StreakFact(Fact, frozen=True):
     at_ms: int
 
 
+class RegimeFact(Fact, frozen=True):
+    """Which regime a symbol is in and what speaks against it, as `regime.RegimeState` has it."""
+
+    instrument: str
+    regime: str
+    since_ms: int
+    judged_ms: int
+    rival: str
+    confirmations: int
+
+
 class PermissionFact(Fact, frozen=True):
     state: str
     paused_below: bool
@@ -149,6 +160,7 @@ AnyFact = (
     | LegClosedFact
     | RiskFact
     | StreakFact
+    | RegimeFact
     | PermissionFact
     | HandsOffFact
     | DeadManFact
@@ -184,6 +196,7 @@ class Facts(msgspec.Struct, frozen=True):
     generations: tuple[GenerationFact, ...] = ()
     risk: RiskFact | None = None
     streaks: tuple[StreakFact, ...] = ()
+    regimes: tuple[RegimeFact, ...] = ()
     hands_off: tuple[str, ...] = ()
     next_sequence: int = 1
 

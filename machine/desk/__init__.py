@@ -133,18 +133,24 @@ class Desk:
     """The whole deciding half of the bot, as one object that is given events and time."""
 
     def __init__(self, parameters: Parameters, bot: Bot, generation: str, facts: Facts | None = None) -> None:
-        self._memory = Memory(facts if facts is not None else Facts())
+        known_facts = facts if facts is not None else Facts()
+        self._memory = Memory(known_facts)
         if facts is not None and facts.permission is not None:
             bot = with_permission(bot, restored_permission(facts.permission))
         known = facts.hands_off if facts is not None else ()
         if facts is not None and facts.dead_man is not None:
             bot = without_dead_man(bot)
-        self._context = Context(parameters, with_hands_off(bot, (*parameters.hands_off, *known)), generation)
+        self._context = Context(
+            parameters,
+            with_hands_off(bot, (*parameters.hands_off, *known)),
+            generation,
+            market.remembered(known_facts),
+        )
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []
         self._polled_ms = 0
         self._quiet: dict[str, quiet.Quiet] = {}
-        risk.remember(self._context, facts if facts is not None else Facts())
+        risk.remember(self._context, known_facts)
         market.forget(self._context)
         self._context.take_effects()
 

@@ -22,6 +22,7 @@ class Chart:
         self.instrument = instrument
         self.market = Market(instrument, trading.strategy.needs.keeping(trading.candles), restored)
         self.decide = decider(trading.strategy)
+        self.recorded: RegimeState | None = restored  # the regime as the journal has it
         self.quote: QuoteMoved | None = None
         self.mark_at_ms: int | None = None
         self.missing: dict[str, str] = dict.fromkeys(symbol_facts(self.market.settings), NOT_YET)

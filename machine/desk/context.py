@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from anchorwatch.machine import bot as bots
@@ -12,6 +12,7 @@ from anchorwatch.machine.bot import Address, Addressed, Bot, Part
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Move, Snapshot
 from anchorwatch.machine.parameters import ExitSettings, Parameters
+from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import Announce
 from anchorwatch.machine.units import Conduct, LegKey
 
@@ -27,11 +28,20 @@ class Context:
     of the report that is being handled: what it says happened then, not now.
     """
 
-    def __init__(self, parameters: Parameters, bot: Bot, generation: str) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        bot: Bot,
+        generation: str,
+        regimes: Mapping[str, RegimeState] | None = None,
+    ) -> None:
+        known = regimes if regimes is not None else {}
         self.parameters = parameters
         self.bot = bot
         self.book = Book()
-        self.charts = {name: Chart(name, trading) for name, trading in parameters.instruments}
+        self.charts = {
+            name: Chart(name, trading, known.get(name)) for name, trading in parameters.instruments
+        }
         self.generation = generation
         self.now_ms = 0
         self.started_ms = 0

@@ -25,10 +25,12 @@ from anchorwatch.machine.candles import (
 from anchorwatch.machine.desk import risk
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.facts import Facts, RegimeFact
 from anchorwatch.machine.kernel import Event, Snapshot
 from anchorwatch.machine.market import SIGNAL
 from anchorwatch.machine.readiness import CLOCK_ERROR_MS, EQUITY_AGE_MS, missing_of_symbol
-from anchorwatch.machine.requests import LoadHistory
+from anchorwatch.machine.regime import Regime, RegimeState
+from anchorwatch.machine.requests import LoadHistory, Record
 from anchorwatch.machine.timeframes import open_of, utc_text
 from anchorwatch.machine.world import CandleClosed, HistoryLoaded, HistoryMissed, MarkMoved, QuoteMoved
 
@@ -56,6 +58,36 @@ def forget(context: Context) -> None:
             context.tell(LIFECYCLE, FactLost(chart.instrument, fact))
 
 
+def remembered(facts: Facts) -> dict[str, RegimeState]:
+    """The regimes that an earlier life was in. One that this version does not know is forgotten."""
+    known = {regime.value: regime for regime in Regime}
+    return {
+        fact.instrument: RegimeState(
+            known[fact.regime], fact.since_ms, fact.judged_ms, known.get(fact.rival), fact.confirmations
+        )
+        for fact in facts.regimes
+        if fact.regime in known
+    }
+
+
+def _record_regime(context: Context, chart: Chart) -> None:
+    """When it changes, or what speaks against it does: verdicts that say the same are judged again from the candles."""
+    now, told = chart.market.regime, chart.recorded
+    if now is None or (
+        told is not None
+        and (now.regime, now.rival, now.confirmations) == (told.regime, told.rival, told.confirmations)
+    ):
+        return
+    chart.recorded = now
+    rival = now.rival.value if now.rival is not None else ""
+    fact = RegimeFact(
+        chart.instrument, now.regime.value, now.since_ms, now.judged_ms, rival, now.confirmations
+    )
+    context.ask(Record((fact,)))
+    if told is None or told.regime is not now.regime:
+        context.announce("info", "REGIME", instrument=chart.instrument, regime=now.regime.value)
+
+
 # Pushes.
 
 
@@ -65,6 +97,8 @@ def take_candle(context: Context, chart: Chart, event: CandleClosed) -> bool:
     if timeframe not in chart.repairs:
         return False  # nothing looks at it
     outcome = chart.market.take(timeframe, candle)
+    if chart.market.regime is not chart.recorded:
+        _record_regime(context, chart)
     if type(outcome) is not Appended or outcome.read is not None or len(outcome.candles) > 1:
         _take_unusual(context, chart, timeframe, outcome)
         look(context, chart)

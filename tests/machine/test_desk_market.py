@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from anchorwatch.io.journal import open_journal
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection, lifecycle, requests, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.candles import GRACE_MS
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk
-from anchorwatch.machine.desk.market import REPAIR_PAUSE_MS
+from anchorwatch.machine.desk.market import REPAIR_PAUSE_MS, remembered
+from anchorwatch.machine.facts import Facts, RegimeFact
 from anchorwatch.machine.parameters import Parameters, Trading
+from anchorwatch.machine.regime import Regime, RegimeState
 from anchorwatch.machine.timeframes import utc_text
 from anchorwatch.machine.units import LegKey, PositionMode, Side
 from anchorwatch.machine.world import Candle, CandleClosed, HistoryLoaded
+from tests.machine.candle_data import read, recorded
 from tests.machine.desk_rig import BTC, ENTRY, MINUTE_MS, RULES, START_MS, DeskRig
 
 ETH = "ETH-USDT-SWAP"
@@ -190,3 +197,45 @@ def test_a_symbol_that_is_not_ready_keeps_neither_ready_nor_the_other_symbol_wai
     assert bots.entry_obstacles(rig.bot, LegKey(BTC, Side.LONG)) == ()
     assert bots.entry_obstacles(rig.bot, LegKey(ETH, Side.LONG)) == (f"{ETH} EMA 1m", f"{ETH} candles 1m")
     assert rig.enter().leg == LegKey(BTC, Side.LONG)
+
+
+# Files and restarts.
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("path", recorded("okx_swap_*_2025_12_17*"))
+def test_every_hole_of_a_recorded_file_is_named_by_its_minute_and_nothing_is_entered_over_it(
+    path: Path,
+) -> None:
+    """Eleven minutes are missing, each 101 after the one before: the mark of pages asked for one bar too far."""
+    candles = read(path)
+    missing = [
+        open_ms
+        for before, after in itertools.pairwise(candles)
+        for open_ms in range(before.open_ms + MINUTE_MS, after.open_ms, MINUTE_MS)
+    ]
+    assert len(missing) == 11
+    assert {after - before for before, after in itertools.pairwise(missing)} == {101 * MINUTE_MS}
+    rig = DeskRig()
+    rig.say(rig.venue_ready())
+    named, entered = [], 0
+    for candle in candles:
+        rig.now_ms = candle.open_ms + MINUTE_MS
+        push(rig, candle)
+        for _ in rig.taken(requests.LoadHistory):
+            rig.say(HistoryLoaded(BTC, "1m", ()))
+        named += [line["first"] for line in lines(rig, "CANDLES_HOLE")]
+        if candle.open_ms - MINUTE_MS in missing:
+            assert CANDLES in rig.bot.missing
+        entered += len(rig.taken(requests.PlaceOrder))
+    assert named == [utc_text(open_ms) for open_ms in missing]
+    assert entered == 0
+
+
+def test_the_regime_is_recorded_and_given_back_to_the_next_life() -> None:
+    state = RegimeState(Regime.TRENDING, START_MS - 7_200_000, START_MS - 300_000, Regime.RANGING, 2)
+    fact = RegimeFact(BTC, "trending", state.since_ms, state.judged_ms, "ranging", 2)
+    with open_journal(None, "sim", "key") as journal:
+        journal.record([fact])
+        assert remembered(journal.read()) == {BTC: state}
+    assert remembered(Facts(regimes=(msgspec.structs.replace(fact, regime="sideways"),))) == {}
