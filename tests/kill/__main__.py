@@ -22,7 +22,7 @@ from rich.table import Table
 from anchorwatch.io.seams import interrupts, real_seams
 from tests.kill.lane import Lane, Row
 from tests.kill.market import write_markets
-from tests.kill.moments import ENTRIES, OTHERS, Moment
+from tests.kill.moments import ENTRIES, MAKERS, OTHERS, Moment
 
 LANES = 3
 """Exchanges that run at the same time: what needs a candle comes once a minute, to each of them."""
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lanes", type=int, default=LANES, help="exchanges at the same time")
     parser.add_argument("--only", default="", help="moments whose name contains this")
     asked = parser.parse_args(arguments)
-    moments = [moment for moment in (*ENTRIES, *OTHERS) if asked.only in moment.name]
+    moments = [moment for moment in (*ENTRIES, *MAKERS, *OTHERS) if asked.only in moment.name]
     if not moments or asked.lanes < 1:
         parser.error("there is nothing to do")
     console = Console(width=None if sys.stdout.isatty() else 200)

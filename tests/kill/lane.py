@@ -19,7 +19,7 @@ from anchorwatch.machine import ids
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.units import LegKey, Side
 from tests.kill import verdict
-from tests.kill.moments import TRADED, Config, Lead, Meanwhile, Moment, moved
+from tests.kill.moments import TRADED, TRADING, Config, Lead, Meanwhile, Moment, moved
 from tests.kill.relay import Relay, relay
 
 HELD = {
@@ -167,7 +167,7 @@ class Lane:
             own = await self._born(moment.config)
         else:
             # The traded instrument is emptied under settings that open nothing on it.
-            await self._alive(self._config if self._config is not Config.ENTERING else Config.QUIET)
+            await self._alive(self._config if self._config not in TRADING else Config.QUIET)
             await self._clear()
             if moment.lead is Lead.CUT_AND_CLOSED:
                 await self._open_and_see(LONG)
@@ -309,7 +309,7 @@ class Lane:
     def _write_settings(self, where: Endpoints) -> None:
         never = "0.09"
         for config in Config:
-            own: dict[str, object] = {"min_gap_fraction": 0.0} if config is Config.ENTERING else {}
+            own: dict[str, object] = {"min_gap_fraction": 0.0} if config in TRADING else {}
             if config is Config.TAKING:
                 own = {"take_profit_fraction": 0.00001}
             text = settings_text(
@@ -329,8 +329,7 @@ class Lane:
                     "sizing": {"max_positions": 20},
                     "limits": {"total_usd": 0, "losses_in_row": 0},
                     "exits": {"partial_share": 0},
-                    # The moments are counted from an entry that fills at once.
-                    "entry": {"order_kind": "market"},
+                    "entry": {"order_kind": "post_only" if config is Config.MAKING else "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.
                     "protection": {
                         "stop_fraction": 0.02,

@@ -22,7 +22,12 @@ class Config(Enum):
 
     QUIET = "quiet"  # protect and trail, and nothing else
     ENTERING = "entering"  # the strategy trades with every candle
+    MAKING = "making"  # it trades with every candle, and its entries rest
     TAKING = "taking"  # the smallest profit closes
+
+
+TRADING = (Config.ENTERING, Config.MAKING)
+"""Under these it opens positions by itself."""
 
 
 class Lead(Enum):
@@ -107,6 +112,18 @@ ENTRIES = tuple(
     )
 )
 """They need a candle to close, once a minute."""
+
+MAKERS = tuple(
+    Moment(f"maker: {words}", Lead.CANDLE, moved(machine, dest, id_), after_s=after_s, config=Config.MAKING)
+    for words, machine, dest, id_, after_s in (
+        ("sent", "order", "SENT", f"{TRADED}:entry", 0.0),
+        ("resting", "order", "LIVE", f"{TRADED}:entry", 0.0),
+        ("first fill", "position", "OPEN", TRADED, 0.0),
+        ("its stop asked for", "protection", "ARMING", TRADED, 0.0),
+        ("its stop live", "protection", "COVERED", TRADED, 0.0),
+    )
+)
+"""As those, with entries that rest: what rests at the death may fill before the next life takes it back."""
 
 OTHERS = (
     *(_started(stage) for stage in STAGES),

@@ -61,11 +61,18 @@ def faults(dead: Dead, after: AccountReading, entries: frozenset[str], lines: Se
 
 
 def _positions(dead: Dead, after: AccountReading) -> list[str]:
+    """As they were; but an entry that rested at the death may have filled until the next life took it back."""
     was, now = held(dead.reading), held(after)
+    rested = {
+        (row.instrument, row.side)
+        for row in dead.reading.orders
+        if (made := ids.parse(row.client_id)) is not None and made.made_for is ids.Made.ENTRY
+    }
     return [
         f"{leg}: {was.get(leg, 0)} contracts before, {now.get(leg, 0)} after"
         for leg in {**was, **now}
         if was.get(leg) != now.get(leg)
+        and not ((leg.instrument, leg.side) in rested and now.get(leg, Decimal(0)) > was.get(leg, Decimal(0)))
     ]
 
 

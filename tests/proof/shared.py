@@ -65,6 +65,8 @@ def sharing() -> Settings:
     return settings(
         symbols=[BTC, ETH],
         account__exclusive=False,
+        limits__losses_in_row=0,
+        limits__total_usd=0,
         strategy__fast=2,
         strategy__slow=5,
         strategy__cooldown_s=COOLDOWN_S,

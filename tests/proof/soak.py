@@ -111,6 +111,8 @@ def scalping() -> Settings:
     """Small averages, so that there is always something open; makers, as by default."""
     return settings(
         symbols=[BTC, ETH],
+        limits__losses_in_row=0,
+        limits__total_usd=0,
         strategy__fast=2,
         strategy__slow=5,
         strategy__cooldown_s=20,
