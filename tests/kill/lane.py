@@ -327,7 +327,8 @@ class Lane:
                         "min_gap_fraction": float(never),
                     },
                     "sizing": {"max_positions": 20},
-                    "limits": {"total_usd": 0, "losses_in_row": 0},
+                    # The three markets swing together, which is no reason here.
+                    "limits": {"total_usd": 0, "losses_in_row": 0, "correlation": 1},
                     "exits": {"partial_share": 0},
                     "entry": {"order_kind": "post_only" if config is Config.MAKING else "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.

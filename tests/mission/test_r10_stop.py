@@ -86,7 +86,7 @@ async def test_r10_2_and_r10_3_guards_and_monitor_end_before_any_socket(autojump
         assert told.index("position_monitor") < min(told.index(name) for name in ("public", "private"))
 
 
-async def test_r10_4_to_r10_6_public_then_private_then_rest(autojump_clock: MockClock) -> None:
+async def test_r10_4_r10_5_r10_6_public_then_private_then_rest(autojump_clock: MockClock) -> None:
     async with exchange() as scene, scene.life() as life:
         await life.ready()
         await life.stop()

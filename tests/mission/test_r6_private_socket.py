@@ -97,6 +97,25 @@ async def test_r6_3_the_old_socket_is_gone_before_the_new_one_is_dialled(autojum
         await life.delivers(*Name)
 
 
+async def test_r6_3_a_socket_that_is_given_up_is_closed_before_the_next_dial(
+    autojump_clock: MockClock,
+) -> None:
+    """The login is answered too late: the socket is alive, and of no use."""
+    async with exchange() as scene, scene.life() as life:
+        await life.ready()
+        scene.fault("login_slow", "private", times=3, delay_ms=7_000)
+        scene.lose(Name.PRIVATE)
+        most = 0
+        for _ in range(600):
+            await trio.sleep(0.1)
+            open_ones = [
+                one for one in scene.rig.venue.connections.all() if one.path == "private" and one.is_open
+            ]
+            most = max(most, len(open_ones))
+        assert life.states("connection", "private").count("DIALING") >= 4
+        assert most == 1
+
+
 async def test_r6_3_on_an_upgrade_notice_the_replacement_comes_first(autojump_clock: MockClock) -> None:
     async with exchange() as scene, scene.life() as life:
         await life.ready()

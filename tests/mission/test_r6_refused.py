@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from anchorwatch.io.okx.rest import WARM_EVERY_S
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection
 from anchorwatch.machine.connection import Name
@@ -92,9 +93,14 @@ async def test_r6_an_expired_timestamp_measures_the_clock_and_logs_in_on_the_sam
 
 
 async def test_r6_a_host_whose_clock_was_set_wrong_logs_in_by_the_venues(autojump_clock: MockClock) -> None:
-    """The venue's clock is a minute ahead of what the bot believes: no login would be accepted."""
-    async with exchange() as scene, scene.life() as life:
+    """The venue's clock is a minute ahead of what the bot believes: no login would be accepted.
+
+    Nothing else asks for anything meanwhile, by which the clock might be measured.
+    """
+    given = still(reconcile__poll_while_private_down_s=60)
+    async with exchange() as scene, scene.life(given) as life:
         await life.ready()
+        await trio.sleep(WARM_EVERY_S + 1)
         ahead = scene.seams
         scene.rig.venue.wall_ms = lambda: ahead.wall_ms() + 60_000
         scene.lose(*BOTH)

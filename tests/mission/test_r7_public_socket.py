@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -94,7 +96,16 @@ async def test_r7_4_the_consumer_of_every_channel_gets_data_after_a_reconnect(
         await life.delivers(*Name)
         heard = life.engine.intake.pushes
         heard.clear()
+        equity_at_ms = life.engine.desk.context.book.equity_at_ms
         scene.trade(BTC_LONG, "0.5")
+        await trio.sleep(1)  # by push: nothing is read for most of a minute
+        assert life.book().contracts == Decimal("0.5")
+        [stop] = scene.stops()
+        scene.cancel_stop(stop)
+        await trio.sleep(2)
+        assert scene.is_covered()
+        assert scene.stops() != [stop]
+        assert life.engine.desk.context.book.equity_at_ms > equity_at_ms
         scene.rig.venue.change_instrument(InstrumentChange(at_ms=0, inst_id=BTC, state="live"))
         for _ in range(70):
             scene.rig.price_now("60010")
