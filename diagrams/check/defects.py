@@ -61,7 +61,7 @@ def edited(parts: tuple[Part, ...], edit: Callable[[Row], Row]) -> Iterator[None
 def answering(name: str, answer: object) -> Iterator[None]:
     """A function of the router that always answers the same."""
     before = getattr(bots, name)
-    setattr(bots, name, lambda *_: answer)
+    setattr(bots, name, lambda *_, **__: answer)
     try:
         yield
     finally:

@@ -40,6 +40,7 @@ TIME = (
     "the deadline of", "time to ask", "time to try", "time to read", "naked for too long", "the triggered stop is overdue",
     "the entry is overdue", "the close is overdue", "the late stop is refused", "a late stop of before is refused",
     "the wait is over", "live has lasted", "no answer comes",
+    "the venue's history has not shown an end for long",
 )  # fmt: skip
 """How the labels begin of what only takes time: it cannot fail to pass for ever, whatever is under way."""
 
@@ -106,7 +107,12 @@ ABSENT_FOR_GOOD = tuple(
 EXECUTED = ("the close fills", "the child fills")
 
 PROMISES: tuple[Promise, ...] = (
-    Promise("L1", "every start reaches READY or STOPPED", _is_starting, strong=(*EXECUTED, *ABSENT_FOR_GOOD)),
+    Promise(
+        "L1",
+        "every start reaches READY or STOPPED",
+        _is_starting,
+        strong=(*EXECUTED, *ABSENT_FOR_GOOD, "a fact is gained"),
+    ),
     Promise("L2", "a lost connection is live again, exhausted or closed", _is_link_lost),
     Promise("L3", "an order in doubt is settled", _is_in_doubt, strong=ABSENT_FOR_GOOD),
     Promise("L4", "a naked position is covered or flat", _is_naked, strong=(*EXECUTED, *ABSENT_FOR_GOOD)),

@@ -78,6 +78,12 @@ def a_cancel_waits_for_the_write_under_way() -> bool:
         leads(Part.ENTRY, state, ENTRY, order.OrderPartlyFilled(7), O.PARTIAL)
         for state in (O.SENT, O.LIVE, O.PARTIAL, O.IN_DOUBT)
     )
+    counted = all(
+        step(Part.ENTRY, Snapshot(state, ENTRY), event)[0].data.has_fills
+        for state in order.OUT
+        for event in (order.OrderPartlyFilled(7), order.OrderFilled(7))
+    )
+    unwanted = unwanted and counted
     live = leads(Part.ENTRY, O.SENT, ENTRY, order.OrderAcknowledged(7), O.LIVE) and leads(
         Part.ENTRY, (O.SENT, O.IN_DOUBT), ENTRY, order.OrderSeenLive(7), O.LIVE
     )
@@ -142,6 +148,14 @@ def a_late_answer_about_an_order_is_none() -> bool:
     known = (O.LIVE, O.PARTIAL, O.AMENDING, O.CANCELLING)
     return (
         stays(Part.ENTRY, order.FINAL, ENTRY, *answers)
+        and stays(
+            Part.ENTRY,
+            order.FREE,
+            ENTRY,
+            order.CancelWanted(7),
+            order.RepriceWanted(7),
+            order.OrderDoubted(7),
+        )
         and stays(Part.ENTRY, known, ENTRY, *queries, *seen)
         and stays(Part.ENTRY, (O.LIVE, O.PARTIAL, O.AMENDING), ENTRY, *cancels)
         and stays(Part.ENTRY, (O.LIVE, O.PARTIAL, O.CANCELLING), ENTRY, *amends)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from anchorwatch.diagrams.check.contracts.driving import Contract, P, Q, leads, stays, step
-from anchorwatch.machine import (
-    position,
-    protection,
-)
+from anchorwatch.machine import bot as bots
+from anchorwatch.machine import connection, lifecycle, order, position, protection
 from anchorwatch.machine.bot import Part
+from anchorwatch.machine.connection import Name
 from anchorwatch.machine.kernel import Effect, Snapshot
+from anchorwatch.machine.units import LegKey, PositionMode, Side
 
 # Positions and their stops.
 
@@ -100,6 +102,49 @@ def there_is_one_closer() -> bool:
     return wanted and entering and verified and again and part and read
 
 
+def an_end_with_a_cause_is_the_end() -> bool:
+    over = leads(
+        Part.POSITION, position.OURS, position.Leg(), position.EndConfirmed("stop"), P.FLAT, position.EndLeg,
+        position.CancelEntry,
+    )  # fmt: skip
+    watched = leads(Part.POSITION, P.WATCHED, position.Leg(), position.EndConfirmed("x"), P.FLAT)
+    gone = leads(Part.POSITION, P.WATCHED, position.Leg(), position.AbsenceSeen(), P.FLAT)
+    entry = leads(Part.POSITION, P.FLAT, position.Leg(), position.EntryStarted(), P.ENTERING)
+    ended = leads(Part.POSITION, P.ENTERING, position.Leg(), position.EntryEnded(), P.FLAT)
+    return over and watched and gone and entry and ended
+
+
+def what_is_not_ours_is_watched() -> bool:
+    seen = leads(Part.POSITION, P.FLAT, position.Leg(), position.ForeignSeen(), P.WATCHED, position.WatchLeg)
+    entering = leads(
+        Part.POSITION, P.ENTERING, position.Leg(), position.ForeignSeen(), P.WATCHED, position.CancelEntry
+    )
+    ours = leads(
+        Part.POSITION, P.WATCHED, position.Leg(), position.PositionSeen(), P.OPEN, position.StartProtection
+    )
+    same = stays(
+        Part.POSITION, (P.WATCHED,), position.Leg(), position.ForeignSeen(), position.PositionGrown()
+    )
+    return seen and entering and ours and same
+
+
+def a_part_is_taken_by_an_order() -> bool:
+    """The whole way through the router: what is asked of the closer becomes an order that is recorded."""
+    key = LegKey("BTC-USDT-SWAP", Side.LONG)
+    slot = bots.Slot(
+        position=Snapshot(P.OPEN, position.Leg()), protection=Snapshot(Q.COVERED, protection.Stop(1))
+    )
+    links = dict.fromkeys(Name, connection.Limits())
+    bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE)
+    bot = msgspec.structs.replace(bot, legs=((key, slot),), sequence=1)
+    for event in (position.ReduceWanted("x"), position.CloseWanted("x")):
+        asked = bots.step(bot, bots.Address(Part.POSITION, leg=key), event).effects
+        orders = [one.effect for one in asked if isinstance(one.effect, order.RecordIntent)]
+        if [one.role for one in orders] != [order.Role.CLOSE]:
+            return False
+    return True
+
+
 STOP = protection.Stop(7)
 
 
@@ -128,7 +173,20 @@ def a_stop_counts_when_it_is_seen() -> bool:
         protection.StartNakedClock,
         protection.StartRetry,
     )
-    return seen and accepted and lost and gone
+    unread = leads(
+        Part.PROTECTION, (Q.PENDING, Q.DOUBTFUL), STOP, protection.StopReadFailed(7), Q.DOUBTFUL,
+        protection.StartNakedClock, protection.StartRetry,
+    )  # fmt: skip
+    again = leads(Part.PROTECTION, Q.DOUBTFUL, STOP, protection.RetryDue(7), Q.DOUBTFUL, protection.ReadStop)
+    wanted = leads(
+        Part.PROTECTION, Q.NONE, STOP, protection.CoverWanted(8), Q.ARMING, protection.StartNakedClock,
+        protection.PlaceStop,
+    )  # fmt: skip
+    adopted = leads(
+        Part.PROTECTION, (Q.NONE, *protection.UNCOVERED), STOP, protection.CoverAdopted(8), Q.COVERED,
+        protection.StopNakedClock, protection.SweepOthers,
+    )  # fmt: skip
+    return seen and accepted and lost and gone and unread and again and wanted and adopted
 
 
 def a_refused_stop_has_its_answer() -> bool:
@@ -275,6 +333,9 @@ def a_late_answer_about_a_stop_is_none() -> bool:
 
 
 CONTRACTS: tuple[Contract, ...] = (
+    Contract("R3.2", "an end with a cause leaves the active positions", an_end_with_a_cause_is_the_end),
+    Contract("S14", "what is not ours is watched, and no more", what_is_not_ours_is_watched),
+    Contract("S12", "what is asked of the closer becomes an order", a_part_is_taken_by_an_order),
     Contract("R3.3", "what is known already changes nothing", news_of_what_is_known_is_none),
     Contract("S0", "a late answer about a stop changes nothing", a_late_answer_about_a_stop_is_none),
     Contract("R2.3", "each position gets its stop", a_position_is_protected_at_once),
