@@ -188,9 +188,7 @@ class Book:
     equity_at_ms: int = 0  # when it was last told
     equity_of_ms: int = 0  # the venue's time of the account state that it is of
     is_crowded: bool = False  # the venue counts more readers of the account than we are
-    link_lost_ms: dict[str, int] = field(
-        default_factory=dict
-    )  # by connection: when it last stopped delivering
+    links_lost_ms: dict[str, list[int]] = field(default_factory=dict)  # by connection: sockets given up
     emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
     totals: Totals = field(default_factory=Totals)
     risk: RiskFact | None = None  # of the day and of all days, once an equity was heard of

@@ -219,10 +219,9 @@ class Desk:
         return True
 
     def _note_losses(self, before: tuple[Snapshot[connection.Link], ...]) -> None:
-        context = self._context
-        for was, link in zip(before, context.bot.links, strict=True):
-            if connection.delivers(was) and not connection.delivers(link):
-                context.book.link_lost_ms[link.data.name.value] = context.now_ms
+        for was, link in zip(before, self._context.bot.links, strict=True):
+            if was.state in connection.LOSABLE and was.data.epoch != link.data.epoch:
+                twins.note_loss(self._context, link.data.name)
 
     def _take_told(self, told: Told) -> None:
         context = self._context

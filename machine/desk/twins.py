@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from anchorwatch.machine import ids, permission, world
 from anchorwatch.machine.bot import PERMISSION
-from anchorwatch.machine.connection import Name, S
+from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.world import OrderReport
 
 FORGOTTEN_AFTER_MS = 60_000
 """The venue drops a silent connection after 30 s: for so long, and as long again, it may still count one of ours."""
+
+
+LOSSES_KEPT = 30
+"""The venue itself refuses a thirty-first connection to a channel."""
 
 
 def look_at_order(context: Context, report: OrderReport) -> None:
@@ -42,12 +46,19 @@ def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
     _halt(context, f"a twin: {words}")
 
 
+def note_loss(context: Context, name: Name) -> None:
+    """A socket was given up, or is about to be replaced: whether the venue has noticed is not known."""
+    lost = context.book.links_lost_ms.setdefault(name.value, [])
+    lost.append(context.now_ms)
+    del lost[:-LOSSES_KEPT]
+
+
 def _may_be_counted_still(context: Context, name: Name) -> int:
-    """Whether an earlier socket of ours may still be open at the venue."""
-    if context.bot.link(name).state is S.REPLACING:
-        return 1
-    lost_ms = context.book.link_lost_ms.get(name.value, context.crashed_ms)
-    return 1 if lost_ms and context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS else 0
+    """How many earlier sockets of ours may still be open at the venue."""
+    lost = context.book.links_lost_ms.get(name.value, [])
+    if context.crashed_ms:
+        lost = [context.crashed_ms, *lost]
+    return sum(1 for lost_ms in lost if context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS)
 
 
 def _halt(context: Context, reason: str) -> None:

@@ -1,0 +1,53 @@
+"""Stories about who else reads this account, as the venue counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from anchorwatch.machine import connection, permission, world
+from anchorwatch.machine.bot import Address, Part
+from anchorwatch.machine.connection import Name
+from tests.machine.desk_rig import DeskRig
+
+
+def counted(rig: DeskRig, count: int) -> permission.S:
+    rig.say(world.ConnectionsCounted(Name.PRIVATE.value, "orders", count))
+    state = rig.bot.permission.state
+    assert isinstance(state, permission.S)
+    return state
+
+
+def lose(rig: DeskRig) -> None:
+    link = rig.bot.link(Name.PRIVATE)
+    rig.tell(Address(Part.CONNECTION, link=Name.PRIVATE), connection.SocketLost(link.data.epoch, "reset"))
+
+
+def test_one_connection_is_ours_and_two_are_a_twin() -> None:
+    rig = DeskRig().booted()
+    assert counted(rig, 1) is permission.S.OPEN
+    assert counted(rig, 2) is permission.S.HALTED
+    assert "TWIN" in rig.announced()
+
+
+def test_where_others_trade_too_a_second_connection_is_told_and_no_more() -> None:
+    rig = DeskRig(is_exclusive=False).booted()
+    assert counted(rig, 2) is permission.S.OPEN
+    assert "SHARED_ACCOUNT" in rig.announced()
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_every_socket_that_was_given_up_a_moment_ago_may_be_counted_still(attempts: int) -> None:
+    rig = DeskRig().booted()
+    for _ in range(attempts):
+        lose(rig)
+        rig.pass_s(1)
+        rig.tell(Address(Part.CONNECTION, link=Name.PRIVATE), connection.ConnectRequested())
+    assert counted(rig, attempts + 1) is permission.S.OPEN
+    assert counted(rig, attempts + 2) is permission.S.HALTED
+
+
+def test_a_socket_of_long_ago_is_counted_no_more() -> None:
+    rig = DeskRig().booted()
+    lose(rig)
+    rig.pass_s(61)
+    assert counted(rig, 2) is permission.S.HALTED
