@@ -21,7 +21,7 @@ __all__ = ["paced_clock"]
 
 CHANNELS = {
     Name.PUBLIC: {"mark-price", "tickers", "instruments"},
-    Name.BUSINESS: {"candle1m", "candle5m", "candle1H", "candle1Dutc"},
+    Name.BUSINESS: {"candle1m", "candle5m", "candle15m", "candle1H", "candle1Dutc"},
     Name.PRIVATE: {"orders", "positions", "account"},
     Name.PRIVATE_BUSINESS: {"orders-algo", "algo-advance"},
 }

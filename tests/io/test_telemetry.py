@@ -214,6 +214,7 @@ def test_the_record_of_a_run_has_its_keys_and_its_decimals_as_numbers(tmp_path: 
         "funding": -0.01,
         "unprotected_seconds": {"total": 0.75, "max": 0.5},
         "drifts": 1,
+        "decisions": {},
         "speed_reached": 598.123,
         "exit_code": 0,
     }
