@@ -8,7 +8,7 @@ CLIENTS := .venv-clients
 # freqtrade and nautilus_trader pin what they share with us.
 PEERS := .venv-bench
 
-.PHONY: run test check clients bench kill-test soak proof verify every-file diagrams clean
+.PHONY: run test check simulate clients bench kill-test soak proof verify every-file diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -33,9 +33,17 @@ kill-test: $(STAMP)  ## the real bot killed at many moments, and judged when it 
 soak: $(STAMP)  ## a virtual day on recorded candles, with everything going wrong
 	$(BIN)/python -m tests.proof soak $(ARGS)
 
+simulate: $(STAMP)  ## 200 seeds with everything going wrong, and a bot killed all along seven scenarios
+	$(BIN)/anchorwatch simulate --seeds 200 $(ARGS)
+	$(BIN)/anchorwatch simulate --sweep --every 7
+
 proof: $(STAMP)  ## the long proofs: soak, a shared account for a day, and uncovered time measured in full
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
+	$(BIN)/anchorwatch simulate --seeds 10000
+	$(BIN)/anchorwatch simulate --sweep
+	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps
+	$(BIN)/python -m pytest -q -m proof tests/simulation/planted
 	$(BIN)/anchorwatch check --thorough --edits 1
 	$(BIN)/python -m tests.unprotected
 

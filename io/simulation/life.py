@@ -20,7 +20,7 @@ from anchorwatch.io.simulation.disk import Disk
 from anchorwatch.io.simulation.incarnation import Incarnation
 from anchorwatch.io.simulation.observer import Conduct, Observer
 from anchorwatch.io.telemetry import Telemetry
-from anchorwatch.machine import lifecycle, permission
+from anchorwatch.machine import connection, lifecycle, permission
 from anchorwatch.machine.bot import PERMISSION
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event, Move
@@ -107,6 +107,7 @@ class Life:
         self.engine: Engine | None = None
         self.exit: Exit | None = None
         self.defect = ""  # the traceback of what the engine raised
+        self.last_words = ""  # the error itself
         self.ended = trio.Event()
         self.disk = disk
         self._settings = settings
@@ -119,6 +120,8 @@ class Life:
         self._strategy = strategy
         self._tape = tape
         self._conduct: Conduct | None = None
+        self._live_since: dict[str, float] = {}
+        self._waits_since: dict[str, float] = {}
 
     @property
     def is_alive(self) -> bool:
@@ -153,7 +156,8 @@ class Life:
         except Exception as error:
             # The edge of a life: what the engine raises is a defect of ours, kept with its text.
             self.defect = "".join(traceback.format_exception(error))
-            self._chronicle.add(self.name, "DEFECT", _last_words(error))
+            self.last_words = _last_words(error)
+            self._chronicle.add(self.name, "DEFECT", self.last_words)
         finally:
             self.ended.set()
 
@@ -168,7 +172,6 @@ class Life:
                 self._observer.recorded(generation, facts)
 
         with self.disk.open(self.incarnation, recorded, self.kill) as journal:
-            remembered = journal.read().permission
             engine = Engine(
                 self._settings,
                 witness,
@@ -184,7 +187,7 @@ class Life:
             self._conduct = conduct = self._observer.life_began(
                 generation, is_elsewhere=self._errand.is_elsewhere
             )
-            conduct.is_open = remembered is None or remembered.state == permission.S.OPEN.value
+            conduct.is_open = self._errand.is_elsewhere or self._observer.was_open
             witness.on_move = self._take_move
             if self._errand.clear_halt:
                 engine.clear_halt()
@@ -195,14 +198,30 @@ class Life:
     def _take_move(self, move: Move) -> None:
         assert self._conduct is not None
         if move.machine == "lifecycle":
-            self._conduct.is_ready = (
-                move.dest == lifecycle.S.READY.name or move.dest == lifecycle.S.READY.value
-            )
+            self._conduct.is_ready = move.dest == lifecycle.S.READY.name
         elif move.machine == "permission":
-            self._conduct.is_open = move.dest in (permission.S.OPEN.name, permission.S.OPEN.value)
+            self._conduct.is_open = move.dest == permission.S.OPEN.name
+        elif move.machine == "connection":
+            self._take_connection(move)
+            return
         else:
             return
         self._conduct.judge(trio.current_time())
+
+    def _take_connection(self, move: Move) -> None:
+        """A connection that was live long enough starts its waits anew (R6.5)."""
+        now_s, states = trio.current_time(), connection.S
+        limits = self._settings.connections
+        if move.dest == states.LIVE.name and move.source != states.PROBING.name:
+            self._live_since[move.id] = now_s
+        elif move.dest in (states.BACKING_OFF.name, states.EXHAUSTED.name):
+            lived_s = now_s - self._live_since.pop(move.id, now_s)
+            if lived_s > limits.live_lasted_s + 1:
+                self._waits_since[move.id] = now_s
+        elif move.dest == states.DIALING.name:
+            waited_s = now_s - self._waits_since.pop(move.id, now_s)
+            if waited_s > max(limits.backoff_first_s, limits.reconnect_delay_s) + 1:
+                self._observer.violate("R6", f"{move.id} waited {waited_s:.1f} s after a long life")
 
 
 def _last_words(error: BaseException) -> str:

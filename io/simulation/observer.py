@@ -23,7 +23,7 @@ from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.orders import AlgoOrder, Fill, Order
 from anchorwatch.io.venue.positions import Position
 from anchorwatch.machine import ids
-from anchorwatch.machine.facts import Fact, IntentFact
+from anchorwatch.machine.facts import Fact, IntentFact, PermissionFact
 from anchorwatch.machine.ids import Made
 
 PROPERTIES = {
@@ -33,6 +33,7 @@ PROPERTIES = {
     "S3": "no client id is used twice",
     "S4": "while an entry is unresolved or filled there is no second one for the position",
     "S6": "at rest the book is the exchange's, and what the journal knew of a position is known",
+    "S7": "a position of ours is not left without cover while the bot could see to it",
     "S9": "no stop move loosens",
     "S10": "no cover is removed while the position is open",
     "S11": "closes are reduce-only, name the leg, and never open or flip",
@@ -41,6 +42,7 @@ PROPERTIES = {
     "S15": "a stop sends no entry, and leaves no entry and nothing uncovered behind",
     "S17": "a halt or pause survives a crash",
     "L1": "healed, the system converges",
+    "R6": "what has been live for a minute is retried from the first wait on",
     "L7": "a healed bot stops in order",
 }
 
@@ -92,13 +94,16 @@ class Observer:
         self.violations: list[Violation] = []
         self.ghost = GhostClock()
         self.remembered = Remembered()
+        # What the last durable word on permission was: the next life has to keep to it (S17).
+        self.was_open = True
         self.messages = 0
         self._venue = venue
         self._account = account
         self._chronicle = chronicle
         self._now_s = now_s
         self._lives: dict[str, Conduct] = {}
-        self._seen_ids: set[str] = set()
+        self._seen_ids: dict[str, str] = {}  # our client ids, and the order that bore each first
+        self._taken: dict[str, None] = {}
         # Whose hand moves the account now: the exchange's own and the bot's are "".
         self._hand = ""
         # The tightest live stop of each open leg.
@@ -118,6 +123,9 @@ class Observer:
         life = self._lives[generation]
         if not life.is_elsewhere:
             self.remembered.take(facts)
+            for fact in facts:
+                if isinstance(fact, PermissionFact):
+                    self.was_open = fact.state == "open"
         durable = life.durable
         durable.update(fact.client_id for fact in facts if isinstance(fact, IntentFact))
 
@@ -161,8 +169,13 @@ class Observer:
         if self._hand:
             self._recent_human.append((self._now_s(), order.inst_id))
         ours = ids.parse(order.client_id)
-        if ours is not None and order.client_id not in self._seen_ids:
-            self._take_new(order, ours)
+        if ours is not None:
+            bearer = self._seen_ids.setdefault(order.client_id, order.order_id)
+            if bearer != order.order_id:
+                self.violate("S3", f"{order.client_id} is the id of {bearer} and of {order.order_id}")
+            elif order.order_id not in self._taken:
+                self._taken[order.order_id] = None
+                self._take_new(order, ours)
         if fill is not None:
             self._take_fill(order, ours)
 
@@ -194,12 +207,12 @@ class Observer:
     # Orders.
 
     def _take_new(self, order: Order, ours: ids.ClientId) -> None:
-        self._seen_ids.add(order.client_id)
         assert len(self._seen_ids) <= IDS_MAX, "a run without end"
         if order.inst_id in self._foreign:
             self.violate("S14", f"an order of ours on {order.inst_id}")
         life = self._lives.get(ours.generation)
-        if life is not None and order.client_id not in life.durable:
+        # A close goes out although a full disk takes no intent: what protects is never held up.
+        if life is not None and ours.made_for is Made.ENTRY and order.client_id not in life.durable:
             self.violate("S2", f"{order.client_id} was sent and is not in the journal")
         if ours.made_for is Made.ENTRY:
             self._take_entry(order, life)

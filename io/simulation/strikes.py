@@ -322,7 +322,7 @@ class Strikes:
             twin.kill()
             world.observer.twin_left()
         if twin.defect:
-            world.observer.violate("S0", twin.defect.strip().splitlines()[-1])
+            world.observer.violate("S0", twin.last_words)
 
     # What people do.
 

@@ -48,7 +48,7 @@ from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import serve_venue
 from anchorwatch.io.venue.synthetic import SyntheticFeed
-from anchorwatch.machine import permission
+from anchorwatch.machine import connection, lifecycle, permission
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.units import PositionMode
 
@@ -59,6 +59,8 @@ KEY = Credentials(key=DEFAULT_KEY.key, secret=DEFAULT_KEY.secret, passphrase=DEF
 # The longest backoff of a private connection is 300 s, a refused candle history or a mode of guard adds minutes.
 CONVERGE_WITHIN_S = 900.0
 LOOK_EVERY_S = 1.0
+# A stop that was lost unseen is found by the next comparison, once a minute; then it is placed, or the position sold.
+NAKED_MAX_S = 80.0
 STOP_WITHIN_S = 60.0
 # A supervisor waits a little before it starts a process that has ended by itself.
 RESTART_AFTER_S = 2.0
@@ -203,9 +205,20 @@ class World:
             self.life = self.new_life(f"bot {self.lives + 1}", self.disk, errand)
             await self.life.run()
             if self.life.defect:
-                self.observer.violate("S0", self.life.defect.strip().splitlines()[-1])
+                self.observer.violate("S0", self.life.last_words)
+            self._look_at_end(self.life)
             wait_s, self.restart_after_s = self.restart_after_s, RESTART_AFTER_S
             await trio.sleep(wait_s)
+
+    def _look_at_end(self, life: Life) -> None:
+        """A life that says it stopped in order has left no entry behind, unless a fault hid its end from it (S15)."""
+        is_disturbed = self.venue.faults.is_armed or (self.twin is not None and self.twin.is_alive)
+        if life.exit is not Exit.CLEAN or is_disturbed:
+            return
+        self.venue.advance()
+        left = [words for words in orphans(self.account) if words.startswith("order")]
+        if left:
+            self.observer.violate("S15", f"{life.name} ended in order; {'; '.join(left)}")
 
     # The run.
 
@@ -226,6 +239,7 @@ class World:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(serve_venue, self.venue, listeners))
             nursery.start_soon(self.supervise)
+            nursery.start_soon(self._watch_cover)
             strikes = Strikes(self)
             with self._faults_scope:
                 async with trio.open_nursery() as striking:
@@ -240,6 +254,32 @@ class World:
                 await self._stops()
             self.when_over()
             nursery.cancel_scope.cancel()
+
+    async def _watch_cover(self) -> None:
+        """A leg without cover for long, and a bot that has been able to see it all that time (S7)."""
+        seeing_since_s = trio.current_time()
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            now_s = trio.current_time()
+            if not self._sees():
+                seeing_since_s = now_s
+                continue
+            naked = self.observer.ghost.running_ms(self.venue.now_ms())
+            for leg, spell_ms in naked.items():
+                seen_s = min(spell_ms / 1000, now_s - seeing_since_s)
+                if seen_s > NAKED_MAX_S and not self.observer.is_disturbed(leg[0]):
+                    self.observer.violate("S7", f"{leg} has had no stop for {spell_ms / 1000:.0f} s")
+
+    def _sees(self) -> bool:
+        """Whether nothing is amiss between the bot and the exchange, and the bot is at work."""
+        life, plan = self.life, self.venue.faults
+        if life is None or not life.is_alive or life.engine is None or plan.is_armed:
+            return False
+        bot = life.engine.desk.bot
+        at_work = bot.lifecycle.state is lifecycle.S.READY
+        return (
+            at_work and not plan.faults.maintenance and all(connection.delivers(link) for link in bot.links)
+        )
 
     def end_faults(self) -> None:
         """Nothing goes wrong any more: the world is healed now."""
