@@ -253,8 +253,10 @@ class Check(_Reported):
         configs = self.report.get("configs", ())
         if any(one is not None and not one["holds"] for one in asked):
             result = Result.FAILED
-        elif None in asked or not configs or not all(config["complete"] for config in configs):
+        elif not configs or not all(config["complete"] for config in configs):
             result = Result.MISSING
+        elif not all(one is not None and one["witness"] for one in asked):
+            result = Result.MISSING  # what it speaks of was never reached, so it said nothing
         else:
             result = Result.PASSED
         explored = tuple(
@@ -281,7 +283,10 @@ def _property_words(name: str, one: Mapping[str, Any] | None) -> tuple[str, str]
         return name, "the check has no such property"
     words = str(one.get("words") or name)
     caught = "; its planted defect is caught" if one.get("planted_defect_caught") else ""
-    return f"{name}: {words}" if words != name else name, ("holds" if one["holds"] else "BROKEN") + caught
+    reached = "" if one["witness"] else "; what it speaks of was never reached"
+    return f"{name}: {words}" if words != name else name, (
+        "holds" if one["holds"] else "BROKEN"
+    ) + caught + reached
 
 
 class Simulation(_Reported):
