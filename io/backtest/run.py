@@ -227,7 +227,7 @@ class Backtest:
         for tape in self.tapes.values():
             if not tape.is_through and tape.opens_ms[tape.row] + MINUTE_MS <= now_ms:
                 tape.finish()
-            if not self._may_keep_quiet(tape):
+            if now_ms >= self._funding_ms or not self._may_keep_quiet(tape):
                 shell.tell_prices(tape, again=True)
                 tells_equity = True
             if tape.next_open_ms == now_ms < self.end_ms:

@@ -14,7 +14,7 @@ import msgspec
 from anchorwatch.machine import candle_repair, guards, order, position, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
-from anchorwatch.machine.desk import exits, making, positions
+from anchorwatch.machine.desk import exits, making, positions, risk
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.desk.making import NEVER_MS
 from anchorwatch.machine.units import Price, Side
@@ -70,7 +70,7 @@ def of(context: Context, instrument: str) -> Quiet:
                 and leg.wanted is not None
             )
             quiet = quiet.within(_of_covered(context, leg, until_ms) if is_settled else awake(until_ms))
-            quiet = quiet.within(_of_room(context, leg))
+            quiet = quiet.within(_of_room(context, leg)).within(_of_loss(context, leg))
         if leg.pushed is not None:
             quiet = quiet.within(Quiet(-ALL, ALL, leg.pushed_at_ms + positions.PUSH_SETTLES_MS))
     return quiet
@@ -148,3 +148,19 @@ def _of_room(context: Context, leg: LegBook) -> Quiet:
     if side is Side.LONG:
         return Quiet(warning + tick, ALL, NEVER_MS)
     return Quiet(-ALL, warning - tick, NEVER_MS)
+
+
+def _of_loss(context: Context, leg: LegBook) -> Quiet:
+    """Up to the mark where the losses would halt entries. They are looked at with the clock, so from there on it ticks."""
+    room, mark = risk.room_to_halt(context), context.book.marks.get(leg.leg.instrument)
+    if room is None or mark is None or not leg.contracts:
+        return ASLEEP
+    if room <= 0:
+        return Quiet(-ALL, ALL, context.now_ms)
+    # Every open leg may lose its share of the room before the others lose theirs.
+    instrument = context.book.instruments[leg.leg.instrument]
+    share = room / len(context.book.open_legs())
+    reach = share / instrument.coins(leg.contracts) - instrument.tick_size
+    if leg.leg.side is Side.LONG:
+        return Quiet(mark - reach, ALL, NEVER_MS)
+    return Quiet(-ALL, mark + reach, NEVER_MS)

@@ -66,6 +66,20 @@ def look(context: Context, closed: LegKey | None = None) -> None:
     context.tell(PERMISSION, permission.HaltRequested(reason))
 
 
+def room_to_halt(context: Context) -> Decimal | None:
+    """How much more may be lost, what is open counted at mark, before a limit halts entries; None where nothing can."""
+    risk, own = context.book.risk, context.parameters.limits
+    if risk is None or context.bot.permission.state is permission.S.HALTED:
+        return None
+    net = _open_net(context, None)
+    rooms = []
+    if own.daily_loss and risk.day_equity > 0:
+        rooms.append(own.daily_loss * risk.day_equity + risk.day_net + net)
+    if own.drawdown and risk.first_equity > 0:
+        rooms.append(own.drawdown * risk.first_equity - risk.peak_net + risk.net + net)
+    return min(rooms, default=None)
+
+
 def _open_net(context: Context, closed: LegKey | None) -> Decimal:
     net = Decimal(0)
     for leg in context.book.open_legs():

@@ -51,9 +51,10 @@ def violations(test: Backtest, settings: Settings, exit_: Exit) -> list[str]:
         margin = worth / settings.of(trade.instrument).leverage
         if margin > account.cash + abs(sum((one.net for one in record.trades), Decimal(0))):
             found.append(f"trade {trade.number} binds {margin:.0f} USDT")
-    booked = totals.realised_pnl - totals.fees + totals.funding
+    # The desk books funding from pushes of what is open, so a settlement in the last moment of a position escapes it.
+    booked = totals.realised_pnl - totals.fees + record.funding
     if account.cash != test.costs.cash + booked:
-        found.append("the book and the account differ")
+        found.append(f"the book and the account are {account.cash - test.costs.cash - booked} USDT apart")
     return found
 
 
