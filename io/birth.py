@@ -72,6 +72,7 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
             settings.account.position_mode,
             tuned.conduct,
             flattens=self.flatten,
+            has_dead_man=tuned.dead_man_s > 0,
         )
         return Desk(tuned, bot, self.generation, self.facts)
 
