@@ -135,6 +135,8 @@ class Market:
         self.instrument = instrument
         self.settings = settings if settings is not None else MarketSettings()
         _check(self.settings)
+        self.warm = candles_warm(self.settings.periods)  # asked for with every look at what is missing
+        self.wanted = {name: candles_wanted(self.settings, name) for name, _ in self.settings.kept}
         self._followed = {
             name: _Followed(name, capacity, self.settings) for name, capacity in self.settings.kept
         }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from anchorwatch.machine.indicators.panel import candles_warm
-from anchorwatch.machine.market import SIGNAL, Market, MarketSettings, candles_to_judge, candles_wanted
+from anchorwatch.machine.market import SIGNAL, Market, MarketSettings, candles_to_judge
 from anchorwatch.machine.timeframes import utc_text
 
 MARK_AGE_MS = 15_000
@@ -117,7 +117,7 @@ def _candles(market: Market, now_ms: int) -> list[Missing]:
     missing = []
     for name, _ in market.settings.kept:
         buffer = market.buffer(name)
-        wanted = candles_wanted(market.settings, name)
+        wanted = market.wanted[name]
         hole = buffer.missing()
         if len(buffer) < wanted:
             words = f"{len(buffer)} of {wanted}"
@@ -137,7 +137,7 @@ def _indicators(market: Market) -> list[Missing]:
     for name in market.settings.indicated:
         count = market.indicator_candles(name)
         is_defined = market.frame(name) is not None
-        for indicator, warm in candles_warm(market.settings.periods):
+        for indicator, warm in market.warm:
             if indicator not in market.settings.waited:
                 continue
             if count < warm:

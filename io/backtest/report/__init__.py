@@ -127,7 +127,7 @@ def _stops(trades: Sequence[Trade]) -> list[tuple[str, float, float, float]]:
     """(instrument, from, to, level) of every level at which a stop rested."""
     found = []
     for trade in trades:
-        if not trade.is_closed:
+        if not trade.is_closed or not trade.stops:
             continue
         ends = [at_ms for at_ms, _ in trade.stops[1:]] + [trade.left_ms]
         for (at_ms, level), end_ms in zip(trade.stops, ends, strict=True):
