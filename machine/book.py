@@ -189,6 +189,9 @@ class Book:
     equity_of_ms: int = 0  # the venue's time of the account state that it is of
     is_crowded: bool = False  # the venue counts more readers of the account than we are
     links_lost_ms: dict[str, list[int]] = field(default_factory=dict)  # by connection: sockets given up
+    links_silent_ms: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # of those, the ones for their silence
     emergencies: list[Emergency] = field(default_factory=list)  # closes that a missing cover asked for
     totals: Totals = field(default_factory=Totals)
     risk: RiskFact | None = None  # of the day and of all days, once an equity was heard of

@@ -221,7 +221,7 @@ class Desk:
     def _note_losses(self, before: tuple[Snapshot[connection.Link], ...]) -> None:
         for was, link in zip(before, self._context.bot.links, strict=True):
             if was.state in connection.LOSABLE and was.data.epoch != link.data.epoch:
-                twins.note_loss(self._context, link.data.name)
+                twins.note_loss(self._context, link.data.name, is_silent=was.state is connection.S.PROBING)
 
     def _take_told(self, told: Told) -> None:
         context = self._context

@@ -16,6 +16,9 @@ FORGOTTEN_AFTER_MS = 60_000
 """The venue drops a silent connection after 30 s: for so long, and as long again, it may still count one of ours."""
 
 
+SILENT_FORGOTTEN_AFTER_MS = 1_000_000
+"""A socket that fell silent is half-open at the venue too, which pushes into it until TCP gives up: some 15 minutes."""
+
 LOSSES_KEPT = 30
 """The venue itself refuses a thirty-first connection to a channel."""
 
@@ -46,11 +49,13 @@ def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
     _halt(context, f"a twin: {words}")
 
 
-def note_loss(context: Context, name: Name) -> None:
+def note_loss(context: Context, name: Name, *, is_silent: bool) -> None:
     """A socket was given up, or is about to be replaced: whether the venue has noticed is not known."""
-    lost = context.book.links_lost_ms.setdefault(name.value, [])
-    lost.append(context.now_ms)
-    del lost[:-LOSSES_KEPT]
+    book = context.book
+    for losses in (book.links_lost_ms, *((book.links_silent_ms,) if is_silent else ())):
+        lost = losses.setdefault(name.value, [])
+        lost.append(context.now_ms)
+        del lost[:-LOSSES_KEPT]
 
 
 def _may_be_counted_still(context: Context, name: Name) -> int:
@@ -58,7 +63,10 @@ def _may_be_counted_still(context: Context, name: Name) -> int:
     lost = context.book.links_lost_ms.get(name.value, [])
     if context.crashed_ms:
         lost = [context.crashed_ms, *lost]
-    return sum(1 for lost_ms in lost if context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS)
+    recent = sum(1 for lost_ms in lost if context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS)
+    silent = context.book.links_silent_ms.get(name.value, [])
+    ages_ms = [context.now_ms - lost_ms for lost_ms in silent]
+    return recent + sum(1 for age_ms in ages_ms if FORGOTTEN_AFTER_MS < age_ms <= SILENT_FORGOTTEN_AFTER_MS)
 
 
 def _halt(context: Context, reason: str) -> None:

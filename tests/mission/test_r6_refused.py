@@ -190,3 +190,19 @@ async def test_r6_exhausted_it_goes_on_for_ever_while_a_position_is_open(autojum
             assert scene.is_covered()
             scene.heal()
             await life.delivers(Name.PRIVATE)
+
+
+async def test_r6_sockets_of_ours_that_fell_silent_are_no_twin(autojump_clock: MockClock) -> None:
+    """The exchange goes on counting a half-open socket, because it goes on pushing into it."""
+    async with exchange() as scene, scene.life() as life:
+        await life.ready()
+        assert scene.network is not None
+        for _ in range(4):
+            for one in scene.network.connections():
+                one.half_open()
+            await life.until(lambda: not any(connection.delivers(life.bot.link(name)) for name in BOTH), 60)
+            await life.delivers(*Name)
+            await trio.sleep(2)
+        assert scene.rig.venue.publisher.connections_with(scene.rig.venue.accounts["main"], "orders") > 2
+        assert life.names("TWIN") == []
+        assert life.bot.permission.state.value == "open"
