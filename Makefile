@@ -8,7 +8,7 @@ CLIENTS := .venv-clients
 # freqtrade and nautilus_trader pin what they share with us.
 PEERS := .venv-bench
 
-.PHONY: run test check simulate clients bench kill-test soak proof verify every-file diagrams clean
+.PHONY: run test check simulate clients bench kill-test soak proof verify every-file week diagrams clean
 
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
@@ -77,3 +77,6 @@ $(PEERS)/.installed: pyproject.toml
 
 every-file: $(STAMP)  ## the default strategy on every recorded file, held against its limits
 	$(BIN)/python -m tests.backtest.every_file
+
+week: $(STAMP)  ## a week of BTC and of ETH through the whole engine and the back-test: the same fills
+	$(BIN)/python -m tests.backtest.week $(ARGS)
