@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # ccxt and python-okx bring a hundred megabytes and versions of their own: they live apart.
 CLIENTS := .venv-clients
+# Runs of the simulation in `make proof`: hours.
+SEEDS := 10000
 # freqtrade and nautilus_trader pin what they share with us.
 PEERS := .venv-bench
 
@@ -37,7 +39,10 @@ simulate: $(STAMP)  ## 200 seeds with everything going wrong, and a bot killed a
 	$(BIN)/anchorwatch simulate --seeds 200 $(ARGS)
 	$(BIN)/anchorwatch simulate --sweep --every 7
 
-proof: $(STAMP)  ## the long proofs: soak, a shared account for a day, and uncovered time measured in full
+proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs of the simulation, and the long proofs
+	@echo "commit $$(git describe --always --dirty=+ 2>/dev/null), $$(date -u +%F), $$(uname -sm), $$(getconf _NPROCESSORS_ONLN) cores, $$($(BIN)/python --version)"
+	$(BIN)/anchorwatch check --thorough
+	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
 	$(BIN)/anchorwatch simulate --seeds 10000
