@@ -41,11 +41,9 @@ simulate: $(STAMP)  ## 200 seeds with everything going wrong, and a bot killed a
 
 proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs of the simulation, and the long proofs
 	@echo "commit $$(git describe --always --dirty=+ 2>/dev/null), $$(date -u +%F), $$(uname -sm), $$(getconf _NPROCESSORS_ONLN) cores, $$($(BIN)/python --version)"
-	$(BIN)/anchorwatch check --thorough
-	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
-	$(BIN)/anchorwatch simulate --seeds 10000
+	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
 	$(BIN)/anchorwatch simulate --sweep
 	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps
 	$(BIN)/python -m pytest -q -m proof tests/simulation/planted
