@@ -244,8 +244,17 @@ def _run_stage(run: _Run, address: Address, effect: lifecycle.RunStage) -> list[
             (Address(Part.CONNECTION, link=name), connection.ConnectRequested()) for name in connection.Name
         ]
     if effect.stage is lifecycle.S.SYNC:
-        return [(RECONCILIATION, reconciliation.BookDoubted("the start"))]
+        return [(RECONCILIATION, reconciliation.BookDoubted("the start")), *_doubted_orders(run.bot)]
     return []
+
+
+def _doubted_orders(bot: Bot) -> list[Told]:
+    """What a push told of them may have been lost with its connection: ask."""
+    return [
+        (Address(part, leg=leg), order.OrderDoubted(snapshot.data.seq))
+        for leg, slot in bot.legs
+        for part, snapshot in ((Part.ENTRY, slot.entry), (Part.CLOSE, slot.close))
+    ]
 
 
 def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -> list[Told]:
@@ -395,9 +404,8 @@ class _Run:
         for was, link in zip(before.links, self.bot.links, strict=True):
             if link.data.name.is_private and connection.delivers(link) and not connection.delivers(was):
                 self.tell(RECONCILIATION, reconciliation.BookDoubted(f"{link.data.name.value} was away"))
-                for leg, slot in self.bot.legs:
-                    for part, snapshot in ((Part.ENTRY, slot.entry), (Part.CLOSE, slot.close)):
-                        self.tell(Address(part, leg=leg), order.OrderDoubted(snapshot.data.seq))
+                for address, event in _doubted_orders(self.bot):
+                    self.tell(address, event)
 
 
 def step(bot: Bot, address: Address, event: Event) -> Outcome:

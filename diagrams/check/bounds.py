@@ -44,6 +44,7 @@ class Bounds(msgspec.Struct, frozen=True):
     doubts: bool = False  # a pushed position may differ from the book for so long that it is read
     strangers: bool = False  # somebody else closes the position, or cancels the stop
     stages_fail: bool = False
+    slow_stages: bool = False  # every stage takes its time, and may fail, be refused or be late
     facts: bool = False  # a fact may be lost and gained
     closes: bool = True  # the strategy closes; without it, only stops do
     states_max: int = 5_000_000  # what fits in memory: beyond it the exploration is cut, and says so

@@ -36,6 +36,10 @@ SMALL: tuple[Bounds, ...] = (
     Bounds("moves", entries=1, faults=2, moves=True, belt=True, strangers=True, doubts=True, prompt=True),
     Bounds("forgetful", entries=1, faults=1, crashes=1, moves=True, strangers=True, pushy=True, prompt=True),
     Bounds("journal", entries=1, faults=2, slow_journal=True, journal_fails=True, checks=True, prompt=True),
+    Bounds("stages", entries=0, faults=2, slow_stages=True, stops=True, prompt=True),
+    Bounds(
+        "switch", entries=1, faults=2, rests=True, dead_man=True, takes_stops=True, stops=True, prompt=True
+    ),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
     Bounds(
         "start",

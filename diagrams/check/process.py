@@ -32,6 +32,7 @@ class Shell(msgspec.Struct, frozen=True):
     paused_below: bool = False
     reading_timer: bool = False
     stage_retry: bool = False
+    stage_asked: bool = False  # with slow stages: what the stage asked for is under way
     countdown: bool = False  # cancel-all-after runs at the venue, asked for by this life
     old_countdown: bool = False  # the same, asked for by an earlier life
     renewal: bool = False  # a request to renew it is under way
@@ -84,12 +85,12 @@ def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[S
     for effect in effects:
         match effect:
             case lifecycle.RunStage(stage):
-                shell = replace(shell, stage_retry=False)
-                told += _stage_answers(stage)
+                shell = replace(shell, stage_retry=False, stage_asked=bounds.slow_stages)
+                told += [] if bounds.slow_stages else _stage_answers(stage)
             case lifecycle.RetryStage():
-                shell = replace(shell, stage_retry=True)
+                shell = replace(shell, stage_retry=True, stage_asked=False)
             case lifecycle.EndStage():
-                shell = replace(shell, stage_retry=False)
+                shell = replace(shell, stage_retry=False, stage_asked=False)
             case lifecycle.RunStopStep(step):
                 if step is not lifecycle.StopStep.TRADING_CONTROL:
                     told.append(i.to_life(lifecycle.StopStepEnded, outcome=lifecycle.Outcome.DONE))
@@ -170,7 +171,9 @@ def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterat
 def _stages(facets: Facets, bot: Bot, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
     if facets.life is lifecycle.S.WS:
         yield Happening("the deadline of WS passes", shell, (i.to_life(lifecycle.DeadlinePassed),))
-    if facets.life is lifecycle.S.CANDLES and not shell.stage_retry:
+    if shell.stage_asked and facets.life in lifecycle.STAGES:
+        yield from _slow_stage(facets.life, shell)
+    elif facets.life is lifecycle.S.CANDLES and not shell.stage_retry:
         yield Happening("the candles are loaded", shell, (i.stage_done(),), can_wait=False)
         if bounds.stages_fail:
             failed = (i.to_life(lifecycle.StageFailed),)
@@ -181,6 +184,21 @@ def _stages(facets: Facets, bot: Bot, shell: Shell, bounds: Bounds) -> Iterator[
     if facets.life is lifecycle.S.STOPPING:
         words = f"the deadline of the step {bot.lifecycle.data.step.value} passes"
         yield Happening(words, shell, (i.to_life(lifecycle.DeadlinePassed),))
+
+
+def _slow_stage(stage: lifecycle.S, shell: Shell) -> Iterator[Happening]:
+    """What becomes of a stage. WS and SYNC are done when the machines say so."""
+    answers_itself = stage not in (lifecycle.S.WS, lifecycle.S.SYNC)
+    if answers_itself:
+        done = tuple(_stage_answers(stage)) or (i.stage_done(),)
+        yield Happening(f"{stage.value} is done", shell, done, can_wait=False)
+    for event, words in (
+        (lifecycle.StageFailed, "fails"),
+        (lifecycle.StageRefused, "is refused"),
+        (lifecycle.DeadlinePassed, "is late"),
+    ):
+        told = (i.to_life(event),)
+        yield Happening(f"{stage.value} {words}", shell, told, Cost.FAULT, can_wait=not answers_itself)
 
 
 def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happening]:

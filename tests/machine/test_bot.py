@@ -293,6 +293,17 @@ def test_a_relogin_doubts_every_order_that_is_out() -> None:
     assert bot.slot(LONG).entry.state is order.S.IN_DOUBT
 
 
+def test_the_stage_sync_asks_for_every_order_that_is_out_because_its_news_may_have_been_lost_before() -> None:
+    """A recovered entry is being cancelled when the private stream goes: the push of its end is lost for ever."""
+    cancelling = Snapshot(order.S.CANCELLING, order.Order(order.Role.ENTRY, 3))
+    bot = msgspec.structs.replace(unborn(), legs=((LONG, bots.Slot(entry=cancelling)),), sequence=3)
+    life = msgspec.structs.replace(bot.lifecycle.data, epoch=9, entered=9)
+    bot = msgspec.structs.replace(bot, lifecycle=Snapshot(lifecycle.S.POSITIONS, life))
+    bot, effects = after(bot, (LIFECYCLE, lifecycle.StageDone(9)))
+    assert bot.lifecycle.state is lifecycle.S.SYNC
+    assert order.QueryOrder(order.Role.ENTRY, 3) in effects
+
+
 # The lifecycle's consequences.
 
 

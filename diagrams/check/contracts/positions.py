@@ -190,6 +190,10 @@ def a_stop_counts_when_it_is_seen() -> bool:
 
 
 def a_refused_stop_has_its_answer() -> bool:
+    retry = protection.StopRefused(7, protection.Refusal.RETRY)
+    _, plainly = step(Part.PROTECTION, Snapshot(Q.ARMING, STOP), retry)
+    if plainly != (protection.StartNakedClock(), protection.StartRetry(7)):
+        return False
     answers: tuple[tuple[protection.Refusal, protection.S, tuple[type[Effect], ...]], ...] = (
         (protection.Refusal.BEYOND, Q.ESCALATING, (protection.AskForClose,)),
         (protection.Refusal.EXISTS, Q.DOUBTFUL, (protection.ReadStop,)),
