@@ -21,6 +21,7 @@ from anchorwatch.io.verify.sources import (
     Simulation,
     Source,
     StoryRuns,
+    SweptKills,
     Tell,
     run_command,
 )
@@ -101,10 +102,11 @@ def sources(root: Path, *, quick: bool, seeds: int, ready: Path | None = None) -
     simulation = Simulation(root, seeds)
     if quick:
         kills = LeftOut("killed and back", Kills.COMMAND, lambda wanted: wanted.crashes)
-        return [tests, check, simulation, kills]
+        sweep = LeftOut("crash sweep", "anchorwatch simulate --sweep", lambda wanted: wanted.crashes)
+        return [tests, check, simulation, sweep, kills]
     # The exchange's open questions, answered the other way: the bot must be safe under both.
     other_way = StoryRuns(root, switches="other")
-    return [tests, other_way, check, simulation, Kills(root)]
+    return [tests, other_way, check, simulation, SweptKills(root), Kills(root)]
 
 
 def prove(

@@ -331,6 +331,45 @@ class Simulation(_Reported):
         ]
 
 
+class SweptKills(_Reported):
+    """The bot killed, in the simulation, after every entry of the merged log of some scenarios."""
+
+    writes_a_file = True
+    ARGV = ("simulate", "--sweep")
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, self.ARGV, SIMULATION_WITHIN_S)
+
+    def words(self) -> str:
+        return f"{self.report.get('recovered', 0):,} of {self.report.get('points', 0):,} kills recovered from"
+
+    def pieces(self, id: str, wanted: Wanted) -> list[Piece]:
+        if not wanted.crashes:
+            return []
+        if self.why_not:
+            return [_missing("crash sweep", self.command, self.why_not)]
+        points, sweeps = int(self.report["points"]), self.report["sweeps"]
+        is_whole = points > 0 and self.report["recovered"] == points
+        return [
+            Piece(
+                kind="crash sweep",
+                command=self.command,
+                result=Result.PASSED if is_whole else Result.FAILED,
+                runs=points,
+                seconds=round(self.seconds, 1),
+                faults={"killed": points, "torn write": sum(int(one["torn"]) for one in sweeps)},
+                details=tuple(
+                    (
+                        str(one["scenario"]),
+                        ("held" if one["recovered"] == one["points"] else "FAILED")
+                        + f": {one['recovered']} of {one['points']}",
+                    )
+                    for one in sweeps
+                ),
+            )
+        ]
+
+
 class Kills:
     """The real process killed with SIGKILL at many moments, and judged when it is back."""
 

@@ -124,9 +124,15 @@ _ENGLISH = Words(
         "more tests, other switches": "more tests, the other way",
         "exhaustive check": "exhaustive check",
         "simulation": "simulation",
+        "crash sweep": "killed after every entry of the log",
         "killed and back": "killed and back",
     },
-    units={"exhaustive check": "states", "simulation": "seeds", "killed and back": "deaths"},
+    units={
+        "exhaustive check": "states",
+        "simulation": "seeds",
+        "crash sweep": "kills",
+        "killed and back": "deaths",
+    },
     results={
         Result.PASSED: "holds",
         Result.FAILED: "does not hold",
@@ -176,9 +182,15 @@ _RUSSIAN = Words(
         "more tests, other switches": "другие тесты, вопросы решены наоборот",
         "exhaustive check": "полный перебор",
         "simulation": "симуляция",
+        "crash sweep": "убит после каждой записи журнала",
         "killed and back": "убит и запущен снова",
     },
-    units={"exhaustive check": "состояний", "simulation": "зёрен", "killed and back": "смертей"},
+    units={
+        "exhaustive check": "состояний",
+        "simulation": "зёрен",
+        "crash sweep": "смертей",
+        "killed and back": "смертей",
+    },
     results={
         Result.PASSED: "выполняется",
         Result.FAILED: "не выполняется",

@@ -17,7 +17,7 @@ from anchorwatch.io.verify.document import document, lines_named
 from anchorwatch.io.verify.evidence import Judged, Piece, Result, Status, Wanted, judged, table
 from anchorwatch.io.verify.page import page
 from anchorwatch.io.verify.proof import EXIT_FAILED, EXIT_PROVEN, EXIT_UNPROVEN, Proof, Surroundings
-from anchorwatch.io.verify.sources import Check, Simulation, StoryRuns
+from anchorwatch.io.verify.sources import Check, Simulation, StoryRuns, SweptKills
 from anchorwatch.io.verify.text import text
 
 ROOT = Path(__file__).parents[2]
@@ -275,6 +275,16 @@ def test_a_simulation_tells_its_seeds_and_faults_and_a_violation_with_its_replay
         Result.FAILED,
         (("seed 2: S6", "anchorwatch simulate --seed 2"),),
     )
+
+
+@pytest.mark.parametrize(("recovered", "result"), [(7, Result.PASSED), (6, Result.FAILED)])
+def test_a_sweep_holds_only_when_every_kill_was_recovered_from(recovered: int, result: Result) -> None:
+    sweep = SweptKills(ROOT)
+    one = {"scenario": "entry", "points": 7, "recovered": recovered, "torn": 2}
+    sweep.report = {"points": 7, "recovered": recovered, "sweeps": [one], "steps_agree": True}
+    [shown] = sweep.pieces("P9", Wanted(crashes=True))
+    assert (shown.result, shown.runs, shown.faults) == (result, 7, {"killed": 7, "torn write": 2})
+    assert sweep.pieces("P9", Wanted()) == []
 
 
 def test_a_command_that_is_not_there_leaves_its_lines_unproven() -> None:
