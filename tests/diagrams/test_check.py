@@ -10,7 +10,7 @@ import pytest
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.calm import calmed
-from anchorwatch.diagrams.check.configurations import QUICK
+from anchorwatch.diagrams.check.configurations import BY_NAME, QUICK
 from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFECTS, ONE, Defect, edited
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
@@ -18,7 +18,7 @@ from anchorwatch.diagrams.check.model import Model
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import Production, addressed, canonical_bot, stale_defect
 from anchorwatch.diagrams.check.properties import PROPERTIES
-from anchorwatch.diagrams.check.run import names, run, ways
+from anchorwatch.diagrams.check.run import check, names, run, ways
 from anchorwatch.diagrams.check.search import explore
 from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.diagrams.check.telling import sequence, table
@@ -234,6 +234,12 @@ def test_a_shortest_way_to_every_row_and_rule_is_written_down() -> None:
     assert found["rules"]["the entry fills"][:2] == ["one entry", "(before the start)"]
     assert found["rules"]["the entry fills"][-1] == "the entry fills"
     assert len(found["rows"]) > 60
+
+
+@pytest.mark.parametrize("name", ["maker", "moves", "journal", "again", "stages", "switch"])
+def test_a_small_world_is_seen_whole_and_holds_every_property(name: str) -> None:
+    checked = check(BY_NAME[name])
+    assert checked.is_sound, "\n".join(one.table for one in checked.told)
 
 
 def test_the_quick_worlds_are_named_apart() -> None:
