@@ -40,7 +40,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     seed: str | None = None
     scenarios: tuple[str, ...] = ()
     faults: str | None = None
-    market: str | None = None
     for_: str | None = None
     json: str | None = None
     workers: str | None = None

@@ -20,9 +20,6 @@ def simulate(
         str | None,
         Parameter("--faults", help="only these kinds (a list with commas), or the faults of a file"),
     ] = None,
-    market: Annotated[
-        str | None, Parameter("--market", help="play these recorded 1m candles instead of an invented market")
-    ] = None,
     for_: Annotated[str | None, Parameter("--for", help="how long faults happen: 10m")] = None,
     json: Annotated[str | None, Parameter("--json", help="write the results here")] = None,
     workers: Annotated[
@@ -57,7 +54,7 @@ def simulate(
 
     return campaign(
         Wanted(
-            seeds=seeds, seed=seed, scenarios=scenario, faults=faults, market=market,
+            seeds=seeds, seed=seed, scenarios=scenario, faults=faults,
             for_=for_, json=json, workers=workers, only=only, until=until,
             sweep=sweep, every=every, steps=steps, kill_at=kill_at, torn=torn, tape=tape,
         )
