@@ -96,8 +96,8 @@ def _book_late_fill(
     """Of a shared position only our own fills say what is ours, however late they come."""
     context.book.totals.fees += fee
     if opens:
-        if sharing.counted_late(leg, contracts, price, fee):
-            _grown(context, leg, report)
+        sharing.counted_late(leg, contracts, price, fee)
+        _grown(context, leg, report)
         return
     context.book.totals.realised_pnl += sharing.closed_late(leg, contracts, price, fee)
     _shrunk(context, leg, report)

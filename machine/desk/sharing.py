@@ -133,13 +133,10 @@ def leave_to_others(context: Context, key: LegKey) -> None:
         context.tell(of_leg(Part.POSITION, key), position.ForeignSeen())
 
 
-def counted_late(leg: LegBook, contracts: Decimal, price: Decimal, fee: Decimal) -> bool:
-    """A fill of ours that figures taken over have counted as theirs: it is ours. Says whether there was room."""
-    own = min(contracts, leg.others)
-    if own:
-        leg.account = leg.account.opened(own, price, fee)
-        leg.others -= own
-    return bool(own)
+def counted_late(leg: LegBook, contracts: Decimal, price: Decimal, fee: Decimal) -> None:
+    """A fill of ours that figures taken over have counted as theirs: it is ours, whatever is left of theirs."""
+    leg.account = leg.account.opened(contracts, price, fee)
+    leg.others = max(ZERO, leg.others - contracts)
 
 
 def closed_late(leg: LegBook, contracts: Decimal, price: Decimal, fee: Decimal) -> Decimal:
