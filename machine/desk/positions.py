@@ -60,9 +60,9 @@ def _book_fill(
         if is_shared and is_ours and state in position.OURS:
             _book_late_fill(context, leg, report, contracts, price, fee, opens=opens)
         return
-    leg.version_ms = max(leg.version_ms, at_ms)
+    is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
     if is_shared and not is_ours and state in position.OURS:
-        _book_strangers_fill(context, leg, report, contracts, price, opens=opens)
+        _book_strangers_fill(context, leg, report, contracts, price, opens=opens, is_late=is_late)
         return
     if opens:
         if is_shared and is_ours and state is position.S.WATCHED:
@@ -123,14 +123,23 @@ def _count_what_was_remembered(context: Context, report: OrderReport, booked: Fi
 
 
 def _book_strangers_fill(
-    context: Context, leg: LegBook, report: OrderReport, contracts: Decimal, price: Decimal, *, opens: bool
+    context: Context,
+    leg: LegBook,
+    report: OrderReport,
+    contracts: Decimal,
+    price: Decimal,
+    *,
+    opens: bool,
+    is_late: bool,
 ) -> None:
     """Somebody else trades in the position that we hold a part of. What they pay is not ours to book."""
     if opens:
         sharing.set_others(context, leg, leg.others + contracts)
         return
     beyond = sharing.taken_by_strangers(leg, contracts)
-    if beyond:
+    if beyond and is_late:
+        _doubt(context, f"{leg.leg}: a stranger's sale that is older than what is known")
+    elif beyond:
         _close(context, leg, report, beyond, price, Decimal(0))
 
 
