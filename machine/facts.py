@@ -205,6 +205,18 @@ class Facts(msgspec.Struct, frozen=True):
         """No life was ever recorded: a first start, or a lost disk."""
         return not self.generations
 
+    def last_crash_before_ms(self, now_ms: int) -> int:
+        """By when the newest life that did not stop in order was over; 0 when there is none.
+
+        When it died nobody recorded: before the next life began, or before ``now_ms``.
+        """
+        begun_ms = now_ms
+        for life in reversed(self.generations):
+            if life.clean_stop_at_ms is None:
+                return begun_ms
+            begun_ms = life.started_at_ms
+        return 0
+
     @property
     def stopped_cleanly(self) -> bool:
         """Whether the last life stopped in order; a first start counts as one that did."""

@@ -2,6 +2,10 @@
 
 A file lock keeps two bots of one host apart; a second host is seen here. Entries are halted, because two that enter
 hold twice of everything; stops and closes go on.
+
+A life that was cut off leaves sockets behind, and nobody knows how many or how long the venue counts them. Soon
+after it a count is told and halts nothing: a restart that halts itself would be worse, and a twin that trades is seen by
+its orders.
 """
 
 from __future__ import annotations
@@ -45,6 +49,11 @@ def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
     if not context.parameters.is_exclusive:
         context.announce("info", "SHARED_ACCOUNT", why=words)
         return
+    if context.crashed_ms and context.now_ms - context.crashed_ms <= SILENT_FORGOTTEN_AFTER_MS:
+        context.announce(
+            "warning", "CROWDED", why=f"{words}; a life that was cut off may have left the others"
+        )
+        return
     context.announce("alarm", "TWIN", why=words, fix="stop the other bot, then run with --clear-halt")
     _halt(context, f"a twin: {words}")
 
@@ -61,8 +70,6 @@ def note_loss(context: Context, name: Name, *, is_silent: bool) -> None:
 def _may_be_counted_still(context: Context, name: Name) -> int:
     """How many earlier sockets of ours may still be open at the venue."""
     lost = context.book.links_lost_ms.get(name.value, [])
-    if context.crashed_ms:
-        lost = [context.crashed_ms, *lost]
     recent = sum(1 for lost_ms in lost if context.now_ms - lost_ms <= FORGOTTEN_AFTER_MS)
     silent = context.book.links_silent_ms.get(name.value, [])
     ages_ms = [context.now_ms - lost_ms for lost_ms in silent]

@@ -7,7 +7,8 @@ import pytest
 from anchorwatch.machine import connection, permission, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.connection import Name
-from tests.machine.desk_rig import DeskRig
+from anchorwatch.machine.facts import Facts, GenerationFact
+from tests.machine.desk_rig import START_MS, DeskRig
 
 
 def counted(rig: DeskRig, count: int) -> permission.S:
@@ -50,4 +51,29 @@ def test_a_socket_of_long_ago_is_counted_no_more() -> None:
     rig = DeskRig().booted()
     lose(rig)
     rig.pass_s(61)
+    assert counted(rig, 2) is permission.S.HALTED
+
+
+def lives(*cleanly: bool) -> Facts:
+    """Earlier lives, a minute each, the newest a minute before the rig's own."""
+    begun_ms = [START_MS - 60_000 * (len(cleanly) - number) for number in range(len(cleanly))]
+    return Facts(
+        generations=tuple(
+            GenerationFact(f"life{number}", at_ms, at_ms + 50_000 if is_clean else None)
+            for number, (at_ms, is_clean) in enumerate(zip(begun_ms, cleanly, strict=True))
+        )
+    )
+
+
+@pytest.mark.parametrize("cleanly", [(False,), (False, True), (True, False, False)])
+def test_a_life_that_was_cut_off_may_have_left_any_number_of_sockets(cleanly: tuple[bool, ...]) -> None:
+    rig = DeskRig(facts=lives(*cleanly)).booted()
+    assert counted(rig, 5) is permission.S.OPEN
+    assert "CROWDED" in rig.announced()
+    rig.pass_s(1_001)
+    assert counted(rig, 2) is permission.S.HALTED, "by then nobody counts them any more"
+
+
+def test_after_lives_that_stopped_in_order_a_second_connection_is_a_twin() -> None:
+    rig = DeskRig(facts=lives(True, True)).booted()
     assert counted(rig, 2) is permission.S.HALTED

@@ -76,6 +76,22 @@ async def test_a_crash_and_a_start_at_once_are_no_twin(autojump_clock: MockClock
                     await life.crash()
 
 
+async def test_the_half_open_sockets_of_lives_that_were_cut_off_are_no_twin(
+    autojump_clock: MockClock,
+) -> None:
+    with open_journal(None, "sim", "sim-key") as journal:
+        async with exchange() as scene:
+            for _ in range(3):
+                async with scene.life(journal=journal) as life:
+                    await life.ready()
+                    assert life.lines("TWIN") == []
+                    assert life.bot.permission.state is OPEN
+                    assert scene.network is not None
+                    for connection in scene.network.connections():
+                        connection.half_open()
+                    await life.crash()
+
+
 async def test_a_host_that_slept_reads_everything_anew_before_it_enters(autojump_clock: MockClock) -> None:
     given = eager(protection__take_profit_fraction=Decimal(0), protection__max_holding_min=0)
     async with exchange() as scene:
