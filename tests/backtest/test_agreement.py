@@ -56,5 +56,5 @@ def test_three_quarters_of_an_hour_of_recorded_candles_gives_the_same_fills(coin
 def test_a_crash_with_its_stops_and_gaps_in_price_gives_the_same_fills() -> None:
     path = recorded("binance_spot_BTCUSDT_1m_2021_05_19.csv.gz")
     engine, backtest = both(path, {**LIVELY, "entry.order_kind": "market"}, 11 * 1440 + 755, 45)
-    assert len(engine) >= 4
+    assert len(engine) >= 2, "an entry and its end: the guard of the spread lets little more through"
     assert backtest == engine
