@@ -120,7 +120,9 @@ class Life:
         self._strategy = strategy
         self._tape = tape
         self._conduct: Conduct | None = None
+        # Of the connections, by name: the times of the last moves, and who was live long and has not waited since.
         self._live_since: dict[str, float] = {}
+        self._lasted: set[str] = set()
         self._waits_since: dict[str, float] = {}
 
     @property
@@ -209,19 +211,25 @@ class Life:
         self._conduct.judge(trio.current_time())
 
     def _take_connection(self, move: Move) -> None:
-        """A connection that was live long enough starts its waits anew (R6.5)."""
+        """A connection that was live long enough starts its waits anew (R6.5). Unanswered silence is no life."""
         now_s, states = trio.current_time(), connection.S
         limits = self._settings.connections
-        if move.dest == states.LIVE.name and move.source != states.PROBING.name:
+        is_live, was_live = move.dest == states.LIVE.name, move.source == states.LIVE.name
+        if is_live and not was_live:
             self._live_since[move.id] = now_s
-        elif move.dest in (states.BACKING_OFF.name, states.EXHAUSTED.name):
-            lived_s = now_s - self._live_since.pop(move.id, now_s)
-            if lived_s > limits.live_lasted_s + 1:
+        elif was_live and not is_live and self._lived_s(move.id, now_s) > limits.live_lasted_s + 1:
+            self._lasted.add(move.id)
+        if move.dest in (states.BACKING_OFF.name, states.EXHAUSTED.name):
+            if move.id in self._lasted:
+                self._lasted.remove(move.id)
                 self._waits_since[move.id] = now_s
         elif move.dest == states.DIALING.name:
             waited_s = now_s - self._waits_since.pop(move.id, now_s)
             if waited_s > max(limits.backoff_first_s, limits.reconnect_delay_s) + 1:
                 self._observer.violate("R6", f"{move.id} waited {waited_s:.1f} s after a long life")
+
+    def _lived_s(self, connection_id: str, now_s: float) -> float:
+        return now_s - self._live_since.pop(connection_id)
 
 
 def _last_words(error: BaseException) -> str:

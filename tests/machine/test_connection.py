@@ -142,6 +142,16 @@ def test_failures_are_forgotten_when_live_has_lasted() -> None:
     assert waits(effects) == [5]
 
 
+def test_silence_is_no_part_of_a_long_life() -> None:
+    """What answers nothing has not lasted, however long its socket stood: the count stays."""
+    snapshot = live(lost(live())[0])
+    epoch = snapshot.data.epoch
+    snapshot, _ = after(c.SilenceNoticed(epoch), c.LiveLasted(epoch), start=snapshot)
+    assert (snapshot.state, snapshot.data.failures) == (S.PROBING, 1)
+    _, effects = after(c.PongMissed(epoch), start=snapshot)
+    assert waits(effects) == [10]
+
+
 def test_a_flapping_connection_waits_longer_every_time() -> None:
     snapshot, waited = live(), []
     for _ in range(4):

@@ -30,3 +30,13 @@ def test_a_stop_whose_end_cannot_be_recorded_ends_in_order(tmp_path: Path) -> No
     outcome = played(tmp_path, full, Fault(kind=Kind.STOP, at_s=25.0, for_s=2.0))
     assert outcome.violations == ()
     assert outcome.lives == 2
+
+
+def test_a_connection_that_fell_silent_within_its_first_minute_waits_longer_than_before(
+    tmp_path: Path,
+) -> None:
+    """The observer counted the silence, and the probe that nothing answered, as a part of the connection's life."""
+    reset = Fault(kind=Kind.RESET, at_s=20.0, where="all")
+    outcome = played(tmp_path, reset, Fault(kind=Kind.BLACK_HOLE, at_s=64.0, for_s=2.0), for_s=120.0)
+    assert outcome.violations == ()
+    assert outcome.faults == {"black_hole": 1, "reset": 1}
