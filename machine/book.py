@@ -65,6 +65,8 @@ class LegBook:
     close_reason: str = ""
     refused_code: str = ""  # the venue's, of the last stop that it refused
     gone_since_ms: int = 0  # when its absence was first asked about
+    absences: int = 0  # complete readings since then that did not show it either
+    is_hearsay: bool = False  # fills of others opened it in net mode; no report of a position has shown it
     others: Decimal = Decimal(0)  # contracts of the venue's position that are a stranger's
     cut: Decimal = Decimal(0)  # taken off our part because the venue showed less, before any fill said why
     own_asked_ms: int = 0  # when our own orders were asked for last

@@ -51,6 +51,7 @@ class Fill(msgspec.Struct, frozen=True):
 STOPPED = "stop"
 CLOSED_BY_US = "close"
 CLOSED_BY_HAND = "closed by hand"
+NEVER_WAS = "never was"
 """Causes of the end of a position, beside the reasons of our own closes, and liquidation and ADL."""
 
 

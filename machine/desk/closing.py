@@ -70,6 +70,7 @@ def take_leg(context: Context, event: world.LegRead) -> None:
     if event.positions is not None and not shown:
         context.tell(address, position.AbsenceSeen())
         return
+    leg.is_hearsay = leg.is_hearsay and not shown
     if shown and shown[0].updated_ms >= leg.version_ms:
         sharing.take_over(context, leg, shown[0])
     _count_try(context, leg)

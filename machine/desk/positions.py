@@ -15,8 +15,15 @@ from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadPeak, Record, StartTimer
-from anchorwatch.machine.units import LegKey, Price, Side, opening_deal
-from anchorwatch.machine.world import CLOSED_BY_HAND, CLOSED_BY_US, STOPPED, OrderReport, PositionReport
+from anchorwatch.machine.units import LegKey, PositionMode, Price, Side, opening_deal
+from anchorwatch.machine.world import (
+    CLOSED_BY_HAND,
+    CLOSED_BY_US,
+    NEVER_WAS,
+    STOPPED,
+    OrderReport,
+    PositionReport,
+)
 
 PUSH_SETTLES_MS = 1_000
 """Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
@@ -61,6 +68,9 @@ def _book_fill(
             _book_late_fill(context, leg, report, contracts, price, fee, opens=opens)
         return
     is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
+    is_by_us = _is_by_us(report)
+    if is_by_us:
+        leg.is_hearsay = False
     if is_shared and not is_ours and state in position.OURS:
         _book_strangers_fill(context, leg, report, contracts, price, opens=opens, is_late=is_late)
         return
@@ -77,10 +87,34 @@ def _book_fill(
             context.book.uncover(leg, at_ms)
             leg.counted = (report.client_id, report.filled)
             _open(context, key, at_ms, is_ours=is_ours)
+            if not is_by_us and context.parameters.mode is PositionMode.NET:
+                _take_hearsay(context, leg)
         else:
             _grown(context, leg, report)
         return
     _close(context, leg, report, contracts, price, fee)
+
+
+def _is_by_us(report: OrderReport) -> bool:
+    """Whether this order, or the stop that it is the child of, carries a name of ours."""
+    return (ids.parse(report.client_id) or ids.parse(report.stop_client_id)) is not None
+
+
+def _take_hearsay(context: Context, leg: LegBook) -> None:
+    """A net position was opened by somebody else's order, if nothing was missed before it.
+
+    An order in net mode does not say whether it opens or closes. Where the report of an earlier one was lost, this
+    one may have closed what it opened, and there is nothing. It is protected at once all the same, because there may
+    be; what there is, is read.
+    """
+    pushed = leg.pushed
+    leg.is_hearsay = pushed is None or not _shows(leg, pushed)
+    if leg.is_hearsay:
+        _doubt(context, f"{leg.leg}: somebody else's order may have opened it")
+
+
+def _shows(leg: LegBook, report: PositionReport) -> bool:
+    return bool(report.contracts) and report.updated_ms >= leg.entered_ms
 
 
 def _book_late_fill(
@@ -246,6 +280,7 @@ def take_push(context: Context, report: PositionReport) -> None:
     if report.leg.instrument in context.book.instruments:
         leg = context.book.leg(report.leg)
         leg.pushed, leg.pushed_at_ms = report, context.now_ms
+        leg.is_hearsay = leg.is_hearsay and not _shows(leg, report)
         if context.bot.slot(report.leg).position.state in position.OURS:
             context.book.take_funding(leg, report)
 
@@ -268,6 +303,7 @@ def compare(context: Context, reading: world.AccountReading) -> None:
     book = context.book
     configured = [report for report in reading.positions if report.leg.instrument in book.instruments]
     reading = msgspec.structs.replace(reading, positions=tuple(configured))
+    _note_who_is_shown(context, reading)
     held = {key: Held(leg.total, leg.version_ms) for key, leg in book.legs.items()}
     for drift in drifts(held, reading, context.parameters.mode):
         _mend(context, drift)
@@ -279,6 +315,15 @@ def compare(context: Context, reading: world.AccountReading) -> None:
         if leg.may_be_ours:
             sharing.ask_for_own_orders(context, leg)
     stops.check_cover(context, reading)
+
+
+def _note_who_is_shown(context: Context, reading: world.AccountReading) -> None:
+    shown = {report.leg for report in reading.positions if report.contracts}
+    for key, leg in context.book.legs.items():
+        if key in shown:
+            leg.is_hearsay = False
+        elif context.bot.slot(key).position.state in position.GONE:
+            leg.absences += 1
 
 
 def _find_again(context: Context, reading: world.AccountReading) -> None:
@@ -409,10 +454,31 @@ def _claim(context: Context, leg: LegBook, ours: list[OrderReport]) -> None:
 
 def take_no_explanation(context: Context, key: LegKey) -> None:
     """Asked again at a pace; a question that stays open for long is told."""
-    asked_ms = context.now_ms - context.book.leg(key).gone_since_ms
-    is_overdue = asked_ms >= context.parameters.pace.confirmation_patience_s * 1000
+    leg = context.book.leg(key)
+    is_overdue = context.now_ms - leg.gone_since_ms >= context.parameters.pace.confirmation_patience_s * 1000
+    if is_overdue and leg.is_hearsay and context.bot.slot(key).position.state in position.GONE:
+        if leg.absences:
+            _end_hearsay(context, leg)
+            return
+        _doubt(context, f"{key}: nothing but an order of somebody else's has ever told of it")
+        is_overdue = False
     answer = position.ConfirmationOverdue() if is_overdue else position.ConfirmationFailed()
     context.tell(of_leg(Part.POSITION, key), answer)
+
+
+def _end_hearsay(context: Context, leg: LegBook) -> None:
+    """What only an order of somebody else's told of, and what no report, no second reading and no history shows.
+
+    A position that was shown once, or that an order of ours had a part in, is never ended like this.
+    """
+    context.announce(
+        "alarm",
+        "NEVER_WAS",
+        leg=leg.leg,
+        contracts=leg.contracts,
+        why="an order of somebody else's seemed to open it; neither the readings nor the histories show it",
+    )
+    _end(context, leg.leg, NEVER_WAS)
 
 
 # Effects of the position machine.
@@ -421,7 +487,8 @@ def take_no_explanation(context: Context, key: LegKey) -> None:
 def explain(context: Context, address: Address, effect: position.ConfirmAbsence) -> None:
     assert address.leg is not None
     leg = context.book.leg(address.leg)
-    leg.gone_since_ms = leg.gone_since_ms or context.now_ms
+    if not leg.gone_since_ms:
+        leg.gone_since_ms, leg.absences = context.now_ms, 0
     if leg.part_in_doubt:
         sharing.ask_for_own_orders(context, leg)
         return
@@ -471,7 +538,7 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)
     leg.was_mixed, leg.unresizable = bool(leg.others), ""
     leg.close_tries, leg.slice_max = 0, None
-    leg.part_in_doubt = leg.fills_are_unknown = False
+    leg.part_in_doubt = leg.fills_are_unknown = leg.is_hearsay = False
 
 
 def watch_leg(context: Context, address: Address, effect: position.WatchLeg) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from anchorwatch.machine import lifecycle, order, position, protection, reconciliation, requests, world
-from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Part
+from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Part, entry_obstacles
 from anchorwatch.machine.units import Deal, LegKey, PositionMode, Side
 from anchorwatch.machine.world import StopState
 from tests.machine.desk_rig import ENTRY, LONG, SHORT, START_MS, DeskRig, of, px
@@ -396,6 +396,73 @@ def test_in_net_mode_the_child_of_a_stop_closes_the_side_that_is_open() -> None:
     assert rig.slot(SHORT).position.state is position.S.FLAT
     assert rig.leg(LONG).contracts == 0
     assert rig.totals["realised_pnl"] == px(-370) * px("0.01") * px("0.25")
+
+
+def heard_of_a_short() -> DeskRig:
+    """A person bought, unheard of, and sold again: to the bot that is a short, and there is none."""
+    rig = DeskRig(mode=PositionMode.NET).booted()
+    rig.pass_s(5)
+    rig.say(world.OrderPushed(rig.traded(SHORT, Deal.SELL, "0.02", 60_000)))
+    rig.pass_s(1)
+    return rig
+
+
+def answer_histories(rig: DeskRig, seconds: float) -> None:
+    """For so long no history shows the short."""
+    for _ in range(round(seconds / rig.pace.confirmation_retry_s)):
+        for _ in rig.taken(requests.ExplainAbsence):
+            rig.say(world.AbsenceUnexplained(SHORT))
+        rig.pass_s(rig.pace.confirmation_retry_s)
+
+
+def test_what_a_person_seems_to_have_opened_is_protected_at_once_and_looked_for_at_once() -> None:
+    rig = heard_of_a_short()
+    assert rig.slot(SHORT).position.state is position.S.OPEN
+    assert rig.only(requests.PlaceStop).leg == SHORT
+    assert rig.bot.reconciliation.state is reconciliation.S.READING
+
+
+def test_what_only_another_ones_order_told_of_and_nothing_shows_never_was() -> None:
+    rig = heard_of_a_short()
+    rig.reconcile(rig.reading())
+    assert rig.slot(SHORT).position.state is position.S.VANISHED
+    answer_histories(rig, rig.pace.confirmation_patience_s * 2)
+    assert rig.slot(SHORT).position.state is position.S.VANISHED  # one reading is not enough
+    rig.reconcile(rig.reading())
+    answer_histories(rig, rig.pace.confirmation_retry_s * 2)
+    assert rig.slot(SHORT).position.state is position.S.FLAT
+    names = rig.announced()
+    assert (names.count("NEVER_WAS"), names.count("UNEXPLAINED")) == (1, 0)
+    assert rig.totals["realised_pnl"] == 0
+    assert not any("not flat" in reason for reason in entry_obstacles(rig.bot, LONG))
+
+
+@pytest.mark.parametrize("shown_by", ["a push", "a reading"])
+def test_what_was_shown_once_stays_a_question_however_many_readings_miss_it(shown_by: str) -> None:
+    rig = heard_of_a_short()
+    shown = rig.position("0.02", leg=SHORT)
+    if shown_by == "a push":
+        rig.say(world.PositionPushed(shown))
+    else:
+        rig.reconcile(rig.reading(shown))
+        rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    assert rig.slot(SHORT).position.state is position.S.VANISHED
+    for _ in range(3):
+        answer_histories(rig, rig.pace.confirmation_patience_s)
+        rig.reconcile(rig.reading())
+    assert rig.slot(SHORT).position.state is position.S.UNEXPLAINED
+
+
+def test_a_position_that_an_order_of_ours_had_a_part_in_stays_a_question() -> None:
+    rig = DeskRig(mode=PositionMode.NET, wants=Side.SHORT).booted()
+    rig.covered()
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    for _ in range(3):
+        answer_histories(rig, rig.pace.confirmation_patience_s)
+        rig.reconcile(rig.reading())
+    assert rig.slot(SHORT).position.state is position.S.UNEXPLAINED
 
 
 def test_more_closed_than_was_held_has_the_account_read() -> None:

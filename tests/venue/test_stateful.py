@@ -27,7 +27,7 @@ from anchorwatch.io.venue.faults import Fault, FaultKind
 from anchorwatch.io.venue.positions import Position
 from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, reconciliation
 from anchorwatch.machine import desk as desks
-from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, Address, Part, Slot
+from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, Address, Part
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import PERFORMERS
 from anchorwatch.machine.ledger import Account
@@ -205,15 +205,8 @@ class DeskAndExchange(RuleBasedStateMachine):
                 and slot.position.state in (position.S.FLAT, position.S.ENTERING, position.S.OPEN)
                 and slot.protection.state in (protection.S.NONE, protection.S.COVERED)
                 for slot in (self.rig.slot(LegKey(BTC, side)) for side in Side)
-                if not self._is_left_to_a_person(slot)
             )
         )
-
-    def _is_left_to_a_person(self, slot: Slot) -> bool:
-        """In net mode a stranger's fill whose counterpart was never heard of may be booked as a leg that the exchange
-        never had. Nothing explains its end, so it is told, entries stay shut, and a person has to look."""
-        is_unexplained = slot.position.state is position.S.UNEXPLAINED
-        return is_unexplained and not self.is_ours_alone and self.rig.mode is PositionMode.NET
 
     def _held(self, side: Side) -> Position | None:
         return next((one for one in self.rig.account.open_positions() if one.direction == side.sign), None)
@@ -222,9 +215,6 @@ class DeskAndExchange(RuleBasedStateMachine):
         account = self.rig.account
         for side in Side:
             held, book = self._held(side), self.rig.leg(LegKey(BTC, side))
-            if self._is_left_to_a_person(self.rig.slot(LegKey(BTC, side))):
-                assert held is None, self._words()
-                continue
             contracts, average = (abs(held.contracts), held.avg_px) if held is not None else (ZERO, ZERO)
             assert book.total == contracts, self._words()
             assert abs(book.account.average_price - average) < AVERAGE_ROUNDED_BY, self._words()
@@ -272,6 +262,19 @@ TestDeskAndExchange = DeskAndExchange.TestCase
 TestDeskAndExchange.settings = EXAMPLES
 TestDeskAloneWithExchange = DeskAloneWithExchange.TestCase
 TestDeskAloneWithExchange.settings = EXAMPLES
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_close_whose_opening_was_never_heard_of_leaves_no_position_behind(opens: bool) -> None:
+    """A person sells, unheard, and buys back: to the bot that opens a long, and there is none."""
+    state = DeskAndExchange()
+    state.start(PositionMode.NET, OrderKind.MARKET, other_way=False)
+    state.pushes_are_spoilt("drop_push", "orders", 2)  # that it is live, and that it has filled
+    state.a_person_trades(Side.SHORT, "0.02", opens)
+    state.a_person_trades(Side.SHORT, "0.02", not opens)
+    state.all_is_healed_and_comes_to_rest()
+    state._agree()
+    assert state.rig.slot(LegKey(BTC, Side.LONG)).position.state is position.S.FLAT
 
 
 # The machine itself is shown to notice: each of these is a defect that a book can have.
