@@ -103,6 +103,7 @@ class StreakFact(Fact, frozen=True):
     side: str
     was_loss: bool
     at_ms: int
+    was_by_hand: bool = False
 
 
 class RegimeFact(Fact, frozen=True):

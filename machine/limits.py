@@ -84,14 +84,21 @@ def counted_anew(risk: RiskFact) -> RiskFact:
 
 
 def streak_after(
-    known: StreakFact | None, instrument: str, side: Side, net: Decimal, at_ms: int, limits: Limits
+    known: StreakFact | None,
+    instrument: str,
+    side: Side,
+    net: Decimal,
+    at_ms: int,
+    limits: Limits,
+    *,
+    was_by_hand: bool = False,
 ) -> StreakFact:
     """The run of losses of a symbol after one more end. A full run begins anew, behind a pause."""
     losses = (known.losses if known is not None else 0) + 1 if net < 0 else 0
     paused_until_ms = known.paused_until_ms if known is not None else 0
     if limits.losses_in_row and losses >= limits.losses_in_row:
         losses, paused_until_ms = 0, at_ms + limits.losses_pause_s * 1000
-    return StreakFact(instrument, losses, paused_until_ms, side.value, net < 0, at_ms)
+    return StreakFact(instrument, losses, paused_until_ms, side.value, net < 0, at_ms, was_by_hand)
 
 
 def reentry_obstacles(
@@ -106,6 +113,9 @@ def reentry_obstacles(
     wait_s = reentry.same_side_s if is_same else reentry.opposite_s
     if is_same and streak.was_loss:
         wait_s = max(wait_s, reentry.after_loss_s)
+    if streak.was_by_hand:
+        # Whoever closed it wants to be out: neither direction is theirs to be put back into at once.
+        wait_s = max(reentry.same_side_s, reentry.after_loss_s, reentry.opposite_s)
     if now_ms - streak.at_ms < wait_s * 1000:
         reasons.append("the cool-down after the last close")
     return tuple(reasons)

@@ -98,7 +98,7 @@ def test_every_transition_has_its_keys_and_its_time(half_an_hour: Run) -> None:
     assert all(set(move) == keys for move in moves)
     assert {move["machine"] for move in moves} <= {
         "lifecycle", "permission", "connection", "order", "position", "protection", "slippage_guard",
-        "liquidation_guard", "candle_repair",
+        "liquidation_guard", "candle_repair", "dead_man",
     }  # fmt: skip
     times = [move["at_ms"] for move in moves]
     assert times == sorted(times)

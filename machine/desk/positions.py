@@ -532,7 +532,7 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
     )
     context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
     if context.bot.slot(address.leg).position.state is not position.S.WATCHED:
-        risk.take_end(context, leg)
+        risk.take_end(context, leg, was_by_hand=effect.cause == CLOSED_BY_HAND)
     leg.account = Account(address.leg.side, leg.account.contract_size)
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
     leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)

@@ -33,13 +33,19 @@ def take_equity(context: Context) -> None:
         context.ask(Record((risk,)))
 
 
-def take_end(context: Context, leg: LegBook) -> None:
+def take_end(context: Context, leg: LegBook, *, was_by_hand: bool) -> None:
     """A position of ours has ended: its symbol's run of losses and the day's account go on."""
     book = context.book
     net = leg.account.realised - leg.account.fees + leg.funding
     name = leg.leg.instrument
     streak = limits.streak_after(
-        book.streaks.get(name), name, leg.leg.side, net, context.now_ms, context.parameters.limits
+        book.streaks.get(name),
+        name,
+        leg.leg.side,
+        net,
+        context.now_ms,
+        context.parameters.limits,
+        was_by_hand=was_by_hand,
     )
     known = book.streaks.get(name)
     if streak.paused_until_ms > (known.paused_until_ms if known is not None else 0):

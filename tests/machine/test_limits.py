@@ -85,6 +85,15 @@ def test_five_losses_in_a_row_pause_the_symbol_and_a_gain_breaks_the_row() -> No
     assert limits.reentry_obstacles(known, Side.SHORT, 7_000 + 1_800_000, Reentry()) == ()
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_after_a_close_by_hand_neither_side_is_entered_until_the_longest_wait_is_over(side: Side) -> None:
+    streak = limits.streak_after(None, BTC, Side.LONG, Decimal(1), 1_000_000, Limits(), was_by_hand=True)
+    assert limits.reentry_obstacles(streak, side, 1_179_999, Reentry()) == (
+        "the cool-down after the last close",
+    )
+    assert limits.reentry_obstacles(streak, side, 1_180_000, Reentry()) == ()
+
+
 @pytest.mark.parametrize(
     ("side", "was_loss", "wait_s"),
     [(Side.LONG, False, 60), (Side.LONG, True, 180), (Side.SHORT, True, 5), (Side.SHORT, False, 5)],
