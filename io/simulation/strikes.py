@@ -15,6 +15,7 @@ from anchorwatch.io.simulation.network import Connection, HostFault, Weather
 from anchorwatch.io.simulation.world import HOST, KEY, World
 from anchorwatch.io.venue.faults import Fault as Rule
 from anchorwatch.io.venue.faults import FaultKind, InstrumentChange, Maintenance
+from anchorwatch.io.venue.sessions import Session
 from anchorwatch.machine import permission
 from anchorwatch.machine.kernel import Event
 
@@ -47,7 +48,10 @@ RULES: dict[Kind, tuple[FaultKind, str]] = {
 # These are met while a connection is made, so the present ones are closed.
 ON_DIAL = (Kind.LOGIN_REFUSED, Kind.LOGIN_SLOW, Kind.HANDSHAKE_REFUSED)
 LOGINS = (Kind.LOGIN_REFUSED, Kind.LOGIN_SLOW)
+# As rules they are met at the next frame of ours; where a write is waited for that would be long after it.
+AT_ONCE = (Kind.SOCKET_CLOSED, Kind.UPGRADE_NOTICE)
 WEATHERS = (Kind.LATENCY, Kind.JITTER, Kind.SHORT_WRITES, Kind.FRAGMENTATION)
+CLOSED_CODE = 1006  # gone without a word
 ROUGH_SHARE = 0.9
 STEPS_FACTOR = 10
 """A rule change makes tick, lot or minimum coarser by this."""
@@ -60,6 +64,8 @@ class Strikes:
         self._world = world
         self._deeds = Deeds(world)
         self._kinds: dict[Rule, Kind] = {}
+        # Those whose connections were closed while a write was under way, until they have struck.
+        self._closed_in_write: set[Rule] = set()
         self._weathers: list[Fault] = []
         self._broken: list[HostFault] = []
         self._twins = 0
@@ -128,9 +134,28 @@ class Strikes:
     def _rule_struck(self, rule: Rule) -> None:
         kind = self._kinds.get(rule)
         if kind is not None:
-            self._world.struck(kind, rule.where)
+            began_in_write = rule in self._closed_in_write
+            self._closed_in_write.discard(rule)
+            self._world.struck(kind, rule.where, began_in_write=began_in_write)
+
+    def _sessions(self, where: str) -> list[Session]:
+        every = self._world.venue.connections.all()
+        return [one for one in every if one.is_open and where in ("", one.path)]
+
+    def _at_once(self, fault: Fault) -> None:
+        sessions = self._sessions(fault.where)
+        if sessions:
+            self._world.struck(fault.kind, fault.where)
+        for session in sessions:
+            if fault.kind is Kind.UPGRADE_NOTICE:
+                session.give_notice()
+            else:
+                session.close(CLOSED_CODE, "")
 
     async def _rule(self, fault: Fault) -> None:
+        if fault.on == "write" and fault.kind in AT_ONCE:
+            self._at_once(fault)
+            return
         kind, code = RULES[fault.kind]
         where = fault.where
         if fault.kind in LOGINS and where == "public":
@@ -148,9 +173,13 @@ class Strikes:
         self._kinds[rule] = fault.kind
         self._world.venue.faults.add(rule)
         if fault.kind in ON_DIAL:
-            for session in self._world.venue.connections.all():
-                if session.is_open and where in ("", session.path):
-                    session.close(1006, "")
+            # The fault begins here: what the exchange has to say of a write under way finds nobody, until the
+            # refused or slow return is over.
+            sessions = self._sessions(where)
+            if sessions and self._world.is_writing():
+                self._closed_in_write.add(rule)
+            for session in sessions:
+                session.close(CLOSED_CODE, "")
 
     async def _clock_skew(self, fault: Fault) -> None:
         """The exchange's clock runs ahead (size above 0), or the host's own clock is set (below 0)."""

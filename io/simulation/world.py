@@ -156,10 +156,14 @@ class World:
         base = virtual_seams(self.scenario.market.start_ms, self.seed * 1_000 + number)
         return Seams(wall_ms=lambda: base.wall_ms() + self.skew_ms, random=base.random)
 
-    def struck(self, kind: Kind, words: str = "") -> None:
-        """A fault took effect; whether a change of the account was under way is counted too."""
+    def is_writing(self) -> bool:
+        """Whether a request that changes the account has no answer yet."""
+        return any(life is not None and life.writes_under_way() for life in (self.life, self.twin))
+
+    def struck(self, kind: Kind, words: str = "", *, began_in_write: bool = False) -> None:
+        """A fault took effect; whether it did so, or began, while a change of the account was under way is counted."""
         self.faults[kind.value] += 1
-        if any(life is not None and life.writes_under_way() for life in (self.life, self.twin)):
+        if began_in_write or self.is_writing():
             self.in_flight[kind.value] += 1
         self.chronicle.add("world", "FAULT", f"{kind.value} {words}".rstrip())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from anchorwatch.io.simulation.faults import Fault, Kind
 from anchorwatch.io.simulation.scenario import find_scenario
@@ -40,3 +41,15 @@ def test_a_connection_that_fell_silent_within_its_first_minute_waits_longer_than
     outcome = played(tmp_path, reset, Fault(kind=Kind.BLACK_HOLE, at_s=64.0, for_s=2.0), for_s=120.0)
     assert outcome.violations == ()
     assert outcome.faults == {"black_hole": 1, "reset": 1}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.SOCKET_CLOSED, Kind.UPGRADE_NOTICE, Kind.LOGIN_REFUSED, Kind.LOGIN_SLOW, Kind.HANDSHAKE_REFUSED],
+)
+def test_a_connection_that_ends_while_an_order_is_under_way_costs_nothing(tmp_path: Path, kind: Kind) -> None:
+    """Such a fault waited for the next frame or login, seconds after the write that it had been planned for."""
+    outcome = played(tmp_path, Fault(kind=kind, at_s=40.0, size=7.0, on="write"), for_s=90.0)
+    assert outcome.violations == ()
+    assert (outcome.faults, outcome.in_flight) == ({kind.value: 1}, {kind.value: 1})
+    assert outcome.orders == 1
