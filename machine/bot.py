@@ -163,7 +163,7 @@ def unborn(
         legs=(),
         mode=mode,
         conduct=conduct,
-        dead_man=dead_man.DEAD_MAN.initial if has_dead_man else dead_man.OFF,
+        dead_man=dead_man.DISARMED if has_dead_man else dead_man.OFF,
         flattens=flattens,
     )
 
@@ -181,6 +181,13 @@ def with_hands_off(bot: Bot, instruments: Iterable[str]) -> Bot:
 def without_dead_man(bot: Bot) -> Bot:
     """The bot whose dead man's switch an earlier life gave up."""
     return msgspec.structs.replace(bot, dead_man=dead_man.OFF)
+
+
+def with_countdown_left_behind(bot: Bot) -> Bot:
+    """The bot after a life that did not stop in order, and whose countdown may still run at the venue."""
+    if bot.dead_man.state is dead_man.S.OFF or bot.conduct is Conduct.WATCH:
+        return bot
+    return msgspec.structs.replace(bot, dead_man=dead_man.DEAD_MAN.initial)
 
 
 def with_next_sequence(bot: Bot) -> Bot:
@@ -296,6 +303,10 @@ ROUTES: dict[type[Effect], Route] = {
 """Effects of one machine that are events of another. Effects that are not named here are for the shell."""
 
 
+AT_THE_VENUE = (lifecycle.S.SYNC, lifecycle.S.READY, lifecycle.S.STOPPING)
+"""Stages in which the venue has answered before, and the last one in which anything is asked of it."""
+
+
 class _Run:
     """One step of the bot, while it is being computed."""
 
@@ -380,10 +391,16 @@ class _Run:
                 )
 
     def _mind_the_dead_man(self) -> None:
-        """The switch is armed while an entry of ours rests or is about to, and only then."""
+        """The switch is armed while an entry of ours rests or is about to, and only then.
+
+        What an earlier life armed is ended once the venue is there to be asked, or before the stop.
+        """
         switch = self.bot.dead_man
         rests = any(slot.entry.data.rests and slot.entry.state not in order.FREE for _, slot in self.bot.legs)
-        if switch.state is not dead_man.S.OFF and rests is not switch.data.is_wanted:
+        if switch.state is dead_man.S.OFF:
+            return
+        is_left_behind = switch.state is dead_man.S.UNKNOWN and self.bot.lifecycle.state in AT_THE_VENUE
+        if rests is not switch.data.is_wanted or is_left_behind:
             self.tell(DEAD_MAN, dead_man.SwitchWanted() if rests else dead_man.SwitchUnwanted())
 
     def _flatten_late_fills(self) -> None:

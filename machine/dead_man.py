@@ -11,6 +11,10 @@ timer, and disarmed when none does: before the stop ends, above all.
 * **A renewal that fails shuts entries that rest** until one works, because the
   countdown may run out under them.  Market entries do not need it.
 
+* **What an earlier life left is not known.**  After one that did not stop in order the
+  switch begins UNKNOWN: its countdown may still run, and would outlive a stop.  Whatever
+  is wanted first, an end that the venue acknowledges comes before DISARMED.
+
 * **One request at a time.**  What is wanted meanwhile is remembered, and
   the answer decides what is sent next.
 
@@ -42,6 +46,7 @@ from anchorwatch.machine.kernel import (
 
 
 class S(State):
+    UNKNOWN = "unknown"
     DISARMED = "disarmed"
     ARMING = "arming"
     ARMED = "armed"
@@ -62,7 +67,7 @@ class SwitchWanted(Event, frozen=True):
 
 
 class SwitchUnwanted(Event, frozen=True):
-    """No entry rests any more."""
+    """No entry rests any more, or none does of those that an earlier life left."""
 
 
 class OfSwitch(Event, frozen=True):
@@ -196,6 +201,8 @@ TABLE = (
     *ignored(S, OF_SWITCH, "it speaks of an earlier request or timer", when=is_stale),
     #     source         event           destination    guard            action
     Row(  S.DISARMED,    SwitchWanted,   S.ARMING,                       then=arm),
+    Row(  S.UNKNOWN,     SwitchWanted,   S.ARMING,                       then=arm),
+    Row(  S.UNKNOWN,     SwitchUnwanted, S.DISARMING,                    then=disarm,       because="an earlier life may have armed it"),
     *(Row(s,             RenewalTaken,   S.ARMED,       when=is_wanted,  then=renew_later)  for s in ASKING),
     *(Row(s,             RenewalTaken,   S.DISARMING,                    then=disarm)       for s in ASKING),
     *(Row(s,             RenewalFailed,  S.FAILING,     when=is_wanted,  then=fail)         for s in (S.ARMING, S.RENEWING)),
@@ -217,7 +224,7 @@ TABLE = (
     *ignored((S.DISARMED,),    (SwitchUnwanted,), "no countdown runs"),
     *ignored((S.OFF,),         (SwitchWanted, SwitchUnwanted, StopsTaken, *OF_SWITCH), "it is given up"),
     # What cannot happen: the newest sequence is that of the one request or timer there is.
-    *impossible((S.DISARMED,), OF_SWITCH, "nothing is asked and nothing waits"),
+    *impossible((S.UNKNOWN, S.DISARMED), OF_SWITCH, "nothing is asked and nothing waits"),
     *impossible((*ASKING, S.DISARMING), (RenewalDue,), "no timer runs while an answer is awaited"),
     *impossible((S.ARMED, S.FAILING), (RenewalTaken, RenewalFailed, DisarmTaken, DisarmFailed), "nothing is asked"),
     *impossible(ASKING, (DisarmTaken, DisarmFailed), "a renewal was asked for"),
@@ -225,6 +232,8 @@ TABLE = (
 )
 # fmt: on
 
-DEAD_MAN = Definition("dead_man", Snapshot(S.DISARMED, Switch()), TABLE)
+DEAD_MAN = Definition("dead_man", Snapshot(S.UNKNOWN, Switch()), TABLE)
+DISARMED = Snapshot(S.DISARMED, Switch())
+"""After a life that stopped in order, or none: no countdown of ours runs."""
 OFF = Snapshot(S.OFF, Switch())
 """Not to be used: by the settings, or because an earlier life gave it up."""

@@ -101,6 +101,5 @@ ABSTRACTIONS: tuple[str, ...] = (
     "The journal keeps what it took, whole: no torn record, no lost disk.",
     "A *lossy* connection opens in one step; one that is *detailed* opens, logs in and subscribes in steps.",
     "The stages INIT, CLIENT, MODULES and RESET are done at once, and so is every stop step but the first.",
-    "A countdown of the dead man's switch that an earlier life started is left to run out: S16 speaks of this life's.",
     "A step that changes nothing is no step.",
 )

@@ -329,6 +329,12 @@ DEFECTS: tuple[Defect, ...] = (
         lambda: _deeming(dead_man, "QUIET", tuple(dead_man.S)),
     ),
     Defect(
+        "what an earlier life armed is taken for nothing",
+        "S16",
+        msgspec.structs.replace(PROMPT, stops=True, rests=True, dead_man=True, crashes=1),
+        lambda: _deeming(bots, "with_countdown_left_behind", lambda bot: bot),
+    ),
+    Defect(
         "a pause is not recorded",
         "S17",
         msgspec.structs.replace(ONE, operator=True),

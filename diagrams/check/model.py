@@ -224,7 +224,7 @@ class Model:
         crashed = self.shells(process.crashed(self.shells.values[shell]))
         unborn = self._unborn.get(crashed)
         if unborn is None:
-            bot = process.unborn(self.bounds, self.shells.values[crashed])
+            bot = process.unborn(self.bounds, self.shells.values[crashed], after_crash=True)
             unborn = self._unborn[crashed] = self.production.number(bot)
         label = self.labels("the process dies")
         of_legs = []

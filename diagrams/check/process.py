@@ -59,13 +59,15 @@ class Happening(msgspec.Struct, frozen=True):
     can_wait: bool = True  # it answers nothing: in a prompt world it happens when nothing is under way
 
 
-def unborn(bounds: Bounds, shell: Shell) -> Bot:
-    """The bot of a new life, with the permission that the journal gives back."""
+def unborn(bounds: Bounds, shell: Shell, *, after_crash: bool = False) -> Bot:
+    """The bot of a new life, with what the journal gives back."""
     limits = connection.Limits(attempts_max=bounds.attempts_max)
     links = dict.fromkeys(connection.Name, limits)
     bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE, has_dead_man=bounds.dead_man)
     if shell.is_switch_off:
         bot = bots.without_dead_man(bot)
+    if after_crash:
+        bot = bots.with_countdown_left_behind(bot)
     return bots.with_permission(bot, permission.restored(shell.permission, shell.paused_below, ""))
 
 

@@ -120,7 +120,7 @@ def _cover_is_real(facets: Facets, leg: Leg, shell: Shell) -> bool:
 
 
 def _has_a_countdown(facets: Facets, leg: Leg, shell: Shell) -> bool:
-    return facets.is_born and (shell.countdown or shell.renewal)
+    return facets.is_born and (shell.countdown or shell.old_countdown or shell.renewal)
 
 
 def _is_countdown_rightful(facets: Facets, leg: Leg, shell: Shell) -> bool:
@@ -159,7 +159,7 @@ PROPERTIES: tuple[Property, ...] = (
     ),
     Property(
         "S16",
-        "no countdown of the dead man's switch outlives a stop, and one that took a stop is never started again",
+        "no countdown of the dead man's switch outlives a stop, whichever life started it, and one that took a stop is never started again",
         _has_a_countdown,
         _is_countdown_rightful,
     ),

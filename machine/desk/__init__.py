@@ -36,6 +36,7 @@ from anchorwatch.machine.bot import (
     Bot,
     EntryDenied,
     is_settled,
+    with_countdown_left_behind,
     with_hands_off,
     with_permission,
     without_dead_man,
@@ -140,6 +141,8 @@ class Desk:
         known = facts.hands_off if facts is not None else ()
         if facts is not None and facts.dead_man is not None:
             bot = without_dead_man(bot)
+        if not known_facts.stopped_cleanly:
+            bot = with_countdown_left_behind(bot)
         self._context = Context(
             parameters,
             with_hands_off(bot, (*parameters.hands_off, *known)),

@@ -13,7 +13,7 @@ from tests.machine.walks import Walk, walk
 
 
 def after(
-    *events: Event, start: Snapshot[Switch] = DEAD_MAN.initial
+    *events: Event, start: Snapshot[Switch] = d.DISARMED
 ) -> tuple[Snapshot[Switch], tuple[Effect, ...]]:
     """The snapshot after all events, and the effects of the last."""
     snapshot, effects = start, tuple[Effect, ...]()
@@ -49,6 +49,21 @@ def test_it_is_disarmed_when_nothing_rests_any_more() -> None:
     assert (snapshot.state, effects) == (S.DISARMED, ())
 
 
+def test_what_an_earlier_life_may_have_armed_is_ended_and_asked_for_until_the_exchange_says_so() -> None:
+    snapshot, effects = after(d.SwitchUnwanted(), start=DEAD_MAN.initial)
+    assert (snapshot.state, effects) == (S.DISARMING, (d.Disarm(1),))
+    snapshot, _ = after(d.DisarmFailed(1, "no answer"), start=snapshot)
+    assert snapshot.state is S.FAILING
+    snapshot, effects = after(d.RenewalDue(2), start=snapshot)
+    assert (snapshot.state, effects) == (S.DISARMING, (d.Disarm(3),))
+    assert after(d.DisarmTaken(3), start=snapshot) == (Snapshot(S.DISARMED, Switch(3)), ())
+
+
+def test_an_entry_of_an_earlier_life_that_rests_arms_it_anew() -> None:
+    snapshot, effects = after(d.SwitchWanted(), start=DEAD_MAN.initial)
+    assert (snapshot.state, effects) == (S.ARMING, (d.Renew(1),))
+
+
 def test_a_renewal_that_fails_is_told_once_and_tried_again_until_it_works() -> None:
     snapshot, effects = after(d.RenewalDue(2), d.RenewalFailed(3, "no answer"), start=armed())
     assert (snapshot.state, effects) == (S.FAILING, (d.TellFailing("no answer"), d.StartRetryTimer(4)))
@@ -78,7 +93,9 @@ def test_an_end_that_was_not_acknowledged_is_asked_for_again() -> None:
     assert (snapshot.state, effects) == (S.DISARMING, (d.Disarm(5),))
 
 
-@pytest.mark.parametrize("start", [DEAD_MAN.initial, armed(), failing()], ids=lambda one: one.state.value)
+@pytest.mark.parametrize(
+    "start", [DEAD_MAN.initial, d.DISARMED, armed(), failing()], ids=lambda one: one.state.value
+)
 def test_once_it_took_a_stop_it_is_off_for_good(start: Snapshot[Switch]) -> None:
     snapshot, effects = after(d.StopsTaken("a stop went with it"), start=start)
     assert (snapshot.state, effects) == (S.OFF, (d.GiveUp("a stop went with it"),))

@@ -115,6 +115,49 @@ async def test_s16_an_orderly_stop_disarms_the_switch_before_it_lets_go(
         assert scene.is_covered(ETH_LONG)
 
 
+@BOTH
+async def test_s16_what_a_killed_life_armed_is_ended_before_a_stop_that_follows_at_once(
+    autojump_clock: MockClock, tmp_path: Path, takes_algos: bool
+) -> None:
+    """The entry's end is recorded and the countdown's is refused: nothing but the kill speaks of it to the next life."""
+    async with exchange(switches=Switches(cancel_all_after_takes_algos=takes_algos)) as scene:
+        scene.trade(ETH_LONG, "1")
+        await scene.before_a_cross()
+        with open_journal(tmp_path / "journal", "sim", "sim-key") as journal:
+            async with scene.life(maker(**BESIDE), journal=journal) as life:
+                await life.ready()
+                await rested(scene, life)
+                scene.fault("reject_with_code", "trade/cancel-all-after", times=0)
+                await life.until(lambda: state(life) is dead_man.S.FAILING)
+                await life.until(lambda: life.slot().entry.state is order.S.CANCELLED)
+                await life.crash()
+            scene.heal()
+            assert (resting(scene), len(countdowns(scene))) == ([], 1)
+            async with scene.life(maker(**BESIDE), journal=journal) as life:
+                await life.ready()
+                await life.stop()
+                assert countdowns(scene) == []
+        await trio.sleep(130)
+        assert scene.is_covered(ETH_LONG)
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped in order", "killed"])
+async def test_only_after_a_life_that_was_killed_is_the_end_of_a_countdown_asked_for(
+    autojump_clock: MockClock, tmp_path: Path, is_killed: bool
+) -> None:
+    async with exchange() as scene:
+        await scene.before_a_cross()
+        with open_journal(tmp_path / "journal", "sim", "sim-key") as journal:
+            async with scene.life(maker(), journal=journal) as life:
+                await life.ready()
+                await (life.crash() if is_killed else life.stop())
+            async with scene.life(maker(), journal=journal) as life:
+                await life.ready()
+                await trio.sleep(5)
+                assert state(life) is dead_man.S.DISARMED
+                assert len(scene.writes("trade/cancel-all-after")) == is_killed
+
+
 async def test_the_entry_of_a_bot_that_dies_is_taken_back_by_the_exchange(autojump_clock: MockClock) -> None:
     async with exchange() as scene:
         await scene.before_a_cross()

@@ -172,7 +172,8 @@ SWITCH = dead_man.Switch(7, is_wanted=True)
 
 
 def the_countdown_follows_the_entry() -> bool:
-    armed = leads(Part.DEAD_MAN, D.DISARMED, SWITCH, dead_man.SwitchWanted(), D.ARMING, dead_man.Renew)
+    idle = (D.UNKNOWN, D.DISARMED)
+    armed = leads(Part.DEAD_MAN, idle, SWITCH, dead_man.SwitchWanted(), D.ARMING, dead_man.Renew)
     renewed = leads(
         Part.DEAD_MAN,
         (D.ARMING, D.RENEWING, D.RETRYING),
@@ -191,7 +192,8 @@ def the_countdown_follows_the_entry() -> bool:
         dead_man.TellFailing,
         dead_man.StartRetryTimer,
     )
-    ended = leads(Part.DEAD_MAN, D.ARMED, SWITCH, dead_man.SwitchUnwanted(), D.DISARMING, dead_man.Disarm)
+    running = (D.UNKNOWN, D.ARMED)
+    ended = leads(Part.DEAD_MAN, running, SWITCH, dead_man.SwitchUnwanted(), D.DISARMING, dead_man.Disarm)
     off = leads(Part.DEAD_MAN, dead_man.ON, SWITCH, dead_man.StopsTaken("x"), D.OFF, dead_man.GiveUp)
     return armed and renewed and due and failed and ended and off
 
