@@ -206,17 +206,12 @@ class Facts(msgspec.Struct, frozen=True):
         """No life was ever recorded: a first start, or a lost disk."""
         return not self.generations
 
-    def last_crash_before_ms(self, now_ms: int) -> int:
-        """By when the newest life that did not stop in order was over; 0 when there is none.
-
-        When it died nobody recorded: before the next life began, or before ``now_ms``.
-        """
-        begun_ms = now_ms
-        for life in reversed(self.generations):
-            if life.clean_stop_at_ms is None:
-                return begun_ms
-            begun_ms = life.started_at_ms
-        return 0
+    def last_alive_ms(self, now_ms: int) -> int:
+        """By when the last life was over; 0 when there was none. When a life was cut off nobody recorded: by now."""
+        if not self.generations:
+            return 0
+        ended_ms = self.generations[-1].clean_stop_at_ms
+        return now_ms if ended_ms is None else ended_ms
 
     @property
     def stopped_cleanly(self) -> bool:

@@ -38,6 +38,8 @@ from anchorwatch.io.simulation.sockets import Address, FakeSocket, Lane, os_erro
 
 # Linux gives up on an unanswered SYN after six retries, 127 s.
 DIAL_TIMEOUT_S = 127.0
+# Linux gives up on unanswered data after fifteen retries (tcp_retries2).
+SEND_TIMEOUT_S = 924.6
 # Names resolve to 10.0.0.1 … 10.0.0.250: far more hosts than a session has.
 HOSTS_MAX = 250
 CLIENT_IP = "10.1.0.1"
@@ -107,7 +109,7 @@ class Sighting:
     """One thing seen on the network: for traces, digests and choosing the moment of a crash."""
 
     at_s: float
-    what: str  # dialed, sent, reset, half-open, dropped, refused, black hole, unresolved, closed
+    what: str  # dialed, sent, reset, half-open, given up, dropped, refused, black hole, unresolved, closed
     connection: int  # -1 where there is none
     bytes_sent: int = 0
     who: str = ""  # the incarnation whose socket sent; empty for the world's own
@@ -330,9 +332,23 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
             self.tally.fragmented += 1
         for piece in pieces:
             lane.carry(piece, trio.current_time() + self._delay_s(connection.address[0]))
+        if lane.is_vanishing and not lane.is_unanswered:
+            lane.is_unanswered = True
+            trio.lowlevel.spawn_system_task(self._give_up_later, socket, name="tcp retries")
         who = socket.owner.name if socket.owner is not None else ""
         self.saw("sent", connection.number, len(taken), who, taken)
         return taken
+
+    async def _give_up_later(self, socket: FakeSocket) -> None:
+        """The sender's system tells whoever holds the socket that nobody answers; the other end hears nothing."""
+        await trio.sleep(SEND_TIMEOUT_S)
+        connection, lane = socket.connection, socket.incoming
+        assert connection is not None
+        assert lane is not None
+        if socket.number in self._open_sockets:
+            self.forget(connection)
+            self.saw("given up", connection.number)
+            lane.break_at(trio.current_time())
 
     def arrival_s(self, socket: FakeSocket) -> float:
         """When something without bytes (FIN, RST) that leaves `socket` now is at the other end."""

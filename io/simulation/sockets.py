@@ -56,12 +56,14 @@ class Lane:
         "_pieces",
         "changed",
         "is_deaf",
+        "is_unanswered",
         "is_vanishing",
     )
 
     def __init__(self) -> None:
         self.changed = trio.lowlevel.ParkingLot()
         self.is_vanishing = False  # what is sent never arrives
+        self.is_unanswered = False  # something was sent all the same: the sender's system waits for an answer
         self.is_deaf = False  # the reader has closed
         self._pieces: deque[tuple[float, bytes]] = deque()
         self._held = 0

@@ -46,7 +46,7 @@ class Context:
         self.now_ms = 0
         self.started_ms = 0
         self.is_first_life = False  # the journal is new: a first start, or a lost disk
-        self.crashed_ms = 0  # by when the newest life that did not stop in order was over; 0: there is none
+        self.last_alive_ms = 0  # by when the life before this one was over; 0: there was none
         self.report_ms = 0
         self.exits: dict[str, ExitSettings] = {}  # by instrument, with the bounds of its protection in them
         self.liquidation: dict[LegKey, Snapshot[guards.Nothing]] = {}

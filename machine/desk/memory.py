@@ -41,7 +41,7 @@ class Memory:
             context.announce("info", "CLEAN_START", remembered=len(self._facts.legs))
         else:
             context.announce("warning", "AFTER_CRASH", remembered=len(self._facts.legs))
-        context.crashed_ms = self._facts.last_crash_before_ms(context.now_ms)
+        context.last_alive_ms = self._facts.last_alive_ms(context.now_ms)
         for instrument in context.bot.hands_off:
             context.announce(
                 "warning", "HANDS_OFF", instrument=instrument, policy="registered, and never changed"

@@ -3,9 +3,9 @@
 A file lock keeps two bots of one host apart; a second host is seen here. Entries are halted, because two that enter
 hold twice of everything; stops and closes go on.
 
-A life that was cut off leaves sockets behind, and nobody knows how many or how long the venue counts them. Soon
-after it a count is told and halts nothing: a restart that halts itself would be worse, and a twin that trades is seen by
-its orders.
+A life leaves sockets behind when it is cut off, and those that had fallen silent when it stops in order; nobody
+knows how many the venue still counts. Soon after it a count is told and halts nothing: a restart that halts itself would
+be worse, and a twin that trades is seen by its orders.
 """
 
 from __future__ import annotations
@@ -49,10 +49,8 @@ def look_at_count(context: Context, event: world.ConnectionsCounted) -> None:
     if not context.parameters.is_exclusive:
         context.announce("info", "SHARED_ACCOUNT", why=words)
         return
-    if context.crashed_ms and context.now_ms - context.crashed_ms <= SILENT_FORGOTTEN_AFTER_MS:
-        context.announce(
-            "warning", "CROWDED", why=f"{words}; a life that was cut off may have left the others"
-        )
+    if context.last_alive_ms and context.now_ms - context.last_alive_ms <= SILENT_FORGOTTEN_AFTER_MS:
+        context.announce("warning", "CROWDED", why=f"{words}; the life before may have left the others")
         return
     context.announce("alarm", "TWIN", why=words, fix="stop the other bot, then run with --clear-halt")
     _halt(context, f"a twin: {words}")

@@ -203,6 +203,21 @@ async def test_a_half_open_connection_swallows_everything_without_a_word(autojum
     assert (network.tally.half_opens, network.tally.full_buffers) == (1, 1)
 
 
+async def test_who_sends_into_a_half_open_connection_is_told_after_a_quarter_of_an_hour(
+    autojump_clock: MockClock,
+) -> None:
+    client, server, connection = await a_pair(a_network())
+    connection.half_open()
+    await server.send_all(b"into the void")
+    with trio.move_on_after(900) as early:
+        await server.receive_some()
+    assert early.cancelled_caught
+    assert await refusal(server) == errno.ECONNRESET
+    with trio.move_on_after(3600) as silence:
+        await client.receive_some()
+    assert silence.cancelled_caught, "the other end has sent nothing, and hears nothing"
+
+
 async def test_a_host_can_refuse_and_be_mended(autojump_clock: MockClock) -> None:
     network = a_network()
     network.break_host("venue.sim", HostFault.REFUSES)
