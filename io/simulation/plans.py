@@ -22,7 +22,9 @@ WEIGHTS = {
     Kind.TORN_WRITE: 1.5,
     Kind.STOP_FAILS: 2.0,
     Kind.ATTACHED_MISSING: 1.5,
-    Kind.STALE_READING: 1.3,
+    Kind.STALE_READING: 2.0,
+    Kind.CLOCK_SKEW: 1.5,
+    Kind.DISK_FULL: 2.0,
     Kind.HUMAN: 2.5,
     Kind.ACK_THEN_CANCEL: 1.5,
 }
