@@ -20,8 +20,9 @@ FORGOTTEN_AFTER_MS = 60_000
 """The venue drops a silent connection after 30 s: for so long, and as long again, it may still count one of ours."""
 
 
-SILENT_FORGOTTEN_AFTER_MS = 1_000_000
-"""A socket that fell silent is half-open at the venue too, which pushes into it until TCP gives up: some 15 minutes."""
+SILENT_FORGOTTEN_AFTER_MS = 3_600_000
+"""A socket that fell silent is half-open at the venue too, which gives it up a quarter of an hour after the first push that
+nobody answers; on a quiet account that push may be long in coming."""
 
 LOSSES_KEPT = 30
 """The venue itself refuses a thirty-first connection to a channel."""

@@ -70,12 +70,12 @@ def test_the_life_before_may_have_left_any_number_of_sockets(cleanly: tuple[bool
     rig = DeskRig(facts=lives(*cleanly)).booted()
     assert counted(rig, 5) is permission.S.OPEN
     assert "CROWDED" in rig.announced()
-    rig.pass_s(1_001)
+    rig.pass_s(3_601)
     assert counted(rig, 2) is permission.S.HALTED, "by then nobody counts them any more"
 
 
 def test_long_after_the_life_before_a_second_connection_is_a_twin() -> None:
     rig = DeskRig(
-        facts=Facts(generations=(GenerationFact("old", START_MS - 9_000_000, START_MS - 1_100_000),))
+        facts=Facts(generations=(GenerationFact("old", START_MS - 9_000_000, START_MS - 3_700_000),))
     )
     assert counted(rig.booted(), 2) is permission.S.HALTED
