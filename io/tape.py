@@ -28,9 +28,12 @@ import msgspec
 from anchorwatch.io.birth import Birth, plain, read_birth
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import (
+    candle_repair,
     connection,
+    dead_man,
     desk,
     facts,
+    guards,
     lifecycle,
     order,
     permission,
@@ -135,7 +138,7 @@ class Tape:
         inner, address = (event.event, event.address) if isinstance(event, Told) else (event, None)
         record = Record(
             now_ms,
-            type(inner).__name__,
+            event_name(type(inner)),
             msgspec.Raw(_ENCODER.encode(inner)),
             answer,
             digest,
@@ -219,26 +222,29 @@ def _bodies(path: Path) -> Iterator[bytes]:
 
 
 _ROOMS: tuple[ModuleType, ...] = (
-    world, lifecycle, connection, order, permission, position, protection, reconciliation, requests, bots, desk, facts,
+    world, lifecycle, connection, order, permission, position, protection, reconciliation, dead_man, candle_repair, guards,
+    requests, bots, desk, facts,
 )  # fmt: skip
 
 
+def event_name(kind: type[Event]) -> str:
+    """With its room: several machines call an event of theirs the same."""
+    return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+
+
 @cache
-def _kind(name: str) -> type[Event]:
-    kinds: list[type[Event]] = []
+def event_type(name: str) -> type[Event]:
     for room in _ROOMS:
-        kind = vars(room).get(name)
-        if isinstance(kind, type) and issubclass(kind, Event) and kind not in kinds:
-            kinds.append(kind)
-    if len(kinds) != 1:
-        raise BadTape(f"an event {name} is not known to this version")
-    return kinds[0]
+        for kind in vars(room).values():
+            if isinstance(kind, type) and issubclass(kind, Event) and event_name(kind) == name:
+                return kind
+    raise BadTape(f"an event {name} is not known to this version")
 
 
 def event_of(record: Record) -> Event:
     """The event as the desk was given it. Raises BadTape for one that this version does not know."""
     try:
-        event: Any = msgspec.msgpack.decode(record.event, type=_kind(record.kind))
+        event: Any = msgspec.msgpack.decode(record.event, type=event_type(record.kind))
         address = msgspec.msgpack.decode(record.address, type=Address | None)
     except msgspec.MsgspecError as error:
         raise BadTape(f"{record.kind}: {error}") from None

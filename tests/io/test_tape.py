@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from anchorwatch.diagrams.catalogue import MACHINES
 from anchorwatch.io import tape as tapes
 from anchorwatch.io.cli import command
 from anchorwatch.io.replaying import replay
@@ -25,6 +26,12 @@ def two_lives(tmp_path: Path) -> Path:
     outcome = Task(scenario=story, seed=3, tape=str(tmp_path / "tape")).run()
     assert (outcome.violations, outcome.lives) == ((), 2)
     return tmp_path / "tape"
+
+
+def test_every_event_of_every_table_can_be_read_back() -> None:
+    for machine in MACHINES:
+        for row in machine.definition.rows:
+            assert tapes.event_type(tapes.event_name(row.event)) is row.event
 
 
 def test_a_tape_replays_to_the_same_transitions_and_effects(
