@@ -10,7 +10,7 @@ import msgspec
 
 from anchorwatch.io.settings import Settings
 from anchorwatch.io.settings.reading import PER_SYMBOL
-from anchorwatch.io.settings.schema import AlertSettings
+from anchorwatch.io.settings.records import AlertSettings
 from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.connection import Name

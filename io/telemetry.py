@@ -23,7 +23,7 @@ import structlog
 
 from anchorwatch.io.durations import clock_words, day_words
 from anchorwatch.io.live_view import LiveView, View
-from anchorwatch.io.settings.schema import LogFormat, LogLevel
+from anchorwatch.io.settings.records import LogFormat, LogLevel
 from anchorwatch.io.settings.secret import MASK
 from anchorwatch.io.summary import StageRecord, StopStepRecord, Summary
 from anchorwatch.machine.kernel import Move

@@ -21,7 +21,9 @@ import msgspec
 from anchorwatch.io.okx.environments import Environment
 from anchorwatch.io.settings import consistency, schema
 from anchorwatch.io.settings.problems import Problem, SettingsError, shown
-from anchorwatch.io.settings.schema import GROUPS, Origin, Rule, Settings
+from anchorwatch.io.settings.records import JournalSettings
+from anchorwatch.io.settings.rule import Rule
+from anchorwatch.io.settings.schema import GROUPS, Origin, Settings
 from anchorwatch.io.settings.secret import Keys, Secret
 from anchorwatch.io.venue.instruments import inst_id_from_file_name
 
@@ -319,7 +321,7 @@ def _by_kind(settings: Settings, environ: Mapping[str, str], problems: list[Prob
     origins |= dict.fromkeys(("api.key", "api.secret", "api.passphrase"), Origin.ENVIRONMENT)
     if not journal.path:
         place = _state_directory(environ, problems)
-        journal = schema.JournalSettings(path=str(place / f"{kind.value}.sqlite"))
+        journal = JournalSettings(path=str(place / f"{kind.value}.sqlite"))
     return msgspec.structs.replace(settings, account=account, keys=keys, journal=journal, origins=origins)
 
 

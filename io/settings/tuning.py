@@ -9,8 +9,9 @@ import msgspec
 from anchorwatch.io.settings import strategies
 from anchorwatch.io.settings.exits import ExitSection
 from anchorwatch.io.settings.limits import LimitSettings
-from anchorwatch.io.settings.schema import Settings, Sides, SymbolSettings
-from anchorwatch.io.settings.schema import Strategy as StrategySettings
+from anchorwatch.io.settings.schema import Settings, SymbolSettings
+from anchorwatch.io.settings.trading import Sides
+from anchorwatch.io.settings.trading import Strategy as StrategySettings
 from anchorwatch.machine.guards import Guarding
 from anchorwatch.machine.limits import Limits, Reentry
 from anchorwatch.machine.parameters import (
