@@ -39,6 +39,7 @@ from anchorwatch.io.settings import (
     load,
     reference,
 )
+from anchorwatch.io.status import status_path
 from anchorwatch.io.summary import Summary
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.venue.candle_file import BadMarketFile
@@ -155,7 +156,12 @@ def run(
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
     _check_hands(settings, hands_off, hands_on)
     options = msgspec.structs.replace(
-        options, flatten=flatten, clear_halt=clear_halt, hands_off=hands_off, hands_on=hands_on
+        options,
+        flatten=flatten,
+        clear_halt=clear_halt,
+        hands_off=hands_off,
+        hands_on=hands_on,
+        status=status_path(settings, os.environ),
     )
     if plan:
         from anchorwatch.io.commands.plan import show
@@ -238,6 +244,16 @@ def config(*, config: Config = None, venue: VenueKind = None, market: Markets = 
     for key, value, origin in rows:
         sys.stdout.write(f"{key:<{width}}  {value:<{value_width}}  {origin}\n")
     return 0
+
+
+@app.command
+def explain(*, config: Config = None, venue: VenueKind = None,
+            json: Annotated[bool, Parameter("--json", help="as JSON")] = False) -> int:  # fmt: skip
+    """Say why a running bot does not trade: what is missing for it and for each symbol, and what it decided last."""
+    from anchorwatch.io.commands.explain import asked_for
+
+    wanted = _settings(config, venue=venue, trades=False)
+    return asked_for(wanted, os.environ, real_seams().wall_ms(), as_json=json).value
 
 
 @app.command
@@ -445,6 +461,7 @@ def _settings(
     log_format: str | None = None,
     symbols: Sequence[str] = (),
     markets: Sequence[Path] = (),
+    trades: bool = True,
 ) -> Settings:
     options: dict[str, Any] = {
         "venue.kind": venue,
@@ -457,6 +474,7 @@ def _settings(
         environ=os.environ,
         options={key: value for key, value in options.items() if value is not None},
         markets=markets,
+        trades=trades,
     )
 
 

@@ -41,6 +41,7 @@ from anchorwatch.io.perform import Performer
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.seams import ASK_SIGNALS, Seams, asks, interrupts, real_seams, virtual_seams
 from anchorwatch.io.settings import Settings
+from anchorwatch.io.status import StatusFile, status_of
 from anchorwatch.io.tape import Tape
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
@@ -92,10 +93,12 @@ class Engine:
         flatten: bool = False,
         strategy: StrategyChoice | None = None,
         tape: Path | None = None,
+        status: StatusFile | None = None,
     ) -> None:
         """With ``strategy``, it decides on every instrument, whatever the settings choose.
 
-        ``tape`` is where every event is recorded; raises OSError when it cannot be opened.
+        ``tape`` is where every event is recorded; raises OSError when it cannot be opened. ``status`` is what
+        `anchorwatch explain` reads.
         """
         self._settings = settings
         self._telemetry = telemetry
@@ -137,6 +140,7 @@ class Engine:
             tls=tls,
         )
         telemetry.on_alarm = self.alerts.raise_alarm
+        self._status = status
         self._now_ms: Callable[[], int] = seams.wall_ms
         self._taken_at = trio.current_time()
         self._connected_ms: dict[str, int] = {}
@@ -201,6 +205,8 @@ class Engine:
                 self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
         self._sum_up()
         self._show(self._now_ms())
+        if self._status is not None:
+            self._say_status(self._status, self._now_ms())
         return keeper.exit
 
     def _set_up(
@@ -276,6 +282,8 @@ class Engine:
             self._do(now_ms, asked)
         if self._telemetry.wants_view():
             self._show(now_ms)
+        if self._status is not None and self._status.is_due():
+            self._say_status(self._status, now_ms)
 
     def _do(self, now_ms: int, effects: Sequence[Effect]) -> None:
         recorded = self._performer.record([one for one in effects if isinstance(one, Record)])
@@ -302,6 +310,10 @@ class Engine:
     def _show(self, now_ms: int) -> None:
         recent = tuple(self._telemetry.recent)
         self._telemetry.show(view_of(self.desk, now_ms, recent, self._connected_ms))
+
+    def _say_status(self, file: StatusFile, now_ms: int) -> None:
+        status = status_of(self.desk, self._settings.venue.kind.value, now_ms=now_ms)
+        file.write(status, self._telemetry.redaction.text)
 
     def _log(self, now_ms: int, move: Move) -> None:
         if move.machine == Part.CONNECTION.value:
@@ -409,7 +421,10 @@ async def _live(
     venue: embedded.Embedded | None,
 ) -> Exit:
     account = credentials.key if credentials is not None else ""
-    with open_journal(settings.journal.file, settings.venue.kind.value, account) as journal:
+    with (
+        open_journal(settings.journal.file, settings.venue.kind.value, account) as journal,
+        StatusFile(options.status, lambda words: telemetry.say("STATUS_FILE", reason=words)) as status,
+    ):
         journal.record(
             [
                 *(HandsOffFact(instrument, True) for instrument in options.hands_off),
@@ -426,6 +441,7 @@ async def _live(
             tls=tls,
             flatten=options.flatten,
             tape=options.tape,
+            status=status,
         )
         if options.clear_halt:
             engine.clear_halt()

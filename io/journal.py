@@ -10,15 +10,14 @@ of things that have ended. A file belongs to one environment and one account, an
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from anchorwatch.io.file_lock import FileLock, Held
 from anchorwatch.machine.facts import (
     AnyFact,
     DeadManFact,
@@ -41,11 +40,6 @@ from anchorwatch.machine.facts import (
     StreakFact,
 )
 from anchorwatch.machine.units import LegKey
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 SCHEMA_VERSION = 2
 """Raised whenever a fact is added or changed, so that an earlier version refuses what it cannot understand."""
@@ -92,7 +86,7 @@ class JournalError(Exception):
 class Journal:
     """An open journal. Get one from `open_journal`."""
 
-    def __init__(self, database: sqlite3.Connection, name: str, lock: _Lock | None) -> None:
+    def __init__(self, database: sqlite3.Connection, name: str, lock: FileLock | None) -> None:
         self._database = database
         self._name = name
         self._lock = lock
@@ -207,7 +201,9 @@ def open_journal(path: Path | None, environment: str, account: str, *, pages_max
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _Lock(path)
+        lock = FileLock(path)
+    except Held as held:
+        raise JournalError(f"{path}: is in use by process {held.process}; one bot a journal") from None
     except OSError as error:
         raise JournalError(f"{path}: cannot be opened: {error.strerror or error}") from None
     try:
@@ -218,7 +214,7 @@ def open_journal(path: Path | None, environment: str, account: str, *, pages_max
 
 
 def _opened(
-    place: str, name: str, lock: _Lock | None, environment: str, account: str, pages_max: int
+    place: str, name: str, lock: FileLock | None, environment: str, account: str, pages_max: int
 ) -> Journal:
     try:
         database = sqlite3.connect(place, isolation_level=None)
@@ -374,39 +370,3 @@ def _gathered(facts: Sequence[Any]) -> Facts:
 
 def _leg_facts(leg: LegKey, known: dict[str, Any]) -> LegFacts:
     return LegFacts(leg, **{**known, "partials": tuple(known.get("partials", ()))})
-
-
-class _Lock:
-    """One process a journal. The operating system drops it with the process, so a crash leaves nothing stale.
-
-    The lock file stays: whoever deletes it could hand the lock to two processes. It names the holder, for people.
-    """
-
-    # Windows locks bytes, not files: one far behind the text, which others must be able to read.
-    _LOCKED_BYTE = 1 << 20
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._take()
-        except (BlockingIOError, PermissionError):
-            holder = os.pread(self._file, 20, 0) if sys.platform != "win32" else os.read(self._file, 20)
-            os.close(self._file)
-            process = holder.decode("ascii", "replace").strip() or "unknown"
-            raise JournalError(f"{path}: is in use by process {process}; one bot a journal") from None
-        os.ftruncate(self._file, 0)
-        os.lseek(self._file, 0, os.SEEK_SET)
-        os.write(self._file, f"{os.getpid()}\n".encode())
-
-    def _take(self) -> None:
-        if sys.platform == "win32":
-            os.lseek(self._file, self._LOCKED_BYTE, os.SEEK_SET)
-            try:
-                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
-            finally:
-                os.lseek(self._file, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def release(self) -> None:
-        os.close(self._file)

@@ -16,7 +16,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     No market file means the synthetic market of ``seed``. ``speed`` is virtual seconds per real second at
     most; None is real time. ``for_s`` is venue time; None runs until it is stopped. ``flatten`` closes
     every position of the bot in the stop; ``clear_halt`` lifts the halt of an earlier life. ``hands_off`` and
-    ``hands_on`` are symbols that the operator keeps for himself from now on, or gives back; the journal remembers.
+    ``hands_on`` are symbols that the operator keeps for himself from now on, or gives back; the journal remembers. ``status`` is the file
+    that `anchorwatch explain` reads.
     """
 
     markets: tuple[Path, ...] = ()
@@ -26,6 +27,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     seed: int = SEED_DEFAULT
     summary: Path | None = None
     tape: Path | None = None
+    status: Path | None = None
     flatten: bool = False
     clear_halt: bool = False
     hands_off: tuple[str, ...] = ()

@@ -29,13 +29,14 @@ def view_of(
             )
             for link in bot.links
         ),
-        positions=tuple(_position(desk, leg, now_ms) for leg in context.book.open_legs()),
+        positions=tuple(position_row(desk, leg, now_ms) for leg in context.book.open_legs()),
         equity=context.book.equity,
         recent=recent,
     )
 
 
-def _position(desk: Desk, leg: LegBook, now_ms: int) -> PositionRow:
+def position_row(desk: Desk, leg: LegBook, now_ms: int) -> PositionRow:
+    """One position as it is shown."""
     mark = desk.context.book.marks.get(leg.leg.instrument)
     return PositionRow(
         leg=str(leg.leg),

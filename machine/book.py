@@ -6,7 +6,7 @@ never see it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -18,6 +18,7 @@ from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.strategy import Became, Considered
 from anchorwatch.machine.units import Contracts, Instrument, LegKey, OrderKind, Price
 from anchorwatch.machine.world import PositionReport, StopReport
 
@@ -29,6 +30,10 @@ ORDERS_REMEMBERED = 5_000
 
 ENDED_STOPS_REMEMBERED = 100
 """Stops of one leg whose end was reported: lists lag by seconds, and this is many moves and re-entries."""
+
+
+DECISIONS_REMEMBERED = 10
+"""Of one symbol, of those in which a signal fired: what a person wants to see who asks why nothing happens."""
 
 
 class Portion(msgspec.Struct, frozen=True):
@@ -199,6 +204,7 @@ class Book:
     risk: RiskFact | None = None  # of the day and of all days, once an equity was heard of
     streaks: dict[str, StreakFact] = field(default_factory=dict)  # by instrument
     decisions: Counter[str] = field(default_factory=Counter)  # what the strategies said, by signal and filter
+    considered: dict[str, deque[Considered]] = field(default_factory=dict)  # by instrument, the newest last
 
     def leg(self, key: LegKey) -> LegBook:
         """The leg's numbers; an empty page when it was never open."""
@@ -229,6 +235,15 @@ class Book:
             leg.funding, leg.funded_ms = report.funding if is_known else Decimal(0), report.created_ms
         self.totals.funding += report.funding - leg.funding
         leg.funding = report.funding
+
+    def consider(self, instrument: str, one: Considered) -> None:
+        """Remember a decision. Of those that came to nothing only the newest is kept: that it was asked at all."""
+        kept = self.considered.get(instrument)
+        if kept is None:
+            kept = self.considered[instrument] = deque(maxlen=DECISIONS_REMEMBERED)
+        elif kept[-1].became is Became.NOTHING:
+            kept.pop()
+        kept.append(one)
 
     def open_legs(self) -> list[LegBook]:
         return [leg for leg in self.legs.values() if leg.contracts]

@@ -8,6 +8,8 @@ one line of the user's document. ``--switches`` turns the exchange's switches fo
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The bots that tests start say of themselves here, and not in the developer's own directory.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="anchorwatch-tests-")
     if config.getoption(SWITCHES):
         staged.default_switches = staged.switches_named(config.getoption(SWITCHES))
     file = config.getoption(EVIDENCE)

@@ -133,6 +133,7 @@ def settings_text(
         "venue": {"kind": "demo", "rest_url": where.rest_url, "ws_url": where.ws_url},
         "account": {"exclusive": True, "position_mode": "hedge"},
         "journal": {"path": str(journal)},
+        "status": {"path": f"{journal}.status.json"},
         # The least that a strategy asks for: a start is quick, and the venue is asked for little.
         "strategy": {"name": "ema_cross"},
         "exits": {"partial_share": 0},

@@ -7,7 +7,6 @@ an impossible value is a problem with the setting's name, and all problems are r
 from __future__ import annotations
 
 import difflib
-import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -20,6 +19,7 @@ import msgspec
 
 from anchorwatch.io.okx.environments import Environment
 from anchorwatch.io.settings import consistency, schema
+from anchorwatch.io.settings.places import state_directory
 from anchorwatch.io.settings.problems import Problem, SettingsError, shown
 from anchorwatch.io.settings.records import JournalSettings
 from anchorwatch.io.settings.rule import Rule
@@ -57,8 +57,9 @@ def load(
     environ: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     markets: Sequence[Path] = (),
+    trades: bool = True,
 ) -> Settings:
-    """The settings of one run.
+    """The settings of one run. Without ``trades`` it only looks at this host: no key, and no word on whose account it is.
 
     ``options`` are the command line's, by dotted key (``{"venue.kind": "sim"}``); ``markets`` are the market
     files, whose names say the symbols when the command line does not. Raises SettingsError with every problem
@@ -76,7 +77,7 @@ def load(
 
     settings = _settings(given, overrides, problems)
     kind_is_sound = not any(problem.key == "venue.kind" for problem in problems)
-    if kind_is_sound:
+    if kind_is_sound and trades:
         settings = _by_kind(settings, environ, problems)
     broken = {problem.key for problem in problems}
     for problem in consistency.problems(settings, markets=markets, kind_is_sound=kind_is_sound):
@@ -320,7 +321,12 @@ def _by_kind(settings: Settings, environ: Mapping[str, str], problems: list[Prob
     keys = _keys(environ, problems)
     origins |= dict.fromkeys(("api.key", "api.secret", "api.passphrase"), Origin.ENVIRONMENT)
     if not journal.path:
-        place = _state_directory(environ, problems)
+        place = state_directory(environ)
+        if place is None:
+            problems.append(
+                Problem("journal.path", "no home directory is known; say where the journal is to be")
+            )
+            place = Path()
         journal = JournalSettings(path=str(place / f"{kind.value}.sqlite"))
     return msgspec.structs.replace(settings, account=account, keys=keys, journal=journal, origins=origins)
 
@@ -337,21 +343,6 @@ def _keys(environ: Mapping[str, str], problems: list[Problem]) -> Keys | None:
         else:
             found.append(Secret(text))
     return Keys(*found) if len(found) == len(SECRET_VARIABLES) else None
-
-
-def _state_directory(environ: Mapping[str, str], problems: list[Problem]) -> Path:
-    """Where this platform keeps what programs must remember."""
-    try:
-        if sys.platform == "win32":
-            base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Application Support"
-        else:
-            base = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    except RuntimeError:
-        problems.append(Problem("journal.path", "no home directory is known; say where the journal is to be"))
-        base = Path()
-    return base / "anchorwatch"
 
 
 def _without_secrets(problems: list[Problem], environ: Mapping[str, str]) -> list[Problem]:

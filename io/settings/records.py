@@ -55,6 +55,17 @@ class JournalSettings(msgspec.Struct, frozen=True):
         return Path(self.path).expanduser() if self.path else None
 
 
+class StatusSettings(msgspec.Struct, frozen=True):
+    path: Annotated[
+        str,
+        Rule(
+            "file in which the running bot says what it waits for and what it decided, for `anchorwatch explain`; "
+            "none: nowhere",
+            default="the user's state directory, a file for each venue.kind",
+        ),
+    ] = ""
+
+
 class AlertSettings(msgspec.Struct, frozen=True):
     webhook_url: Annotated[str, Rule("alarms are posted here as JSON: name, words, time", default="none")] = (
         ""

@@ -17,7 +17,7 @@ from anchorwatch.io.settings.backtest import Backtest
 from anchorwatch.io.settings.exits import ExitSection
 from anchorwatch.io.settings.limits import GuardSettings, LimitSettings
 from anchorwatch.io.settings.protection import Protection
-from anchorwatch.io.settings.records import AlertSettings, JournalSettings, Log, Reconcile
+from anchorwatch.io.settings.records import AlertSettings, JournalSettings, Log, Reconcile, StatusSettings
 from anchorwatch.io.settings.running import Connections, Deadlines, Stop
 from anchorwatch.io.settings.secret import Keys
 from anchorwatch.io.settings.trading import Entry, Sizing, Strategy
@@ -75,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
     stop: Stop = Stop()
     reconcile: Reconcile = Reconcile()
     journal: JournalSettings = JournalSettings()
+    status: StatusSettings = StatusSettings()
     alerts: AlertSettings = AlertSettings()
     log: Log = Log()
     backtest: Backtest = Backtest()
@@ -128,6 +129,7 @@ GROUPS: dict[str, type[msgspec.Struct]] = {
     "stop": Stop,
     "reconcile": Reconcile,
     "journal": JournalSettings,
+    "status": StatusSettings,
     "alerts": AlertSettings,
     "log": Log,
     "backtest": Backtest,

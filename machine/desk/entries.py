@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from anchorwatch.machine import permission
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import PERMISSION, Address, EntryDenied, entry_obstacles
@@ -11,8 +13,8 @@ from anchorwatch.machine.desk import making, risk, stops
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.sizing import contracts_of
-from anchorwatch.machine.strategy import Decision, Holding, MarketView, Wish, view_of
-from anchorwatch.machine.units import Contracts, LegKey
+from anchorwatch.machine.strategy import Became, Considered, Decision, Holding, MarketView, Wish, view_of
+from anchorwatch.machine.units import Contracts, LegKey, Side
 
 
 def decide(context: Context, chart: Chart) -> None:
@@ -25,12 +27,24 @@ def decide(context: Context, chart: Chart) -> None:
     decision = _asked(context, chart, view_of(chart.market, chart.quote, holding=holding))
     intent = decision.intent
     if intent is None:
-        return
-    if intent.wish is Wish.EXIT:
+        _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)
+    elif intent.wish is Wish.EXIT:
+        _remember(context, chart, decision, Became.EXIT)
         if open_leg is not None:
             stops.want_close(context, open_leg, intent.why)
-    elif intent.side in context.parameters.of(chart.instrument).sides:
-        _want_entry(context, LegKey(chart.instrument, intent.side, context.parameters.margin), intent.why)
+    elif intent.side not in context.parameters.of(chart.instrument).sides:
+        _remember(context, chart, decision, Became.DENIED, ("strategy.sides does not allow it",))
+    else:
+        _want_entry(context, chart, intent.side, decision)
+
+
+def _remember(
+    context: Context, chart: Chart, decision: Decision, became: Became, denied: tuple[str, ...] = ()
+) -> None:
+    market = chart.market.buffer()
+    newest = market.newest
+    closed_ms = newest.open_ms + market.span_ms if newest is not None else context.now_ms
+    context.book.consider(chart.instrument, Considered(closed_ms, decision, became, denied))
 
 
 def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
@@ -68,15 +82,19 @@ def _open_leg(context: Context, instrument: str) -> LegBook | None:
     return None
 
 
-def _want_entry(context: Context, leg: LegKey, why: str) -> None:
+def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) -> None:
+    assert decision.intent is not None
+    leg, why = LegKey(chart.instrument, side, context.parameters.margin), decision.intent.why
     contracts = _size(context, leg)
     obstacles = entry_obstacles(context.bot, leg) + risk.obstacles(context, leg, contracts)
     obstacles += making.obstacles(context, leg)
     if not contracts:
         obstacles += ("the size is below the instrument's minimum",)
     if obstacles:
+        _remember(context, chart, decision, Became.DENIED, obstacles)
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
+    _remember(context, chart, decision, Became.ENTRY)
     context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why)
     context.book.decided_px[leg] = context.book.marks[leg.instrument]
     making.want(context, leg, contracts)
@@ -98,6 +116,10 @@ def _size(context: Context, leg: LegKey) -> Contracts:
 
 
 def denied(context: Context, address: Address, effect: EntryDenied) -> None:
+    """The order's own machine found a lock shut, when the entry was planned or when its bytes were to be written."""
     assert address.leg is not None
     context.book.entry_sizes.pop(address.leg, None)
+    kept = context.book.considered.get(address.leg.instrument)
+    if kept and kept[-1].became is Became.ENTRY:
+        kept[-1] = msgspec.structs.replace(kept[-1], became=Became.DENIED, denied=effect.reasons)
     context.announce("info", "ENTRY_DENIED", leg=address.leg, because="; ".join(effect.reasons))

@@ -116,6 +116,25 @@ class Decision(msgspec.Struct, frozen=True):
     strength: float = 0.0
 
 
+class Became(Enum):
+    """What became of a decision."""
+
+    NOTHING = "nothing"
+    REFUSED = "refused"  # signals fired, and the strategy itself wished for nothing
+    DENIED = "denied"  # wished for, and in the way of it stood the gate, a limit or a setting
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """One decision with what became of it. ``at_ms`` is the close of its candle; ``denied`` is what stood in the way."""
+
+    at_ms: int
+    decision: Decision
+    became: Became
+    denied: tuple[str, ...] = ()
+
+
 class Strategy(Protocol):
     """One strategy. It keeps nothing: the same view gives the same answer, live, after a restart and in a back-test."""
 
