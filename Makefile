@@ -15,8 +15,8 @@ PEERS := .venv-bench
 run: $(STAMP)  ## start the bot on the embedded exchange
 	$(BIN)/anchorwatch run $(ARGS)
 
-test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -q $(ARGS)
+test: $(STAMP)  ## the whole test suite, on every core
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)  ## lint, format, types
 	$(BIN)/ruff check .

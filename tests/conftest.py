@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from anchorwatch.diagrams.catalogue import MACHINES
-from anchorwatch.diagrams.conformance import Answer, answer_of, as_rows, strays
+from anchorwatch.diagrams.conformance import COUNTED, Answer, answer_of, as_rows, strays
 from anchorwatch.io.verify.document import lines_named
 from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
 from tests import staged
@@ -62,11 +62,15 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 class Evidence:
-    """Collects, while the tests run, what `anchorwatch verify` tells of them."""
+    """Collects, while the tests run, what `anchorwatch verify` tells of them.
+
+    Where pytest-xdist spreads the tests over processes, the reports of all of them come to the one that was started,
+    and each process hands over the rows that answered in it when it ends.
+    """
 
     def __init__(self, file: Path, config: pytest.Config) -> None:
         self._file = file
-        self._root = config.rootpath
+        self._to_the_first: dict[str, Any] | None = getattr(config, "workeroutput", None)
         self._tests: dict[str, dict[str, Any]] = {}
         self._hits: Counter[Answer] = Counter()
         self._step = Definition.step
@@ -112,8 +116,17 @@ class Evidence:
             ("virtual_seconds", round(staged.virtual_seconds(), 3)),
         ]
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        for row in getattr(node, "workeroutput", {}).get(COUNTED, ()):
+            count = row.pop("count")
+            self._hits[Answer(**row)] += count
+
     def pytest_sessionfinish(self) -> None:
         Definition.step = self._step  # type: ignore[method-assign]
+        if self._to_the_first is not None:
+            self._to_the_first |= as_rows(self._hits)
+            return
         tests = [
             {"id": name, **told, "seconds": round(told["seconds"], 3)}
             for name, told in sorted(self._tests.items())

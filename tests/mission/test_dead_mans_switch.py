@@ -198,7 +198,7 @@ async def test_a_renewal_that_fails_takes_back_what_rests_and_shuts_resting_entr
 
 async def test_a_firing_that_leaves_the_stops_leaves_the_switch_in_use(autojump_clock: MockClock) -> None:
     """Nothing gets through for 40 s: what rested is taken back, and everything else is as it was."""
-    async with exchange() as scene:
+    async with exchange(switches=Switches(cancel_all_after_takes_algos=False)) as scene:
         scene.trade(ETH_LONG, "1")
         await scene.before_a_cross()
         async with scene.life(maker(**BESIDE)) as life:
