@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TextIO
+from typing import Annotated, Any, Literal, NoReturn
 
 import cyclopts
 import msgspec
 import trio
 from cyclopts import Parameter
-from rich.console import Console
 
 from anchorwatch import __version__
-from anchorwatch.io.clocks import PacedClock
-from anchorwatch.io.commands.options import run_options, seed_of
+from anchorwatch.io.commands.options import check_hands, run_options
+from anchorwatch.io.commands.refusing import mistakes_told, one_line, print_now, refuse
+from anchorwatch.io.commands.running import lived
 from anchorwatch.io.commands.simulation import replay, simulate
 from anchorwatch.io.commands.verify import verify
-from anchorwatch.io.journal import JournalError
-from anchorwatch.io.live_view import AboveTheView, LiveView
-from anchorwatch.io.run_options import SEED_DEFAULT, RunOptions
 from anchorwatch.io.seams import elapsed_s, real_seams
 from anchorwatch.io.settings import (
-    LogFormat,
-    LogLevel,
     Problem,
     Settings,
     SettingsError,
@@ -40,15 +33,7 @@ from anchorwatch.io.settings import (
     reference,
 )
 from anchorwatch.io.status import status_path
-from anchorwatch.io.summary import Summary
-from anchorwatch.io.telemetry import Telemetry
-from anchorwatch.io.venue.candle_file import BadMarketFile
 from anchorwatch.machine.lifecycle import Exit
-
-PORT_MAX = 65_535
-
-# What a user can get wrong and a run finds out: told in one line, without a traceback.
-MISTAKES = (SettingsError, BadMarketFile, JournalError)
 
 _EXITS = {
     Exit.CLEAN: "stopped in order, nothing left open",
@@ -154,7 +139,7 @@ def run(
         "--tape": tape,
     }
     options = run_options(settings, markets=markets, given=given, confirmed=confirm_live)
-    _check_hands(settings, hands_off, hands_on)
+    check_hands(settings, hands_off, hands_on)
     options = msgspec.structs.replace(
         options,
         flatten=flatten,
@@ -166,16 +151,8 @@ def run(
     if plan:
         from anchorwatch.io.commands.plan import show
 
-        try:
-            return show(settings, options)
-        except MISTAKES as error:
-            return _refuse([_one_line(error)])
-        except BaseExceptionGroup as group:
-            mistakes = [leaf for leaf in _leaves(group) if isinstance(leaf, MISTAKES)]
-            if len(mistakes) < len(list(_leaves(group))):
-                raise
-            return _refuse([_one_line(mistake) for mistake in mistakes])
-    return _run(settings, options, Path(log_file) if log_file else None).value
+        return mistakes_told(lambda: show(settings, options))
+    return lived(settings, options, Path(log_file) if log_file else None).value
 
 
 @app.command
@@ -203,10 +180,7 @@ def backtest(
     from anchorwatch.io.commands.backtest import Wanted, asked_for
 
     wanted = Wanted(data, strategy, from_, to, config, out, seed, one_path)
-    try:
-        return asked_for(wanted, os.environ, elapsed_s).value
-    except BadMarketFile as error:
-        return _refuse([_one_line(error)])
+    return mistakes_told(lambda: asked_for(wanted, os.environ, elapsed_s).value)
 
 
 @app.command
@@ -286,7 +260,7 @@ def diagram(
         for path in export.write(machines, format, Path(out), everything=all_):
             sys.stdout.write(f"{path}\n")
     except (ValueError, LookupError) as error:
-        raise SettingsError([Problem("diagram", _one_line(error))]) from None
+        raise SettingsError([Problem("diagram", one_line(error))]) from None
     except OSError as error:
         raise SettingsError(
             [Problem(f"--out {out}", f"cannot be written: {error.strerror or error}")]
@@ -329,52 +303,11 @@ def venue(
     tls_cert: Annotated[str | None, Parameter("--tls-cert", help="where that certificate lies")] = None,
 ) -> int:
     """Run the embedded exchange alone, for any client of the OKX v5 protocol."""
-    from anchorwatch.io import standalone
+    from anchorwatch.io.commands.exchange import Wanted, asked_for
 
-    problems = [
-        Problem(name, f"{value}; allowed: 0 to {PORT_MAX}")
-        for name, value in (("--port", port), ("--tls-port", tls_port))
-        if value is not None and not 0 <= value <= PORT_MAX
-    ]
-    if market and synthetic is not None:
-        problems.append(Problem("--synthetic", "a --market is given; allowed: one of the two"))
-    if pos_mode is not None and pos_mode not in standalone.POS_MODES:
-        problems.append(Problem("--pos-mode", f"{pos_mode!r}; allowed: {', '.join(standalone.POS_MODES)}"))
-    if speed is not None and not (
-        speed.isascii() and speed.isdigit() and 1 <= int(speed[:9]) <= standalone.SPEED_MAX
-    ):
-        problems.append(
-            Problem("--speed", f"{speed!r}; allowed: a whole number from 1 to {standalone.SPEED_MAX}")
-        )
-    if problems:
-        raise SettingsError(problems)
-    try:
-        options = standalone.VenueOptions(
-            port=port,
-            markets=tuple(Path(name) for name in market),
-            seed=seed_of(synthetic) if synthetic is not None else SEED_DEFAULT,
-            speed=int(speed) if speed is not None else 1,
-            faults=Path(faults) if faults else None,
-            state=Path(state) if state else None,
-            config=Path(config) if config else None,
-            pos_mode=pos_mode,
-            tls_port=tls_port,
-            tls_cert=Path(tls_cert) if tls_cert else None,
-        )
-        trio.run(standalone.run_venue, options, _print_now)
-    except (*standalone.MISTAKES, ValueError) as error:
-        return _refuse([_one_line(error)])
-    except BaseExceptionGroup as group:
-        leaves = list(_leaves(group))
-        if not all(isinstance(leaf, standalone.MISTAKES) for leaf in leaves):
-            raise
-        return _refuse([_one_line(leaf) for leaf in leaves if isinstance(leaf, Exception)])
-    return 0
-
-
-def _print_now(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    return asked_for(
+        Wanted(port, market, synthetic, speed, faults, state, config, pos_mode, tls_port, tls_cert)
+    )
 
 
 @app.command
@@ -403,7 +336,7 @@ def check(
     from anchorwatch.io.commands.check import check as explore
 
     wanted = Wanted(json, thorough, world, promela, paths, edits, workers)
-    return explore(_print_now, wanted)
+    return explore(print_now, wanted)
 
 
 @app.command
@@ -423,9 +356,9 @@ def command(argv: Sequence[str]) -> int:
     try:
         code: int | None = app(list(argv))
     except cyclopts.CycloptsError as error:
-        return _refuse([_one_line(error)])
+        return refuse([one_line(error)])
     except SettingsError as error:
-        return _refuse([str(problem) for problem in error.problems])
+        return refuse([str(problem) for problem in error.problems])
     except KeyboardInterrupt:
         return Exit.STOPPED_AT_ONCE.value
     return code or 0
@@ -441,16 +374,6 @@ def main() -> NoReturn:
         # Whoever read us has seen enough; without this the interpreter would complain on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
-
-
-def _refuse(lines: Sequence[str]) -> int:
-    for line in lines:
-        sys.stderr.write(f"anchorwatch: {line}\n")
-    return Exit.BAD_SETTINGS.value
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error.args[0] if isinstance(error, LookupError) and error.args else error).split())
 
 
 def _settings(
@@ -476,109 +399,3 @@ def _settings(
         markets=markets,
         trades=trades,
     )
-
-
-def _check_hands(settings: Settings, off: Sequence[str], on: Sequence[str]) -> None:
-    allowed = ", ".join(settings.symbols)
-    problems = [
-        Problem(f"{name} {symbol}", f"is not among symbols; allowed: {allowed}")
-        for name, symbols in (("--hands-off", off), ("--hands-on", on))
-        for symbol in symbols
-        if symbol not in settings.symbols
-    ]
-    problems += [
-        Problem(f"--hands-on {symbol}", "is given with --hands-off too") for symbol in on if symbol in off
-    ]
-    if problems:
-        raise SettingsError(problems)
-
-
-def _run(settings: Settings, options: RunOptions, log_file: Path | None) -> Exit:
-    """One run, from settings to exit code, with its log, its view and its record."""
-    wall_ms = real_seams().wall_ms
-    with ExitStack() as stack:
-        target: Any = _log_target(log_file, stack)
-        view, level = None, settings.log.level
-        if sys.stdout.isatty() and settings.log.format is LogFormat.TEXT:
-            console = Console(file=sys.stdout)
-            view = LiveView(console, lambda: wall_ms() / 1000, f"anchorwatch {settings.venue.kind.value}")
-            if log_file is None:
-                # The view shows the transitions; above it stand only the lines that want a person.
-                target = AboveTheView(console)
-                level = LogLevel.WARNING
-        telemetry = Telemetry(
-            target,
-            now_ms=wall_ms,
-            format=settings.log.format,
-            level=level,
-            secrets=settings.secrets(),
-            live_view=view,
-        )
-        if view is not None:
-            stack.enter_context(view)
-        exit_ = _lived(settings, options, telemetry)
-    _report(settings, options, telemetry.summary)
-    return exit_
-
-
-def _log_target(log_file: Path | None, stack: ExitStack) -> TextIO:
-    if log_file is None:
-        return sys.stdout
-    try:
-        return stack.enter_context(log_file.open("a", encoding="utf-8", buffering=1))
-    except OSError as error:
-        problem = Problem(f"--log-file {log_file}", f"cannot be written: {error.strerror or error}")
-        raise SettingsError([problem]) from None
-
-
-def _lived(settings: Settings, options: RunOptions, telemetry: Telemetry) -> Exit:
-    """Run the bot to its end, whatever the end is, and record it."""
-    from anchorwatch.io.engine import run_bot
-
-    clock = PacedClock(options.speed) if options.speed is not None else None
-    try:
-        exit_: Exit = trio.run(run_bot, settings, options, telemetry, clock=clock)
-    except BaseException as error:
-        exit_ = _cause_of(error, telemetry)
-    telemetry.end()
-    summary = telemetry.summary
-    summary.exit_code = exit_.value
-    if not summary.speed_reached:
-        summary.speed_reached = 1.0 if clock is None else clock.speed_reached()
-    if settings.log.format is LogFormat.JSON:
-        telemetry.say("summary", **summary.as_dict())
-    return exit_
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _cause_of(error: BaseException, telemetry: Telemetry) -> Exit:
-    """What an exception out of the run means; it is told on standard error."""
-    leaves = list(_leaves(error))
-    if all(isinstance(leaf, MISTAKES) for leaf in leaves):
-        lines = [line for leaf in leaves for line in str(leaf).splitlines()]
-        _refuse([telemetry.redaction.text(line) for line in lines])
-        return Exit.BAD_SETTINGS
-    if all(isinstance(leaf, (KeyboardInterrupt, *MISTAKES)) for leaf in leaves):
-        sys.stderr.write("anchorwatch: interrupted before the stop could run in order\n")
-        return Exit.STOPPED_AT_ONCE
-    text = "".join(traceback.format_exception(error))
-    sys.stderr.write(telemetry.redaction.text(f"anchorwatch: a defect of ours ended the run\n{text}"))
-    return Exit.BUG
-
-
-def _report(settings: Settings, options: RunOptions, summary: Summary) -> None:
-    if settings.log.format is LogFormat.TEXT and summary.exit_code != Exit.BAD_SETTINGS.value:
-        with suppress(BrokenPipeError):
-            sys.stdout.write("\n".join(["", *summary.lines(), ""]))
-    if options.summary is not None:
-        try:
-            summary.write(options.summary)
-        except OSError as error:
-            sys.stderr.write(f"anchorwatch: --summary {options.summary}: {error.strerror or error}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,18 @@ def output_file(text: str) -> Path:
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise ValueError(f"{text!r} cannot be written; allowed: a file in a directory that exists")
     return path
+
+
+def check_hands(settings: Settings, off: Sequence[str], on: Sequence[str]) -> None:
+    allowed = ", ".join(settings.symbols)
+    problems = [
+        Problem(f"{name} {symbol}", f"is not among symbols; allowed: {allowed}")
+        for name, symbols in (("--hands-off", off), ("--hands-on", on))
+        for symbol in symbols
+        if symbol not in settings.symbols
+    ]
+    problems += [
+        Problem(f"--hands-on {symbol}", "is given with --hands-off too") for symbol in on if symbol in off
+    ]
+    if problems:
+        raise SettingsError(problems)

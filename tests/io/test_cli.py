@@ -13,6 +13,7 @@ import trio
 from anchorwatch import __version__
 from anchorwatch.io import cli
 from anchorwatch.io.commands.options import run_options
+from anchorwatch.io.commands.running import cause_of
 from anchorwatch.io.durations import age_words, duration_s, moment_ms
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.seams import real_seams
@@ -172,7 +173,7 @@ def test_the_help_lists_every_exit_code(capsys: pytest.CaptureFixture[str]) -> N
 
 def ending(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[Exit, str]:
     telemetry = Telemetry(None, now_ms=real_seams().wall_ms, secrets=("hunter2",))
-    exit_ = cli._cause_of(error, telemetry)
+    exit_ = cause_of(error, telemetry)
     return exit_, capsys.readouterr().err
 
 
