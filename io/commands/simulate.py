@@ -68,7 +68,7 @@ def run(wanted: Wanted) -> int:
     told: dict[int, tuple[str, list[str]]] = {}
     for outcome in sorted(total.failed, key=lambda one: one.seed)[:TOLD_MAX]:
         told[outcome.seed] = _tell(by_seed[outcome.seed], outcome)
-    result = total.as_dict(told)
+    result = total.as_dict(told, tasks[0].kinds)
     _sum_up(total, result, elapsed_s() - began_s)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
@@ -219,6 +219,7 @@ def _sum_up(total: Sum, result: dict[str, Any], wall_s: float) -> None:
     _say("\nfault                        struck   while a write was in flight")
     for kind, count in result["faults"].items():
         _say(f"  {kind:<26} {count:>6}   {result['in_flight'][kind]:>6}")
+    _say(_floors(result["floors"]))
     spells = result["unprotected"]
     _say(
         f"\n{result['seeds']} seeds, {result['virtual_seconds'] / 3600:.2f} virtual hours in {result['cpu_seconds']:.1f} CPU "
@@ -228,6 +229,16 @@ def _sum_up(total: Sum, result: dict[str, Any], wall_s: float) -> None:
         f"p50 {spells['p50']:.3f} s, p99 {spells['p99']:.3f} s, at most {spells['max']:.3f} s\n"
         f"{len(result['violations'])} violations in {len(total.failed)} seeds"
     )
+
+
+def _floors(floors: dict[str, Any]) -> str:
+    wanted = f"{floors['struck']} times, and {floors['in_flight']} while a write was in flight"
+    if floors["met"]:
+        return (
+            f"\nfloors: MET: every kind struck at least {wanted} "
+            f"(the least: {floors['least_struck']} and {floors['least_in_flight']})"
+        )
+    return f"\nfloors: NOT MET: not every kind struck at least {wanted}: {', '.join(floors['short'])}"
 
 
 def _ratio(this: float, by: float) -> str:

@@ -101,6 +101,11 @@ def fast_folder() -> str | None:
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
 
 
+# What 200 seeds must show of each kind that was asked for: struck so often, and so often while a write was in flight.
+STRUCK_FLOOR = 20
+IN_FLIGHT_FLOOR = 5
+
+
 class Sum(msgspec.Struct, kw_only=True):
     """What all runs amount to."""
 
@@ -119,6 +124,20 @@ class Sum(msgspec.Struct, kw_only=True):
             total.update(of(one))
         return dict(total)
 
+    def floors(self, kinds: Sequence[Kind]) -> dict[str, object]:
+        """Whether each of these kinds struck often enough for "nothing went wrong" to say something about it."""
+        struck, in_flight = self.counts(lambda one: one.faults), self.counts(lambda one: one.in_flight)
+        names = [kind.value for kind in kinds]
+        short = [name for name in names if struck[name] < STRUCK_FLOOR or in_flight[name] < IN_FLIGHT_FLOOR]
+        return {
+            "struck": STRUCK_FLOOR,
+            "in_flight": IN_FLIGHT_FLOOR,
+            "least_struck": min(struck[name] for name in names),
+            "least_in_flight": min(in_flight[name] for name in names),
+            "met": not short,
+            "short": short,
+        }
+
     def unprotected(self) -> dict[str, float]:
         """Seconds without cover, from the first fill to the first live stop: over every spell of every leg."""
         spells = sorted(spell for one in self.outcomes for spell in one.spells_ms)
@@ -128,8 +147,10 @@ class Sum(msgspec.Struct, kw_only=True):
             "max": quantile(spells, 1.0) / 1000,
         }
 
-    def as_dict(self, traces: dict[int, tuple[str, list[str]]]) -> dict[str, object]:
-        """For JSON. `traces` has, by seed, the replay command and the trace of a failed run."""
+    def as_dict(
+        self, traces: dict[int, tuple[str, list[str]]], kinds: Sequence[Kind] = tuple(Kind)
+    ) -> dict[str, object]:
+        """For JSON. `traces` has, by seed, the replay command and the trace of a failed run; `kinds` were asked for."""
         ordered = sorted(self.outcomes, key=lambda one: one.seed)
         return {
             "seeds": len(ordered),
@@ -146,6 +167,7 @@ class Sum(msgspec.Struct, kw_only=True):
             ],
             "faults": self.counts(lambda one: one.faults),
             "in_flight": self.counts(lambda one: one.in_flight),
+            "floors": self.floors(kinds),
             "virtual_seconds": round(sum(one.virtual_s for one in ordered), 3),
             "cpu_seconds": round(sum(one.cpu_s for one in ordered), 3),
             "messages": sum(one.messages for one in ordered),

@@ -63,7 +63,9 @@ class Kind(Enum):
     CLOCK_SKEW = "clock_skew"  # its clock, as it tells it, is off by size seconds
     MAINTENANCE = "maintenance"  # for so long nothing that changes the account is taken
     RULE_CHANGE = "rule_change"  # tick, lot and minimum of an instrument change for so long
-    STOP_FAILS = "stop_fails"  # a stop triggers, and its market order is refused
+    STOP_FAILS = (
+        "stop_fails"  # a stop triggers and its market order is refused; on a write the price comes for it
+    )
     ATTACHED_MISSING = "attached_missing"  # an entry fills, and the stop that travelled with it is not made
     ACK_THEN_CANCEL = "ack_then_cancel"  # an order is acknowledged, then cancelled by the exchange
     # The bot's own machine.

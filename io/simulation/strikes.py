@@ -10,13 +10,15 @@ import trio
 from anchorwatch.io.simulation.deeds import Deeds
 from anchorwatch.io.simulation.disk import Disk
 from anchorwatch.io.simulation.faults import Fault, Kind
+from anchorwatch.io.simulation.ghost import live_covers
 from anchorwatch.io.simulation.life import Errand
 from anchorwatch.io.simulation.network import Connection, HostFault, Weather
 from anchorwatch.io.simulation.world import HOST, KEY, World
 from anchorwatch.io.venue.faults import Fault as Rule
 from anchorwatch.io.venue.faults import FaultKind, InstrumentChange, Maintenance
+from anchorwatch.io.venue.orders import AlgoOrder
 from anchorwatch.io.venue.sessions import Session
-from anchorwatch.machine import permission
+from anchorwatch.machine import ids, permission
 from anchorwatch.machine.kernel import Event
 
 # The exchange's own rules that are kinds of fault here, and the code that they answer with.
@@ -76,7 +78,7 @@ class Strikes:
         """Wait for the fault's time, and for a write where it wants one; then do it."""
         await trio.sleep_until(fault.at_s)
         if fault.on == "write":
-            await self._world.writing.wait()
+            await self._world.write_begins()
         await self._deed(fault.kind)(fault)
 
     def heal(self) -> None:
@@ -104,16 +106,13 @@ class Strikes:
             world.life.tell_permission(permission.ResumeRequested())
 
     def _deed(self, kind: Kind) -> Callable[[Fault], Awaitable[None]]:
-        if kind in RULES:
-            return self._rule
-        if kind in WEATHERS:
-            return self._weather
         own: dict[Kind, Callable[[Fault], Awaitable[None]]] = {
             Kind.RESET: self._reset,
             Kind.HALF_OPEN: self._half_open,
             Kind.REFUSED: self._refused,
             Kind.BLACK_HOLE: self._black_hole,
             Kind.CLOCK_SKEW: self._clock_skew,
+            Kind.STOP_FAILS: self._stop_fails,
             Kind.MAINTENANCE: self._maintenance,
             Kind.RULE_CHANGE: self._rule_change,
             Kind.KILLED: self._killed,
@@ -127,7 +126,9 @@ class Strikes:
             Kind.FLATTEN: self._flatten,
             Kind.STOP: self._stop,
         }
-        return own[kind]
+        if kind in own:
+            return own[kind]
+        return self._rule if kind in RULES else self._weather
 
     # What the exchange does wrong.
 
@@ -180,6 +181,36 @@ class Strikes:
                 self._closed_in_write.add(rule)
             for session in sessions:
                 session.close(CLOSED_CODE, "")
+
+    async def _stop_fails(self, fault: Fault) -> None:
+        """A stop that the price reaches by itself fails; or the price comes for one while a write is under way."""
+        if fault.on != "write":
+            await self._rule(fault)
+            return
+        while (algo := self._stop_in_reach()) is None:
+            await self._world.write_begins()
+        assert algo.sl_trigger_px is not None
+        await self._rule(msgspec.structs.replace(fault, where=algo.inst_id))
+        self._world.chronicle.add(
+            "world", "spike", f"{algo.inst_id} {algo.sl_trigger_type} {algo.sl_trigger_px}"
+        )
+        self._world.venue.spike(algo.inst_id, algo.sl_trigger_px, algo.sl_trigger_type)
+
+    def _stop_in_reach(self) -> AlgoOrder | None:
+        """A stop of the bot that covers a position and that a wick can reach now, while a write is under way."""
+        world = self._world
+        world.venue.advance()
+        if not world.is_writing():
+            return None
+        stops = [
+            algo
+            for position in world.account.open_positions()
+            for algo in live_covers(world.account, position)
+            if ids.parse(algo.client_id) is not None
+            and algo.sl_trigger_px is not None
+            and world.venue.market.can_spike(algo.inst_id)
+        ]
+        return world.random.choice(stops) if stops else None
 
     async def _clock_skew(self, fault: Fault) -> None:
         """The exchange's clock runs ahead (size above 0), or the host's own clock is set (below 0)."""

@@ -160,6 +160,13 @@ class World:
         """Whether a request that changes the account has no answer yet."""
         return any(life is not None and life.writes_under_way() for life in (self.life, self.twin))
 
+    async def write_begins(self) -> None:
+        """Until a request that changes the account goes out."""
+        while True:
+            await self.writing.wait()
+            if self.is_writing():
+                return
+
     def struck(self, kind: Kind, words: str = "", *, began_in_write: bool = False) -> None:
         """A fault took effect; whether it did so, or began, while a change of the account was under way is counted."""
         self.faults[kind.value] += 1

@@ -46,6 +46,12 @@ def mark_ticks(px: int | Int64s, previous_close: int | Int64s) -> int | Int64s:
     return (_LAST_PARTS * px + previous_close + _PARTS // 2) // _PARTS
 
 
+def last_ticks(mark: int, previous_close: int, *, upward: bool) -> int:
+    """The last price that takes the mark to `mark`, or the next one beyond it in that direction. At least one tick."""
+    px = (_PARTS * mark - previous_close) // _LAST_PARTS
+    return px + 1 if upward else max(px - 1, 1)
+
+
 def index_ticks(px: int, previous_close: int, premium: int) -> int:
     """The index at that moment, `premium` (millionths) below the mark. At least one tick."""
     mark = mark_ticks(px, previous_close)

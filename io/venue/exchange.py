@@ -305,6 +305,13 @@ class Venue:
         self.advance()
         self.wake()
 
+    def spike(self, inst_id: str, px: Decimal, reference: str) -> None:
+        """One trade that takes the "last" or "mark" price to `px` or just beyond, and what follows from it."""
+        self.advance()
+        self.market.spike(inst_id, px, reference)
+        self.advance()
+        self.wake()
+
     def delete_key(self, key: str) -> None:
         """The owner deletes an API key: requests with it fail, and its connections are closed."""
         self.advance()

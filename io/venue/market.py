@@ -156,6 +156,26 @@ class Market:
         if is_first:
             heapq.heappush(self._due, (self.now_ms, self._order[inst_id], playback))
 
+    def can_spike(self, inst_id: str) -> bool:
+        """Whether `spike` is possible now: inside of a minute that has traded and will trade again."""
+        return self._playbacks[inst_id].can_spike(self.now_ms)
+
+    def spike(self, inst_id: str, px: Decimal, reference: str) -> None:
+        """One more trade of one lot, due at once, that the feed does not have: a wick, and the next trade is back.
+
+        It takes the `reference` price ("last" or "mark") to `px`, or just beyond it as seen from the present one.
+        Raises ValueError unless `can_spike`, or off the tick.
+        """
+        playback = self._playbacks[inst_id]
+        target = ticks_of(playback.instrument, px)
+        if reference == "mark":
+            target = basis.last_ticks(target, self._previous_close(playback), upward=target > playback.close)
+        playback.spike(self.now_ms, target, 1)
+        self._due = [
+            (next_ms, place, one) for _, place, one in self._due if (next_ms := one.next_ms) is not None
+        ]
+        heapq.heapify(self._due)
+
     # Prices now
 
     def last(self, inst_id: str) -> Decimal:

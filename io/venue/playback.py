@@ -19,6 +19,9 @@ _BLOCK = 256
 # Prices set by hand that wait for the next advance; more means that nobody advances the market.
 _MANUAL_WAITING_MAX = 10_000
 
+# Minutes that trade beside their feed: a simulated day of nothing else.
+_SPIKED_MINUTES_MAX = 1_440
+
 # The premium that moves the price limits is averaged over two minutes of trades; a hand-set market may trade faster
 # than this bound allows for, and then the average is over fewer seconds.
 _RECENT_MAX = 240
@@ -56,6 +59,8 @@ class Playback:
         self.key = mix(seed, word(feed.instrument.inst_id))
         self._steps = steps
         self._waiting: deque[tuple[int, int, int]] = deque()
+        # What was traded beside the feed, by minute: highest and lowest price, lots.
+        self._beside: dict[int, tuple[int, int, int]] = {}
         self._block: list[tuple[int, int, int, int, int]] = []
         self._block_first_ms = 0
         first_ms = feed.first_ms
@@ -100,7 +105,15 @@ class Playback:
         if self._manual is not None:
             return rows
         lots = np.where(rows.lots > 0, np.maximum(rows.lots, self._steps), 0)
-        return msgspec.structs.replace(rows, lots=lots)
+        if not self._beside:
+            return msgspec.structs.replace(rows, lots=lots)
+        high, low = rows.high.copy(), rows.low.copy()
+        for minute_ms, (highest, lowest, more) in self._beside.items():
+            place = (minute_ms - first_ms) // MINUTE_MS
+            if 0 <= place < count:
+                high[place], low[place] = max(high[place], highest), min(low[place], lowest)
+                lots[place] += more
+        return msgspec.structs.replace(rows, high=high, low=low, lots=lots)
 
     def add(self, ts_ms: int, px: int, lots: int) -> None:
         """Puts a trade made by hand into the queue. Raises ValueError unless the feed is a ManualFeed."""
@@ -109,6 +122,25 @@ class Playback:
         if len(self._waiting) >= _MANUAL_WAITING_MAX:
             raise ValueError(f"{_MANUAL_WAITING_MAX} set prices wait: advance the market")
         self._waiting.append((ts_ms, px, lots))
+
+    def can_spike(self, now_ms: int) -> bool:
+        """Whether a trade made now would be neither the first nor the last of its minute."""
+        minute_ms = now_ms - now_ms % MINUTE_MS
+        is_inside = self.minute_ms == minute_ms and self.lots > 0 and self._manual is None
+        return is_inside and bool(self._waiting) and self._waiting[0][0] < minute_ms + MINUTE_MS
+
+    def spike(self, ts_ms: int, px: int, lots: int) -> None:
+        """Puts a trade that the feed does not have before all that wait; its minute's candle shows it for ever.
+
+        Raises ValueError unless `can_spike`: a candle's open and close stay the feed's.
+        """
+        if not self.can_spike(ts_ms):
+            raise ValueError(f"{self.instrument.inst_id}: no spike at the edge of a minute")
+        minute_ms = ts_ms - ts_ms % MINUTE_MS
+        assert len(self._beside) < _SPIKED_MINUTES_MAX, "a market of spikes"
+        highest, lowest, before = self._beside.get(minute_ms, (px, px, 0))
+        self._beside[minute_ms] = (max(highest, px), min(lowest, px), before + lots)
+        self._waiting.appendleft((ts_ms, px, lots))
 
     def play(self) -> Tick:
         """Takes the next trade."""

@@ -92,6 +92,41 @@ def test_the_touch_lies_at_the_last_trade_on_the_side_its_taker_came_to() -> Non
     assert sides == {"buy", "sell"}
 
 
+@pytest.mark.parametrize("reference", ["last", "mark"])
+@pytest.mark.parametrize("ticks", [900, 1200])
+def test_a_spike_is_a_wick_that_history_keeps(reference: str, ticks: int) -> None:
+    market = Market({BTC: series("BTC", MIDNIGHT, *THREE)}, MIDNIGHT)
+    played(market, MIDNIGHT + MINUTE_MS + 30_000)
+    before, open_px = market.last(BTC), market.candles(BTC, "1m")[0].open
+    price = market.mark if reference == "mark" else market.last
+    far = px("BTC", ticks)
+    market.spike(BTC, far, reference)
+    (wick,) = market.advance(market.now_ms)
+    beyond = price(BTC) - far if ticks > 1000 else far - price(BTC)
+    assert px("BTC", 0) <= beyond <= px("BTC", 2)
+    assert wick.px == market.last(BTC) != before
+    after = played(market, MIDNIGHT + 2 * MINUTE_MS - 1)
+    running = market.candles(BTC, "1m", now_ms=MIDNIGHT + 2 * MINUTE_MS - 1)[0]
+    assert (running.open, running.close) == (open_px, after[-1].px)
+    assert wick.px in (running.high, running.low)
+    assert after[-1].px == px("BTC", 1040)
+    played(market)
+    kept = market.candles(BTC, "1m")[1]
+    assert prices(kept) == prices(running)
+    assert kept.contracts == running.contracts
+
+
+def test_a_spike_is_refused_where_it_would_be_the_open_or_the_close() -> None:
+    market = Market({BTC: series("BTC", MIDNIGHT, *THREE)}, MIDNIGHT)
+    assert not market.can_spike(BTC)
+    with pytest.raises(ValueError, match="edge of a minute"):
+        market.spike(BTC, px("BTC", 900), "last")
+    played(market, MIDNIGHT + 30_000)
+    assert market.can_spike(BTC)
+    played(market)
+    assert not market.can_spike(BTC)
+
+
 def test_a_missing_minute_has_no_trades_and_repeats_the_close() -> None:
     market = Market({BTC: series("BTC", MIDNIGHT, *THREE, missing=(1,))}, MIDNIGHT)
     ticks = played(market)
