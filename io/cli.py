@@ -19,7 +19,7 @@ from cyclopts import Parameter
 
 from anchorwatch import __version__
 from anchorwatch.io.commands.options import check_hands, run_options
-from anchorwatch.io.commands.refusing import mistakes_told, one_line, print_now, refuse
+from anchorwatch.io.commands.refusing import lines_of, mistakes_told, one_line, print_now, refuse
 from anchorwatch.io.commands.running import lived
 from anchorwatch.io.commands.simulation import replay, simulate
 from anchorwatch.io.commands.verify import verify
@@ -358,7 +358,7 @@ def command(argv: Sequence[str]) -> int:
     except cyclopts.CycloptsError as error:
         return refuse([one_line(error)])
     except SettingsError as error:
-        return refuse([str(problem) for problem in error.problems])
+        return refuse(lines_of(error))
     except KeyboardInterrupt:
         return Exit.STOPPED_AT_ONCE.value
     return code or 0

@@ -24,6 +24,11 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error.args[0] if isinstance(error, LookupError) and error.args else error).split())
 
 
+def lines_of(error: Exception) -> list[str]:
+    """A mistake in its lines: one for each problem of the settings."""
+    return [str(one) for one in error.problems] if isinstance(error, SettingsError) else [one_line(error)]
+
+
 def print_now(text: str) -> None:
     """Print a line that somebody waits for, even into a pipe."""
     sys.stdout.write(text)
@@ -43,9 +48,9 @@ def mistakes_told(do: Callable[[], int], mistakes: tuple[type[Exception], ...] =
     try:
         return do()
     except mistakes as error:
-        return refuse([one_line(error)])
+        return refuse(lines_of(error))
     except BaseExceptionGroup as group:
         leaves = [leaf for leaf in leaves_of(group) if isinstance(leaf, mistakes)]
         if len(leaves) < len(list(leaves_of(group))):
             raise
-        return refuse([one_line(leaf) for leaf in leaves])
+        return refuse([line for leaf in leaves for line in lines_of(leaf)])
