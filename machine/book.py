@@ -24,9 +24,11 @@ from anchorwatch.machine.world import PositionReport, StopReport
 
 T = TypeVar("T")
 
-ORDERS_REMEMBERED = 5_000
+ORDERS_REMEMBERED = 2_000
 """Orders whose fills are counted, ours and others': pushes repeat within seconds, this is days of scalping."""
 
+DECISIONS_COUNTED = 1_000
+"""Kinds of answers of a strategy that are counted apart; it names its signals and filters itself, and may put numbers in."""
 
 ENDED_STOPS_REMEMBERED = 100
 """Stops of one leg whose end was reported: lists lag by seconds, and this is many moves and re-entries."""
@@ -226,6 +228,11 @@ class Book:
         self.tickets[ticket.client_id] = ticket
         self.slots[ticket.leg, ticket.role] = ticket
         _forget_oldest(self.tickets)
+
+    def count_decision(self, kind: str) -> None:
+        """One more of this kind; beyond the bound, of those that are not counted apart."""
+        is_apart = kind in self.decisions or len(self.decisions) < DECISIONS_COUNTED
+        self.decisions[kind if is_apart else "others"] += 1
 
     def take_funding(self, leg: LegBook, report: PositionReport, *, is_known: bool = False) -> None:
         """Book what funding has added to this position; ``is_known``: an earlier life booked it."""

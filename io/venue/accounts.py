@@ -18,8 +18,9 @@ from anchorwatch.io.venue.positions import Position, PositionKey
 
 # What a new account trades at until it says otherwise.
 DEFAULT_LEVER = Decimal(3)
-# Records kept per account and kind; a day of one order a second is 86,400, and OKX itself forgets after weeks.
-RECORDS_MAX = 100_000
+# Finished records kept per account and kind, the oldest go first: a hundred of OKX's longest pages. OKX forgets by age, an
+# unfilled order after two hours; at a kilobyte a record and five kinds this is what a busy account may take, 50 MB.
+RECORDS_MAX = 10_000
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +100,8 @@ class Account:
     algos_done: deque[AlgoOrder] = field(default_factory=lambda: deque(maxlen=RECORDS_MAX))
     fills: deque[Fill] = field(default_factory=lambda: deque(maxlen=RECORDS_MAX))
     bills: deque[Bill] = field(default_factory=lambda: deque(maxlen=RECORDS_MAX))
-    # By position id and beginning: one row per life of a position, rewritten while that life is being closed.
+    # By position id and beginning: one row per life of a position, rewritten while that life is being closed. The row
+    # that was written last is the last one.
     history: dict[tuple[str, int], PositionHistory] = field(default_factory=dict)
 
     @property
@@ -118,6 +120,14 @@ class Account:
         """The open position under this key, or None."""
         found = self.positions.get((inst_id, margin_mode, pos_side))
         return found if found is not None and found.is_open else None
+
+    def keep_history(self, row: PositionHistory) -> None:
+        """Write the row of this life of the position, over an earlier one."""
+        key = (row.pos_id, row.created_ms)
+        self.history.pop(key, None)
+        self.history[key] = row
+        while len(self.history) > RECORDS_MAX:
+            del self.history[next(iter(self.history))]
 
     def open_positions(self) -> Iterator[Position]:
         return (each for each in self.positions.values() if each.is_open)

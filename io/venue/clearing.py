@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from anchorwatch.io.venue.accounts import RECORDS_MAX, Account, PositionHistory
+from anchorwatch.io.venue.accounts import Account, PositionHistory
 from anchorwatch.io.venue.announcing import Amendment, Announcer
 from anchorwatch.io.venue.ids import Ids
 from anchorwatch.io.venue.instruments import Instrument
@@ -151,9 +151,7 @@ class Clearing:
         self._bill_without_trade(account, "5", "110" if amount > 0 else "111", -amount, position)
         row = account.history.get((position.pos_id, position.created_ms))
         if row is not None:
-            account.history[(position.pos_id, position.created_ms)] = replace(
-                row, liq_penalty=position.liq_penalty
-            )
+            account.keep_history(replace(row, liq_penalty=position.liq_penalty))
 
     def _position(self, account: Account, order: Order, instrument: Instrument, now_ms: int) -> Position:
         key = (order.inst_id, order.margin_mode, order.pos_side)
@@ -221,27 +219,27 @@ class Clearing:
     def _remember(self, account: Account, position: Position, category: str, was: int) -> None:
         """Write the history row of this life of the position, over the one that an earlier partial close left."""
         partial, full = CLOSING_KINDS.get(category, CLOSING_KINDS["normal"])
-        account.history[(position.pos_id, position.created_ms)] = PositionHistory(
-            pos_id=position.pos_id,
-            inst_id=position.inst_id,
-            margin_mode=position.margin_mode,
-            pos_side=position.pos_side,
-            direction="long" if was > 0 else "short",
-            kind=partial if position.is_open else full,
-            lever=position.lever,
-            open_avg_px=position.avg_px,
-            close_avg_px=position.closed_value / position.closed_contracts,
-            max_contracts=position.max_contracts,
-            closed_contracts=position.closed_contracts,
-            pnl=position.pnl,
-            fee=position.fee,
-            funding=position.funding,
-            liq_penalty=position.liq_penalty,
-            created_ms=position.created_ms,
-            updated_ms=position.updated_ms,
+        account.keep_history(
+            PositionHistory(
+                pos_id=position.pos_id,
+                inst_id=position.inst_id,
+                margin_mode=position.margin_mode,
+                pos_side=position.pos_side,
+                direction="long" if was > 0 else "short",
+                kind=partial if position.is_open else full,
+                lever=position.lever,
+                open_avg_px=position.avg_px,
+                close_avg_px=position.closed_value / position.closed_contracts,
+                max_contracts=position.max_contracts,
+                closed_contracts=position.closed_contracts,
+                pnl=position.pnl,
+                fee=position.fee,
+                funding=position.funding,
+                liq_penalty=position.liq_penalty,
+                created_ms=position.created_ms,
+                updated_ms=position.updated_ms,
+            )
         )
-        while len(account.history) > RECORDS_MAX:
-            del account.history[next(iter(account.history))]
 
 
 def _sub_type(order: Order) -> str:

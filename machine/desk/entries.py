@@ -59,14 +59,14 @@ def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
         context.announce("alarm", "STRATEGY_FAILED", instrument=chart.instrument, reason=reason)
         context.tell(PERMISSION, permission.HaltRequested(reason))
         return Decision(None, reason)
-    counts = context.book.decisions
-    counts["asked"] += 1
+    count = context.book.count_decision
+    count("asked")
     for fired in decision.fired:
-        counts[f"signal {fired.signal}"] += 1
+        count(f"signal {fired.signal}")
     for refusal in decision.refusals:
-        counts[f"refused {refusal.filter}"] += 1
+        count(f"refused {refusal.filter}")
     if decision.intent is not None:
-        counts[f"wished {decision.intent.wish.value}"] += 1
+        count(f"wished {decision.intent.wish.value}")
     elif decision.refusals:
         signals = ", ".join(f"{one.signal} {one.side.value}" for one in decision.fired)
         context.announce(

@@ -65,6 +65,7 @@ class Memory:
                 self._restore(context, facts, report)
         for intent in reversed(self._facts.intents):
             self._doubt(context, intent)
+        self._facts = Facts()  # thousands of ended orders are among them, and nobody asks again
 
     def _restore(self, context: Context, facts: LegFacts, report: world.PositionReport) -> None:
         """The position is still there: give it back what only the journal knew."""
