@@ -9,16 +9,16 @@ from __future__ import annotations
 import gc
 import types
 from collections import Counter
-from collections.abc import Iterable
 
 import trio
 
 BEYOND = (types.ModuleType, type, types.FunctionType, types.FrameType, trio.lowlevel.Task, trio.Nursery)
 
 
-def held_by(*roots: object, apart_from: Iterable[object] = ()) -> Counter[str]:
-    """The containers reachable from ``roots``, themselves included; ``apart_from`` and what only they hold is not."""
-    seen = {id(one) for one in apart_from}
+def held_by(*roots: object) -> Counter[str]:
+    """The containers reachable from ``roots``, themselves included."""
+    gc.collect()  # only then is a tuple of plain values known to be no container
+    seen: set[int] = set()
     found: Counter[str] = Counter()
     waiting = list(roots)
     while waiting:

@@ -33,7 +33,7 @@ def a_round(rig: DeskRig, number: int) -> None:
     rig.say(world.PositionPushed(rig.position(rig.leg(stop.leg).contracts, leg=stop.leg)))
     rig.say(world.OrderPushed(rig.stopped_out(stop, ENTRY + 100)))
     rig.say(world.StopPushed(rig.stop(stop, state=StopState.TRIGGERED)))
-    rig.say(world.PositionPushed(rig.position(0, leg=stop.leg)))
+    rig.say(world.PositionPushed(rig.position("0", leg=stop.leg)))
     rig.mark(ENTRY)
     _pass_s(rig, 60)
     rig.cross(Side.SHORT)

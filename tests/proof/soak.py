@@ -23,7 +23,9 @@ from anchorwatch.machine.lifecycle import Exit
 from tests import staged
 from tests.io.engine_rig import settings
 from tests.mission.rig import OneLife
-from tests.proof.stage import HOUR_S, Day, DayLife, Tail, day, objects, resident_mb
+from tests.proof.growth import EVERY_S as SAMPLED_EVERY_S
+from tests.proof.growth import SETTLED_S, Sample, leaks, sample
+from tests.proof.stage import HOUR_S, Day, DayLife, Tail, day
 from tests.unprotected.ghost import Ghost
 from tests.venue.rig import BTC, ETH, HEDGED, START_MS
 
@@ -38,7 +40,7 @@ EVERY_S = (20, 150)
 LASTS_S = (5, 60)
 
 LIFE_S = (900, 5_400)
-"""How long a life is, before it is cut off or stopped."""
+"""How long a life is in the first half, before it is cut off or stopped. The second half is one life."""
 
 HEALED_S = 400
 """How long a healed world may take to come to rest: an exhausted connection waits five minutes."""
@@ -74,12 +76,10 @@ REST: tuple[tuple[FaultKind, str], ...] = (
 )
 
 
-class Hour(msgspec.Struct, frozen=True):
-    """What was seen at the end of an hour."""
+class Look(msgspec.Struct, frozen=True):
+    """What was seen at one moment."""
 
-    hour: int
-    objects: int
-    resident_mb: float
+    held: Sample
     orders: int
     lives: int
 
@@ -87,7 +87,7 @@ class Hour(msgspec.Struct, frozen=True):
 class Soaked(msgspec.Struct):
     """What a soak left."""
 
-    hours: list[Hour] = []
+    looks: list[Look] = []
     amiss: list[str] = []
     exits: list[str] = []
     names: dict[str, int] = {}
@@ -128,21 +128,26 @@ async def soak(feeds: Mapping[str, Feed], hours: float, seed: int) -> Soaked:
     alarms: Counter[str] = Counter()
     async with day(HEDGED, feeds, seed=seed) as scene:
         ghost = Ghost(scene.rig.venue)
-        until_s = trio.current_time() + hours * HOUR_S
+        begun_s = trio.current_time()
+        until_s, half_s = begun_s + hours * HOUR_S, begun_s + hours * HOUR_S / 2
         with open_journal(None, "sim", "sim-key") as journal:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_trouble, scene, random, until_s)
-                nursery.start_soon(_watch, scene, told, until_s)
+                nursery.start_soon(_watch, scene, told, ghost)
                 while trio.current_time() < until_s:
                     async with scene.life(scalping(), journal=journal) as life:
                         assert isinstance(life, DayLife)
-                        life_s = min(random.uniform(*LIFE_S), until_s - trio.current_time())
+                        scene.living = life
+                        now_s = trio.current_time()
+                        ends_s = now_s + random.uniform(*LIFE_S) if now_s < half_s else until_s
+                        life_s = min(ends_s, until_s) - now_s
                         with trio.move_on_after(life_s):
                             await trio.sleep_forever() if life_s > 0 else None
                         if trio.current_time() >= until_s:
                             await _come_to_rest(scene, life, told)
                         elif random.random() < 0.5:
                             await life.crash()
+                    scene.living = None
                     _count(life.log, names, alarms)
                     staged.lives.clear()  # a day of lives would be a leak of the stage's own
                     told.exits.append(life.exit.name if life.exit is not None else "cut off")
@@ -153,6 +158,13 @@ async def soak(feeds: Mapping[str, Feed], hours: float, seed: int) -> Soaked:
         told.positions = sum(1 for one in account.history.values() if one.kind in ("2", "3"))
         told.spells_ms = sorted(spell.lasted_ms for spell in ghost.spells)
         told.struck = dict(scene.rig.venue.faults.struck_by_kind)
+    halves = (
+        ("over many lives", begun_s + SETTLED_S, half_s),
+        ("within one life", half_s + SETTLED_S, until_s),
+    )
+    for words, first_s, last_s in halves:
+        held = [one.held for one in told.looks if first_s <= one.held.at_s < last_s]
+        told.amiss += [f"grows {words}: {leak}" for leak in leaks(held)]
     if told.exits[-1] != Exit.CLEAN.name:
         told.amiss.append(f"the last life ended with {told.exits[-1]}")
     told.names, told.alarms = dict(names), dict(alarms)
@@ -204,9 +216,10 @@ async def _trouble(scene: Day, random: Random, until_s: float) -> None:
                 scene.heal()
 
 
-async def _watch(scene: Day, told: Soaked, until_s: float) -> None:
-    hour = 0
-    while trio.current_time() < until_s:
-        told.hours.append(Hour(hour, objects(), round(resident_mb(), 1), len(scene.orders()), scene.lives))
-        hour += 1
-        await trio.sleep(HOUR_S)
+async def _watch(scene: Day, told: Soaked, ghost: Ghost) -> None:
+    while True:
+        life = scene.living
+        desk = life.engine.desk if life is not None else None
+        held = sample(trio.current_time(), scene.rig.venue, desk, own=(told.looks, ghost.spells))
+        told.looks.append(Look(held, len(scene.orders()), scene.lives))
+        await trio.sleep(SAMPLED_EVERY_S)

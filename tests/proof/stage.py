@@ -6,13 +6,11 @@ lines that are counted.
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 
 import trio
@@ -81,6 +79,7 @@ class Day(Scene):
     ) -> None:
         super().__init__(nursery, spec, network, seed, switches)
         self.rig = Rig(spec, clock=self.rig.clock, switches=switches, feeds=feeds)
+        self.living: DayLife | None = None
 
 
 @asynccontextmanager
@@ -100,15 +99,3 @@ async def day(
         yield scene
         await scene.down()
     assert network.open_sockets() == (), "sockets were left open"
-
-
-def objects() -> int:
-    """How many containers the interpreter keeps track of: what leaks grows here first."""
-    gc.collect()
-    return len(gc.get_objects())
-
-
-def resident_mb() -> float:
-    """The memory of this process, in MB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1_000_000

@@ -1,0 +1,93 @@
+"""What a day piles up in memory: containers counted every quarter of an hour, by whose they are and by their type.
+
+Theory of operation
+===================
+
+Three owners are counted apart. **Histories** are what the exchange keeps of what is over; they grow until they are full, and
+so does the **desk**, what the present life decides with. Both are bounded by constants, and tests of their own fill them.
+**The rest** is all else in the process: the engine's shell, its clients, the exchange at work, and whatever an earlier life
+should have taken with it. It must not grow.
+
+Sockets, requests and timers come and go, so a count at one moment says little. What has leaked stays: it is in the
+*least* count of a long while. A type leaks when its least count in the last third of a time is beyond that in the first
+third by more than chance explains.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from anchorwatch.io.venue.exchange import Venue
+from tests.weight import held_by, kind_of
+
+EVERY_S = 900
+
+SETTLED_S = 3_600
+"""From here on everything has been loaded, and what is remembered for a while is."""
+
+LEAST_SAMPLES = 4
+"""In each third. A shorter while has no least count that says anything."""
+
+CHANCE = 12
+CHANCE_SHARE = 0.05
+"""How far the least count of a type may lie apart in two thirds of one time: of a few sockets more or less."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What was held at one moment."""
+
+    at_s: float
+    resident_mb: float
+    histories: int
+    desk: int
+    rest: Counter[str]
+
+    @property
+    def total(self) -> int:
+        return self.histories + self.desk + self.rest.total()
+
+
+def sample(at_s: float, venue: Venue, desk: object | None, own: Iterable[object] = ()) -> Sample:
+    """Count now; ``own`` is what the stage itself keeps of the day, which is nobody's leak."""
+    histories = held_by(*_histories(venue))
+    every = Counter(map(kind_of, gc.get_objects()))
+    decides = held_by(desk) if desk is not None else Counter()
+    rest = every - histories - decides - held_by(*own)
+    return Sample(at_s, round(_resident_mb(), 1), histories.total(), decides.total(), rest)
+
+
+def leaks(samples: Sequence[Sample]) -> list[str]:
+    """The types of the rest whose least count has grown; nothing for a time that is too short to say."""
+    size = len(samples) // 3
+    if size < LEAST_SAMPLES:
+        return []
+    before, after = _least(samples[:size]), _least(samples[-size:])
+    return [
+        f"{kind}: {before[kind]} → {count}"
+        for kind, count in sorted(after.items())
+        if count - before[kind] > max(CHANCE, CHANCE_SHARE * before[kind])
+    ]
+
+
+def _least(samples: Sequence[Sample]) -> Counter[str]:
+    least = samples[0].rest
+    for one in samples[1:]:
+        least = least & one.rest
+    return least
+
+
+def _histories(venue: Venue) -> list[object]:
+    kept: list[object] = [venue.log, venue.pasts]
+    for account in venue.accounts.values():
+        kept += [account.done, account.algos_done, account.fills, account.bills, account.history]
+    return kept
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 / 1_000_000
