@@ -32,7 +32,7 @@ def channels_of(settings: Settings) -> Mapping[Name, Sequence[Arg]]:
             *(
                 Arg(channel=channel, inst_id=name)
                 for name in symbols
-                for channel in ("mark-price", "tickers")
+                for channel in ("mark-price", "tickers", "funding-rate")
             ),
             Arg(channel="instruments", inst_type=SWAP),
         ),
@@ -81,6 +81,8 @@ class Intake:
                 self._mailbox.put_market("mark", instrument, event)
             case world.QuoteMoved(instrument):
                 self._mailbox.put_market("quote", instrument, event)
+            case world.FundingForecast(instrument):
+                self._mailbox.put_market("funding", instrument, event)
             case world.RulesRead(instrument):
                 self._mailbox.put_market("rules", instrument, event)
             case world.Observed():

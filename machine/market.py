@@ -44,7 +44,7 @@ class MarketSettings(msgspec.Struct, frozen=True):
     """What is followed of a market, and waited for before anything is decided on it.
 
     ``kept`` are the timeframes and how many candles of each; those of ``indicated`` have indicators, and of
-    these the ``waited`` ones must be warm. None, or False for the pivots, leaves a thing out: it then costs
+    these the ``waited`` ones must be warm. None, or False for pivots and funding, leaves a thing out: it then costs
     nothing, and nothing waits for it. 200 candles make every default indicator warm; of the hours there is room for
     more than the profile takes, because the newest counts from the next minute on only.
     """
@@ -56,6 +56,7 @@ class MarketSettings(msgspec.Struct, frozen=True):
     regime: RegimeSettings | None = RegimeSettings()
     profile: ProfileSettings | None = ProfileSettings()
     pivots: bool = True
+    funding: bool = True
 
     def keeping(self, timeframes: tuple[tuple[str, int], ...]) -> MarketSettings:
         """The same with room for at least so many candles of these timeframes that are kept already."""

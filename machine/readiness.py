@@ -19,6 +19,9 @@ from anchorwatch.machine.timeframes import utc_text
 MARK_AGE_MS = 15_000
 """OKX v5 pushes the mark price every 10 s even where it stands still."""
 
+FUNDING_LATE_MS = 300_000
+"""OKX v5 pushes the forecast every 30 to 90 s, and a settlement may take a minute: then the next one is forecast."""
+
 EQUITY_AGE_MS = 60_000
 """The venue pushes the account every few seconds."""
 
@@ -38,6 +41,7 @@ class Feeds(msgspec.Struct, frozen=True):
 
     mark_at_ms: int | None = None
     quote_at_ms: int | None = None
+    funding_at_ms: int | None = None  # the settlement of which the newest forecast is
     has_rules: bool = False
 
 
@@ -54,6 +58,7 @@ class Account(msgspec.Struct, frozen=True):
 RULES = "instrument rules"
 MARK = "mark price"
 QUOTE = "quote"
+FUNDING = "funding rate"
 PIVOTS = "pivots"
 PROFILE = "volume profile"
 REGIME = "regime"
@@ -73,7 +78,8 @@ def symbol_facts(settings: MarketSettings) -> tuple[str, ...]:
         *((PROFILE,) if settings.profile is not None else ()),
         *((REGIME,) if settings.regime is not None else ()),
     )
-    return (RULES, *candles, *indicators, *levels, MARK, QUOTE)
+    funding = (FUNDING,) if settings.funding else ()
+    return (RULES, *candles, *indicators, *levels, MARK, QUOTE, *funding)
 
 
 BOT_FACTS = ("clock", "private streams", "reconciled", "no order in doubt", "balance")
@@ -91,6 +97,8 @@ def missing_of_symbol(market: Market, feeds: Feeds, now_ms: int) -> tuple[Missin
     if feeds.quote_at_ms is None:
         # It is pushed when it changes, and may stand still for long; the spread filter asks for a young one.
         missing.append(Missing(QUOTE, "not heard since the public connection is up"))
+    if market.settings.funding:
+        missing += _funding(feeds.funding_at_ms, now_ms)
     return tuple(missing)
 
 
@@ -162,6 +170,14 @@ def _levels(market: Market) -> list[Missing]:
         needed = candles_to_judge(settings)
         missing.append(Missing(REGIME, f"judged after {needed} candles of {settings.regime.timeframe}"))
     return missing
+
+
+def _funding(settles_ms: int | None, now_ms: int) -> list[Missing]:
+    if settles_ms is None:
+        return [Missing(FUNDING, "not heard yet")]
+    if now_ms - settles_ms > FUNDING_LATE_MS:
+        return [Missing(FUNDING, f"the newest was for {utc_text(settles_ms)}, which has passed")]
+    return []
 
 
 def _age(fact: str, at_ms: int | None, now_ms: int, limit_ms: int) -> list[Missing]:

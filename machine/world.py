@@ -170,6 +170,15 @@ class QuoteMoved(Observed, frozen=True):
     at_ms: int
 
 
+class FundingForecast(Observed, frozen=True):
+    """What the settlement at ``settles_ms`` would cost as it is forecast now: ``rate`` of the notional, paid by longs
+    to shorts where positive. The time between two settlements may change."""
+
+    instrument: str
+    rate: Decimal
+    settles_ms: int
+
+
 class CandleClosed(Observed, frozen=True):
     instrument: str
     timeframe: str

@@ -41,6 +41,7 @@ from anchorwatch.machine.units import (
 )
 from anchorwatch.machine.world import (
     Ending,
+    FundingForecast,
     OrderReport,
     OrderState,
     PositionReport,
@@ -525,6 +526,13 @@ class Exchange:
             self._watcher.funded(position.leg, change, self.clock)
             self._watcher.cash_moved(self.clock, self.account.cash)
             self._moved[position.leg] = position
+
+    def forecasts(self, due_ms: int) -> list[FundingForecast]:
+        """What this settlement will cost, for each instrument: here forecasts come true."""
+        return [
+            FundingForecast(name, self._costs.funding_rate(tape.key, due_ms), due_ms)
+            for name, tape in self.tapes.items()
+        ]
 
     # Rows.
 

@@ -191,6 +191,7 @@ class Backtest:
         """From the start to the last candle and the orderly stop. Raises what the desk raises: a defect of ours."""
         self._set_clock(self.start_ms)
         self.shell.deliver(Told(LIFECYCLE, lifecycle.StartRequested()))
+        self.shell.inbox.extend(self.exchange.forecasts(self._funding_ms))
         self.shell.drain()
         tell_ms = self.start_ms
         while True:
@@ -238,6 +239,7 @@ class Backtest:
         if now_ms >= self._funding_ms:
             exchange.settle_funding(self._funding_ms)
             self._funding_ms += basis.FUNDING_INTERVAL_MS
+            shell.inbox.extend(exchange.forecasts(self._funding_ms))
         if now_ms >= self._candle_ms:
             if tells_equity:
                 shell.inbox.append(exchange.equity())

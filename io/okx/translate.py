@@ -69,6 +69,9 @@ def events_of(push: Push) -> Iterator[Event]:
             case wire_market.Ticker():
                 if row.bid_px is not None and row.ask_px is not None:
                     yield world.QuoteMoved(row.inst_id, row.bid_px, row.ask_px, row.ts_ms or 0)
+            case wire_market.FundingRate():
+                if row.funding_rate is not None and row.funding_time_ms is not None:
+                    yield world.FundingForecast(row.inst_id, row.funding_rate, row.funding_time_ms)
             case wire_market.Instrument():
                 yield from _rules(row)
             case wire_market.Candle():

@@ -28,7 +28,13 @@ class Busy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def needs(self) -> MarketSettings:
         return MarketSettings(
-            kept=((SIGNAL, 2),), indicated=(), waited=(), regime=None, profile=None, pivots=False
+            kept=((SIGNAL, 2),),
+            indicated=(),
+            waited=(),
+            regime=None,
+            profile=None,
+            pivots=False,
+            funding=False,
         )
 
     def decide(self, view: MarketView) -> Intent | None:

@@ -32,7 +32,8 @@ CHANNELS = {
     "bbo-tbt": Channel("public", "instId", cadence_ms=10),
     "mark-price": Channel("public", "instId", cadence_ms=200, regular_ms=10_000),
     "index-tickers": Channel("public", "instId", cadence_ms=100, regular_ms=60_000),
-    "funding-rate": Channel("public", "instId", cadence_ms=60_000, regular_ms=60_000),
+    # OKX says each 30 to 90 s, and keeps to no round minute.
+    "funding-rate": Channel("public", "instId", cadence_ms=47_000, regular_ms=47_000),
     "price-limit": Channel("public", "instId", cadence_ms=200),
     "open-interest": Channel("public", "instId", cadence_ms=3_000, regular_ms=3_000),
     "instruments": Channel("public", "instType"),

@@ -312,6 +312,8 @@ class Desk:
                 guarding.take_quote(context, event)
                 if instrument in context.book.instruments:
                     making.take_quote(context, event)
+            case world.FundingForecast():
+                market.take_funding(context, event)
             case world.ConnectionsCounted():
                 twins.look_at_count(context, event)
             case world.ClocksParted():
@@ -393,7 +395,13 @@ def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:
     return permission.restored(permission.S[fact.state.upper()], fact.paused_below, fact.reason)
 
 
-MARKET = (world.MarkMoved, world.QuoteMoved, world.CandleClosed, world.EquityReported)
+MARKET = (
+    world.MarkMoved,
+    world.QuoteMoved,
+    world.FundingForecast,
+    world.CandleClosed,
+    world.EquityReported,
+)
 """Events that change what is quiet only where they ask for something, or a mark moves a peak."""
 HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)
 HOLDING = (

@@ -9,7 +9,7 @@ from anchorwatch.machine.market import Market
 from anchorwatch.machine.parameters import Trading
 from anchorwatch.machine.readiness import Feeds, symbol_facts
 from anchorwatch.machine.regime import Regime, RegimeState
-from anchorwatch.machine.strategy import decider
+from anchorwatch.machine.strategy import Funding, decider
 from anchorwatch.machine.world import QuoteMoved
 
 NOT_YET = "not known yet"
@@ -25,6 +25,7 @@ class Chart:
         self.recorded: RegimeState | None = restored  # the regime as the journal has it
         self.quote: QuoteMoved | None = None
         self.mark_at_ms: int | None = None
+        self.funding: Funding | None = None
         self.missing: dict[str, str] = dict.fromkeys(symbol_facts(self.market.settings), NOT_YET)
         self.repairs: dict[str, Snapshot[Repair]] = {
             timeframe: CANDLE_REPAIR.initial for timeframe, _ in self.market.settings.kept
@@ -40,4 +41,9 @@ class Chart:
 
     def feeds(self, *, has_rules: bool) -> Feeds:
         quote_at_ms = self.quote.at_ms if self.quote is not None else None
-        return Feeds(mark_at_ms=self.mark_at_ms, quote_at_ms=quote_at_ms, has_rules=has_rules)
+        return Feeds(
+            mark_at_ms=self.mark_at_ms,
+            quote_at_ms=quote_at_ms,
+            funding_at_ms=self.funding.settles_ms if self.funding is not None else None,
+            has_rules=has_rules,
+        )

@@ -24,7 +24,7 @@ def decide(context: Context, chart: Chart) -> None:
     if open_leg is not None:
         entry_px = open_leg.account.average_price
         holding = Holding(open_leg.leg.side, entry_px, open_leg.entered_ms, open_leg.regime)
-    decision = _asked(context, chart, view_of(chart.market, chart.quote, holding=holding))
+    decision = _asked(context, chart, view_of(chart.market, chart.quote, chart.funding, holding))
     intent = decision.intent
     if intent is None:
         _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)

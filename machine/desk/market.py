@@ -28,11 +28,19 @@ from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.facts import Facts, RegimeFact
 from anchorwatch.machine.kernel import Event, Snapshot
 from anchorwatch.machine.market import SIGNAL
-from anchorwatch.machine.readiness import CLOCK_ERROR_MS, EQUITY_AGE_MS, missing_of_symbol
+from anchorwatch.machine.readiness import CLOCK_ERROR_MS, EQUITY_AGE_MS, FUNDING, missing_of_symbol
 from anchorwatch.machine.regime import Regime, RegimeState
 from anchorwatch.machine.requests import LoadHistory, Record
+from anchorwatch.machine.strategy import Funding
 from anchorwatch.machine.timeframes import open_of, utc_text
-from anchorwatch.machine.world import CandleClosed, HistoryLoaded, HistoryMissed, MarkMoved, QuoteMoved
+from anchorwatch.machine.world import (
+    CandleClosed,
+    FundingForecast,
+    HistoryLoaded,
+    HistoryMissed,
+    MarkMoved,
+    QuoteMoved,
+)
 
 REPAIR_PAUSE_MS = 3_000
 """Between two requests for what is missing: a closed candle shows in the venue's lists within a second or two."""
@@ -141,6 +149,15 @@ def _announce_missed(context: Context, chart: Chart, timeframe: str, span: Span)
         first=utc_text(span.from_ms),
         count=(span.to_ms - span.from_ms) // chart.market.buffer(timeframe).span_ms,
     )
+
+
+def take_funding(context: Context, event: FundingForecast) -> None:
+    chart = context.charts.get(event.instrument)
+    if chart is None:
+        return
+    chart.funding = Funding(event.rate, event.settles_ms)
+    if FUNDING in chart.missing:
+        look(context, chart)
 
 
 def take_mark(context: Context, event: MarkMoved) -> None:

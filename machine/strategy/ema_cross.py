@@ -43,6 +43,7 @@ class EmaCross(msgspec.Struct, frozen=True):
             regime=None,
             profile=None,
             pivots=False,
+            funding=False,
         )
 
     def decide(self, view: MarketView) -> Intent | None:

@@ -36,7 +36,6 @@ class FilterSettings(msgspec.Struct, frozen=True):
     quote_age_ms: int = 5_000
     funding_rate: Fraction = Fraction(Decimal("0.0005"))
     funding_within_ms: int = 15 * 60_000
-    funding_is_needed: bool = False
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -144,7 +143,7 @@ def funding(asked: Proposal, settings: FilterSettings) -> Refusal | None:
     """No entry into a side that is about to pay a high funding."""
     known = asked.view.funding
     if known is None:
-        return Refusal("funding", "not known") if settings.funding_is_needed else None
+        return Refusal("funding", "not known")
     paid = asked.side.sign * known.rate
     wait_ms = known.settles_ms - asked.view.now_ms
     if paid >= settings.funding_rate and 0 <= wait_ms <= settings.funding_within_ms:

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.shell import Shell
+from anchorwatch.io.settings import load
+from anchorwatch.io.venue.candle_file import read_candles
+from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.machine import lifecycle, requests
 from anchorwatch.machine.kernel import Effect, Event
-from tests.backtest.rig import FIRST_MS, MINUTE_MS, part, run, settings, trades, walk
+from tests.backtest.rig import FIRST_MS, MINUTE_MS, part, recorded, run, settings, trades, walk
 
 ROOT = Path(__file__).parents[2]
 WHOLE = walk(600)
@@ -211,3 +214,35 @@ def test_what_is_left_out_changes_nothing(kind: str, seed: int) -> None:
     causes = {one.cause for one in full.record.trades}
     assert {"stop", "held too long"} <= causes
     assert sparse.shell.events < full.shell.events / 2
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("rate", "paying"), [("0.01", "long"), ("-0.01", "short")])
+def test_the_side_that_a_high_funding_would_cost_is_not_entered(rate: str, paying: str) -> None:
+    """The forecast reaches the default strategy's filter, which here looks at the whole interval."""
+    path = recorded("binance_usdm_ETHUSDT_1m_setA.csv.gz")
+    instrument = instrument_for("ETH-USDT-SWAP")
+    assert instrument is not None
+    series = part(read_candles(path, instrument), slice(0, 6 * 1440 + 720))
+    sides = {}
+    for paid in (rate, "0"):
+        options: dict[str, object] = {
+            "symbols": [instrument.inst_id],
+            "backtest.funding": "fixed",
+            "backtest.funding_rate": Decimal(paid),
+            "strategy.settings": {"filters": {"funding_within_ms": 8 * 3_600_000}},
+        }
+        chosen = load(file=None, environ={}, options=options, markets=())
+        test = Backtest(
+            chosen,
+            {instrument.inst_id: series},
+            series.first_ms + 5 * 1440 * MINUTE_MS,
+            series.end_ms,
+            seed=1,
+        )
+        test.run()
+        sides[paid] = {trade.side for trade in test.record.trades}
+        refused = test.desk.context.book.decisions["refused funding"]
+        assert (refused > 0) is (paid == rate)
+    assert sides["0"] == {"long", "short"}
+    assert sides[rate] == {"long", "short"} - {paying}

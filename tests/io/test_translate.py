@@ -186,6 +186,17 @@ def test_mark_and_quote() -> None:
     assert told("tickers", ticker | {"bidPx": ""}) == []
 
 
+def test_a_funding_rate_is_the_forecast_for_the_settlement_that_it_names() -> None:
+    row = {
+        "instId": BTC,
+        "fundingRate": "0.0001",
+        "fundingTime": "1767340800000",
+        "settFundingRate": "0.0003",
+    }
+    assert told("funding-rate", row) == [world.FundingForecast(BTC, Decimal("0.0001"), 1_767_340_800_000)]
+    assert told("funding-rate", row | {"fundingRate": ""}) == []
+
+
 def test_the_account_is_the_settlement_currencys_equity() -> None:
     usdt = {"ccy": "USDT", "eq": "10000.5", "availEq": "9000", "uTime": "16"}
     assert told("account", {"uTime": "17", "details": [usdt]}) == [

@@ -25,7 +25,7 @@ CLOSED = {
     for name, parts in ((name, Resampling("1m", name)) for name, _ in SETTINGS.kept)
 }
 NOW_MS = MINUTES[-1].open_ms + MINUTE_MS
-FEEDS = Feeds(mark_at_ms=NOW_MS, quote_at_ms=NOW_MS, has_rules=True)
+FEEDS = Feeds(mark_at_ms=NOW_MS, quote_at_ms=NOW_MS, funding_at_ms=NOW_MS + HOUR_MS, has_rules=True)
 ACCOUNT = Account(
     private_is_live=True, is_reconciled=True, orders_in_doubt=0, clock_error_ms=-40, equity_at_ms=NOW_MS
 )
@@ -128,11 +128,29 @@ def test_yesterdays_pivots_are_none() -> None:
         ({"mark_at_ms": None}, "mark price", "never heard of"),
         ({"mark_at_ms": NOW_MS - r.MARK_AGE_MS - 1}, "mark price", "15 s old"),
         ({"quote_at_ms": None}, "quote", "not heard since the public connection is up"),
+        ({"funding_at_ms": None}, "funding rate", "not heard yet"),
+        (
+            {"funding_at_ms": NOW_MS - r.FUNDING_LATE_MS - 1},
+            "funding rate",
+            f"the newest was for {utc_text(NOW_MS - r.FUNDING_LATE_MS - 1)}, which has passed",
+        ),
     ],
 )
 def test_what_is_missing_of_a_feed(changed: dict[str, object], fact: str, words: str) -> None:
     feeds = msgspec.structs.replace(FEEDS, **changed)
     assert r.missing_of_symbol(READY, feeds, NOW_MS) == (Missing(fact, words),)
+
+
+def test_a_forecast_holds_until_its_settlement_has_had_time_to_be_made() -> None:
+    feeds = msgspec.structs.replace(FEEDS, funding_at_ms=NOW_MS - r.FUNDING_LATE_MS)
+    assert r.missing_of_symbol(READY, feeds, NOW_MS) == ()
+
+
+def test_who_needs_no_funding_rate_waits_for_none() -> None:
+    market = Market("BTC-USDT-SWAP", msgspec.structs.replace(SETTINGS, funding=False))
+    for name, candles in CLOSED.items():
+        market.merge(name, candles)
+    assert r.missing_of_symbol(market, msgspec.structs.replace(FEEDS, funding_at_ms=None), NOW_MS) == ()
 
 
 @pytest.mark.parametrize(

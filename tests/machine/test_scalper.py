@@ -33,7 +33,7 @@ from anchorwatch.machine.strategy import (
 from anchorwatch.machine.strategy.filters import FilterSettings, Proposal
 from anchorwatch.machine.strategy.scalper import SETS, Scalper, weigh
 from anchorwatch.machine.strategy.signals import REVERTING, SignalSettings
-from anchorwatch.machine.timeframes import MINUTE_MS, Resampling
+from anchorwatch.machine.timeframes import HOUR_MS, MINUTE_MS, Resampling
 from anchorwatch.machine.units import Side
 from anchorwatch.machine.volume_profile import VolumeProfile
 from anchorwatch.machine.world import Candle, QuoteMoved
@@ -353,16 +353,16 @@ def test_the_side_that_pays_a_high_funding_soon_is_not_entered() -> None:
 
 @pytest.mark.parametrize(
     ("unknown", "refused"),
-    [("pivots", ["pivots"]), ("profile", ["volume profile"]), ("quote", ["spread"]), ("funding", [])],
+    [
+        ("pivots", ["pivots"]),
+        ("profile", ["volume profile"]),
+        ("quote", ["spread"]),
+        ("funding", ["funding"]),
+    ],
 )
 def test_what_is_not_known_is_not_taken_for_harmless(unknown: str, refused: list[str]) -> None:
     lacking: dict[str, Any] = {unknown: None}
     assert refused_by(proposal(**lacking)) == refused
-
-
-def test_funding_may_be_made_indispensable() -> None:
-    settings = FilterSettings(funding_is_needed=True)
-    assert filters.funding(proposal(funding=None), settings) == Refusal("funding", "not known")
 
 
 def test_a_larger_timeframe_that_is_not_known_refuses() -> None:
@@ -513,7 +513,8 @@ def decisions(minutes: Sequence[Candle]) -> list[Decision]:
                 market.take(name, whole)
         ask = Decimal(str(minute.close))
         quote = QuoteMoved(market.instrument, ask * Decimal("0.9999"), ask, minute.open_ms + MINUTE_MS)
-        made.append(decide(view_of(market, quote)))
+        calm_funding = Funding(Decimal("0.0001"), minute.open_ms + HOUR_MS)
+        made.append(decide(view_of(market, quote, calm_funding)))
     return made
 
 
