@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from anchorwatch.io.venue.accounts import Account
@@ -52,6 +52,8 @@ class GhostClock:
 
     spells_ms: list[int] = field(default_factory=list)
     others_ms: list[int] = field(default_factory=list)
+    # Told when a spell begins.
+    on_naked: Callable[[], None] = lambda: None
     _open: dict[Leg, _Spell] = field(default_factory=dict)
     _known: dict[Leg, None] = field(default_factory=dict)  # in the order of their opening
 
@@ -68,6 +70,7 @@ class GhostClock:
         self._known[leg] = None
         if running is None:
             self._open[leg] = _Spell(now_ms, by)
+            self.on_naked()
 
     def flat(self, inst_id: str, open_legs: Collection[Leg], now_ms: int) -> None:
         """Every other leg of the instrument is flat now."""
@@ -75,6 +78,11 @@ class GhostClock:
             self._known.pop(leg, None)
             if leg in self._open:
                 self._end(leg, now_ms)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something stands without cover now."""
+        return bool(self._open)
 
     def running_ms(self, now_ms: int) -> dict[Leg, int]:
         """What stands without cover now, and for how long."""

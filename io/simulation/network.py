@@ -29,7 +29,7 @@ from enum import Enum, auto
 from errno import EADDRINUSE, EAFNOSUPPORT, ECONNABORTED, ECONNREFUSED, EPROTONOSUPPORT, ETIMEDOUT
 from functools import partial
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import trio
 
@@ -104,8 +104,7 @@ class Tally:
     fenced: int = 0  # sends that a dead incarnation tried
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One thing seen on the network: for traces, digests and choosing the moment of a crash."""
 
     at_s: float
@@ -114,6 +113,7 @@ class Sighting:
     bytes_sent: int = 0
     who: str = ""  # the incarnation whose socket sent; empty for the world's own
     payload: bytes = b""
+    after_short_write: bool = False  # the rest of what the send before was taken a part of
 
 
 class Connection:
@@ -263,10 +263,18 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
     # For the sockets of this network.
 
     def saw(
-        self, what: str, connection: int = -1, bytes_sent: int = 0, who: str = "", payload: bytes = b""
+        self,
+        what: str,
+        connection: int = -1,
+        bytes_sent: int = 0,
+        who: str = "",
+        payload: bytes = b"",
+        *,
+        after_short_write: bool = False,
     ) -> None:
         if self._observe is not None:
-            self._observe(Sighting(trio.current_time(), what, connection, bytes_sent, who, payload))
+            now_s = trio.current_time()
+            self._observe(Sighting(now_s, what, connection, bytes_sent, who, payload, after_short_write))
 
     def forget(self, connection: Connection) -> bool:
         """True if the connection was still known."""
@@ -336,7 +344,8 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
             lane.is_unanswered = True
             trio.lowlevel.spawn_system_task(self._give_up_later, socket, name="tcp retries")
         who = socket.owner.name if socket.owner is not None else ""
-        self.saw("sent", connection.number, len(taken), who, taken)
+        self.saw("sent", connection.number, len(taken), who, taken, after_short_write=socket.was_cut_short)
+        socket.was_cut_short = len(taken) < len(payload)
         return taken
 
     async def _give_up_later(self, socket: FakeSocket) -> None:

@@ -54,6 +54,7 @@ class Lane:
         "_ends_at_s",
         "_held",
         "_pieces",
+        "_reading",
         "changed",
         "is_deaf",
         "is_unanswered",
@@ -69,6 +70,8 @@ class Lane:
         self._held = 0
         self._ends_at_s = math.inf
         self._broken_at_s = math.inf
+        # The reader's wait: it ends by itself when what was sent meanwhile arrives.
+        self._reading: trio.CancelScope | None = None
 
     def room(self) -> int:
         return BUFFER_BYTES - self._held
@@ -79,7 +82,8 @@ class Lane:
         self._held += len(piece)  # also when it vanishes: unacknowledged bytes fill the sender's buffer
         if not self.is_vanishing:
             self._pieces.append((arrival_s, piece))
-            self.changed.unpark_all()
+            if self._reading is not None and arrival_s < self._reading.deadline:
+                self._reading.deadline = arrival_s
 
     def take(self, most: int, now_s: float) -> bytes:
         """Up to `most` bytes of what has arrived, as TCP gives them: where a send ended does not show."""
@@ -92,7 +96,8 @@ class Lane:
                 self._pieces.appendleft((arrival_s, rest))
         if taken:
             self._held -= len(taken)
-            self.changed.unpark_all()
+            if self.changed:
+                self.changed.unpark_all()
         return bytes(taken)
 
     def end(self, arrival_s: float) -> None:
@@ -124,11 +129,19 @@ class Lane:
         return self._next_s() <= now_s
 
     async def change(self) -> None:
-        """Until something may have changed for a reader or a writer of this lane."""
-        now_s = trio.current_time()
-        coming = [at_s for at_s in (self._next_s(), self._broken_at_s) if at_s > now_s]
-        with trio.move_on_at(min(coming, default=math.inf)):
+        """Until something may have changed for a writer of this lane."""
+        broken_at_s = self._broken_at_s if self._broken_at_s > trio.current_time() else math.inf
+        with trio.move_on_at(broken_at_s):
             await self.changed.park()
+
+    async def arrival(self) -> None:
+        """Until something may be there for the reader of this lane, who has found nothing yet. One reader at a time."""
+        with trio.CancelScope(deadline=self._next_s()) as reading:
+            self._reading = reading
+            try:
+                await self.changed.park()
+            finally:
+                self._reading = None
 
     def _next_s(self) -> float:
         first_s = self._pieces[0][0] if self._pieces else self._ends_at_s
@@ -153,6 +166,7 @@ class FakeSocket(trio.socket.SocketType):
         self._offered = trio.lowlevel.ParkingLot()
         self._is_closed = False
         self._has_shut_down = False
+        self.was_cut_short = False  # the last send was taken in part
 
     def __repr__(self) -> str:
         return (
@@ -300,7 +314,9 @@ class FakeSocket(trio.socket.SocketType):
             await self.outgoing.change()
 
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
-        await trio.lowlevel.checkpoint()
+        if self._has_news():
+            await trio.lowlevel.checkpoint()
+        # Otherwise the wait below is the checkpoint.
         while True:
             self._require_open(flags)
             if self.incoming is None:
@@ -312,7 +328,13 @@ class FakeSocket(trio.socket.SocketType):
                 return data
             if self.incoming.has_ended(now_s):
                 return b""
-            await self.incoming.change()
+            await self.incoming.arrival()
+
+    def _has_news(self) -> bool:
+        """Whether a read would be answered at once."""
+        if self._is_closed or self.incoming is None or self.is_fenced():
+            return True
+        return self.incoming.is_readable(trio.current_time())
 
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         view = memoryview(buffer).cast("B")

@@ -25,7 +25,6 @@ from random import Random
 
 import msgspec
 import trio
-from trio.testing import MockClock
 
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
 from anchorwatch.io.seams import Seams, virtual_seams
@@ -33,7 +32,7 @@ from anchorwatch.io.settings import Settings, SettingsError, load
 from anchorwatch.io.simulation import plans
 from anchorwatch.io.simulation.chronicle import Chronicle
 from anchorwatch.io.simulation.convergence import orphans, unrest
-from anchorwatch.io.simulation.determinism import StepDigest, deterministic
+from anchorwatch.io.simulation.determinism import StepDigest, deterministic, virtual_clock
 from anchorwatch.io.simulation.disk import Disk
 from anchorwatch.io.simulation.faults import Fault, Kind
 from anchorwatch.io.simulation.ghost import live_covers
@@ -176,7 +175,7 @@ class World:
 
     def _saw(self, sighting: Sighting) -> None:
         if sighting.what == "sent":
-            self.observer.messages += 1
+            self.observer.messages += _begins_message(sighting)
             if sighting.who:
                 head = sighting.payload[:60].split(b"\r\n", 1)[0]
                 is_http = head.startswith((b"GET ", b"POST "))
@@ -268,14 +267,25 @@ class World:
 
     async def _watch_cover(self) -> None:
         """A leg without cover for long, and a bot that has been able to see it all that time (S7)."""
+        ghost, naked_leg = self.observer.ghost, trio.Event()
+
+        def wake() -> None:
+            naked_leg.set()
+
+        ghost.on_naked = wake
         seeing_since_s = trio.current_time()
         while True:
+            if not ghost.is_running:
+                # Nothing to look at; whoever sees a spell from its beginning on has seen all of it.
+                naked_leg = trio.Event()
+                await naked_leg.wait()
+                seeing_since_s = trio.current_time()
             await trio.sleep(LOOK_EVERY_S)
             now_s = trio.current_time()
             if not self._sees():
                 seeing_since_s = now_s
                 continue
-            naked = self.observer.ghost.running_ms(self.venue.now_ms())
+            naked = ghost.running_ms(self.venue.now_ms())
             for leg, spell_ms in naked.items():
                 seen_s = min(spell_ms / 1000, now_s - seeing_since_s)
                 if seen_s > NAKED_MAX_S and not self.observer.is_disturbed(leg[0]):
@@ -358,6 +368,18 @@ class World:
             self.observer.violate("S15", "; ".join(left))
 
 
+def _begins_message(sighting: Sighting) -> bool:
+    """Whether a send begins a message: a request or an answer over HTTP, or a frame of a WebSocket.
+
+    A body that follows its head, and the rest after a short write, belong to the message before. Bodies are text; the
+    first byte of an unfragmented frame is 128 or more.
+    """
+    payload = sighting.payload
+    if sighting.after_short_write or not payload:
+        return False
+    return payload[0] >= 0x80 or payload.startswith((b"HTTP/", b"GET ", b"POST "))
+
+
 def settings_of(scenario: Scenario) -> Settings:
     """The bot's settings of a scenario. Raises BadScenario naming the setting."""
     # Averages that cross in any market: a scenario is about what happens to positions, and not about which there are.
@@ -391,7 +413,8 @@ def simulate(
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> Outcome:
     """One run of one seed, from its first step to its last. `folder` holds the disks; it is new and empty."""
-    digest = StepDigest()
+    clock = virtual_clock()
+    digest = StepDigest(clock.current_time)
     cpu_before_s = time.process_time()
     worlds: list[World] = []
     ended_s = 0.0
@@ -405,7 +428,7 @@ def simulate(
         ended_s = trio.current_time()
 
     with deterministic(seed):
-        trio.run(run, clock=MockClock(autojump_threshold=0), instruments=[digest, *instruments])
+        trio.run(run, clock=clock, instruments=[digest, *instruments])
     world = worlds[0]
     return Outcome(
         seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -67,6 +68,57 @@ def candles(
     return _rows(playback.instrument, starts, bars, now_ms - length_ms)
 
 
+class Closed(msgspec.Struct, frozen=True):
+    """The minutes of one running bar before the running minute, added up. `high` and `low` are None of no minute."""
+
+    minute_ms: int
+    start_ms: int
+    open: int
+    high: int | None
+    low: int | None
+    close: int
+    lots: int
+    turnover: int
+
+
+def closed_before(playback: Playback, bar: str, now_ms: int) -> Closed | None:
+    """What of the running bar is known for the whole running minute; None where the feed begins or ends in it."""
+    minute_ms = now_ms // MINUTE_MS * MINUTE_MS
+    start_ms = bar_start(bar, minute_ms)
+    first_ms, end_ms = playback.feed.first_ms, playback.feed.end_ms
+    if start_ms <= first_ms or (end_ms is not None and end_ms <= minute_ms):
+        return None
+    if start_ms == minute_ms:
+        before = _close_before(playback, minute_ms)
+        return Closed(minute_ms, start_ms, 0, None, None, before, 0, 0)
+    minutes = playback.minutes(start_ms, (minute_ms - start_ms) // MINUTE_MS)
+    return Closed(
+        minute_ms,
+        start_ms,
+        int(minutes.open[0]),
+        int(minutes.high.max()),
+        int(minutes.low.min()),
+        int(minutes.close[-1]),
+        int(minutes.lots.sum()),
+        int((minutes.lots * (minutes.open + minutes.close)).sum()),
+    )
+
+
+def running(playback: Playback, closed: Closed) -> CandleRow:
+    """The running bar of the traded price: what `candles` says of it, without adding its minutes up again."""
+    if playback.minute_ms == closed.minute_ms and playback.lots:
+        open_, high, low, close = playback.open, playback.high, playback.low, playback.close
+        lots = playback.lots
+    else:
+        open_ = high = low = close = closed.close
+        lots = 0
+    turnover = closed.turnover + lots * (open_ + close)
+    if closed.high is not None and closed.low is not None:
+        open_, high, low = closed.open, max(closed.high, high), min(closed.low, low)
+    columns = ((closed.start_ms, open_, high, low, close, closed.lots + lots, turnover),)
+    return _rows_of(playback.instrument, columns, closed.start_ms - 1)[0]
+
+
 def seen_end_ms(playback: Playback, now_ms: int) -> int:
     """The close time of the last minute that may be shown: the running one, if it has a price."""
     running_ms = now_ms // MINUTE_MS * MINUTE_MS
@@ -108,11 +160,18 @@ def _close_before(playback: Playback, minute_ms: int) -> int:
 
 def _rows(instrument: Instrument, starts: Int64s, bars: Columns, confirmed_to_ms: int) -> list[CandleRow]:
     """Bars as the venue serves them, newest first."""
+    columns = (starts, bars.open, bars.high, bars.low, bars.close, bars.lots, bars.turnover)
+    rows = zip(*(column[::-1].tolist() for column in columns), strict=True)
+    return _rows_of(instrument, rows, confirmed_to_ms)
+
+
+def _rows_of(
+    instrument: Instrument, rows: Iterable[tuple[int, int, int, int, int, int, int]], confirmed_to_ms: int
+) -> list[CandleRow]:
+    """From ticks, lots and turnover to prices, contracts, coins and USDT."""
     tick, lot = instrument.tick_sz, instrument.lot_sz
     coin = lot * instrument.coin_per_contract
     quote = coin * tick / 2
-    columns = (starts, bars.open, bars.high, bars.low, bars.close, bars.lots, bars.turnover)
-    rows = zip(*(column[::-1].tolist() for column in columns), strict=True)
     return [
         CandleRow(
             ts_ms,

@@ -97,6 +97,9 @@ class Market:
             if playback.next_ms is not None:
                 heapq.heappush(self._due, (playback.next_ms, place, playback))
         self._days: dict[str, _Day] = {}
+        # By instrument and bar: a bar is pushed at every trade, and only its running minute changes.
+        self._closed: dict[tuple[str, str], candles.Closed] = {}
+        self._opens: dict[str, tuple[int, tuple[Decimal, Decimal]]] = {}
 
     # Time
 
@@ -279,9 +282,17 @@ class Market:
     def day_opens(self, inst_id: str) -> tuple[Decimal, Decimal]:
         """The prices at the start of the UTC day and of the Hong Kong day (OKX's sodUtc0, sodUtc8), or the first known."""
         playback = self._playbacks[inst_id]
+        minute_ms = self.now_ms // MINUTE_MS * MINUTE_MS
+        known_ms, opens = self._opens.get(inst_id, (-1, (Decimal(0), Decimal(0))))
+        if known_ms == minute_ms:
+            return opens
         utc_ms = self.now_ms // DAY_MS * DAY_MS
         hong_kong_ms = (self.now_ms + _HONG_KONG_MS) // DAY_MS * DAY_MS - _HONG_KONG_MS
-        return self._open_at(playback, utc_ms), self._open_at(playback, hong_kong_ms)
+        opens = self._open_at(playback, utc_ms), self._open_at(playback, hong_kong_ms)
+        if minute_ms > max(utc_ms, hong_kong_ms, playback.feed.first_ms):
+            # In the day's own first minute its open is not there before the first trade.
+            self._opens[inst_id] = minute_ms, opens
+        return opens
 
     # Candles
 
@@ -331,6 +342,8 @@ class Market:
         """What a candle channel pushes now, oldest first: each bar that closed after `since_ms`, confirmed, then the
         running one. `since_ms` is when this was last asked; by default the time of the advance before the last."""
         since_ms = self._previous_ms if since_ms is None else since_ms
+        if not of_mark and (row := self._running(inst_id, bar, since_ms, self._time(now_ms))) is not None:
+            return [row]
         # The bar that was running then, and every newer one.
         before_ms = bar_start(bar, since_ms) - bar_ms(bar)
         rows = candles.candles(
@@ -339,6 +352,19 @@ class Market:
         return rows[::-1]
 
     # What the figures above are made of
+
+    def _running(self, inst_id: str, bar: str, since_ms: int, now_ms: int) -> CandleRow | None:
+        """The running bar, when none has closed since and all before its running minute is known."""
+        if bar_start(bar, since_ms) != bar_start(bar, now_ms):
+            return None
+        playback, key = self._playbacks[inst_id], (inst_id, bar)
+        closed = self._closed.get(key)
+        if closed is None or closed.minute_ms != now_ms // MINUTE_MS * MINUTE_MS:
+            closed = candles.closed_before(playback, bar, now_ms)
+            if closed is None:
+                return None
+            self._closed[key] = closed
+        return candles.running(playback, closed)
 
     def _time(self, now_ms: int | None) -> int:
         """The time asked for: the market's own unless it is later."""

@@ -18,20 +18,21 @@ CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 TAG = re.compile(r"[A-Za-z0-9]{1,16}")
 PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?|-?\.[0-9]+")
 # Sixteen decimals is more than any price or amount of a USDT swap needs; the rest is noise of a division.
-SMALLEST_SHOWN = Decimal(1).scaleb(-16)
-SMALLEST_EXPONENT = -16
+DECIMALS_SHOWN = 16
+SMALLEST_SHOWN = Decimal(1).scaleb(-DECIMALS_SHOWN)
 
 
 def plain(value: Decimal | None) -> str:
     """A decimal without exponent and without trailing zeros; ``""`` for None, as the wire writes "not applicable"."""
     if value is None:
         return ""
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < SMALLEST_EXPONENT:
-        value = value.quantize(SMALLEST_SHOWN)
     text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
+    _, point, decimals = text.partition(".")
+    if not point:
+        return "0" if text == "-0" else text
+    if len(decimals) > DECIMALS_SHOWN:
+        text = format(value.quantize(SMALLEST_SHOWN), "f")
+    text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
 
 

@@ -478,3 +478,22 @@ def test_a_month_of_trades_is_played_whole() -> None:
     for hour in range(30 * 24):
         count += len(market.advance(MIDNIGHT + (hour + 1) * HOUR_MS - 1))
     assert count == 30 * 1_440 * 12
+
+
+@pytest.mark.parametrize("bar", ["1m", "5m", "1H", "1D", "1Dutc"])
+def test_the_running_bar_that_is_pushed_is_the_one_that_is_served(bar: str) -> None:
+    """It is kept from trade to trade; a page of candles adds its minutes up each time."""
+    start = MIDNIGHT - 3 * HOUR_MS
+    market = Market({BTC: wandering("BTC", start - DAY_MS, 2 * 24 * 60)}, start)
+    before_ms = start
+    for pushed in range(1_200):
+        due = market.next_ms()
+        assert due is not None
+        market.advance(due)
+        if pushed == 700:
+            market.spike(BTC, market.last(BTC) + px("BTC", 500), "last")
+            market.advance(due)
+        served = market.candles(BTC, bar, limit=2)
+        updates = market.candle_updates(BTC, bar, since_ms=before_ms)
+        assert updates[-1] == served[0]
+        before_ms = due
