@@ -303,6 +303,9 @@ ROUTES: dict[type[Effect], Route] = {
 """Effects of one machine that are events of another. Effects that are not named here are for the shell."""
 
 
+READING = (lifecycle.S.SYNC, lifecycle.S.READY)
+"""Stages in which a stream that comes back is followed by a reading."""
+
 AT_THE_VENUE = (lifecycle.S.SYNC, lifecycle.S.READY, lifecycle.S.STOPPING)
 """Stages in which the venue has answered before, and the last one in which anything is asked of it."""
 
@@ -396,9 +399,9 @@ class _Run:
         What an earlier life armed is ended once the venue is there to be asked, or before the stop.
         """
         switch = self.bot.dead_man
-        rests = any(slot.entry.data.rests and slot.entry.state not in order.FREE for _, slot in self.bot.legs)
         if switch.state is dead_man.S.OFF:
             return
+        rests = any(slot.entry.data.rests and slot.entry.state not in order.FREE for _, slot in self.bot.legs)
         is_left_behind = switch.state is dead_man.S.UNKNOWN and self.bot.lifecycle.state in AT_THE_VENUE
         if rests is not switch.data.is_wanted or is_left_behind:
             self.tell(DEAD_MAN, dead_man.SwitchWanted() if rests else dead_man.SwitchUnwanted())
@@ -416,7 +419,7 @@ class _Run:
 
     def _doubt_after_relogin(self, before: Bot) -> None:
         """Pushes sent while a private stream was away are lost for ever: read everything again."""
-        if self.bot.lifecycle.state not in (lifecycle.S.SYNC, lifecycle.S.READY):
+        if self.bot.links is before.links or self.bot.lifecycle.state not in READING:
             return
         for was, link in zip(before.links, self.bot.links, strict=True):
             if link.data.name.is_private and connection.delivers(link) and not connection.delivers(was):

@@ -60,6 +60,14 @@ class Arrays(msgspec.Struct, frozen=True):
     volume: Floats
 
 
+class Stretch(msgspec.Struct, frozen=True):
+    """Closed candles in a row, oldest first, in both forms: ``values`` has a column of numbers for each."""
+
+    candles: Sequence[Candle]
+    open_ms: Times
+    values: Floats
+
+
 # What became of a pushed candle.
 
 
@@ -231,6 +239,29 @@ class CandleBuffer(Sequence[Candle]):
         self._write(self._begin + place, candle)
         # Its neighbours may have been corrected too, without a push.
         return Corrected(open_ms=candle.open_ms, read=Span(candle.open_ms, newest.open_ms + self.span_ms))
+
+    def extend(self, stretch: Stretch) -> None:
+        """Take what follows on the newest candle, at once: `take` for each would answer `Appended`, and no more.
+
+        For whoever knows that these are candles with trades, none of them missing, and at most the capacity of them.
+        """
+        newest, count = self._newest, len(stretch.candles)
+        assert newest is not None, "there is nothing that it could follow on"
+        assert not self._ahead, "there is a hole before it"
+        assert stretch.candles[0].open_ms == newest.open_ms + self.span_ms, "it does not follow"
+        assert stretch.candles[-1].open_ms == newest.open_ms + count * self.span_ms, "it has a hole"
+        assert count <= self.capacity
+        if self._end + count > 2 * self.capacity:
+            length = self._end - self._begin
+            self._times[:length] = self._times[self._begin : self._end]
+            self._values[:, :length] = self._values[:, self._begin : self._end]
+            self._begin, self._end = 0, length
+        end = self._end + count
+        self._times[self._end : end] = stretch.open_ms
+        self._values[:, self._end : end] = stretch.values
+        self._candles.extend(stretch.candles)
+        self._newest = stretch.candles[-1]
+        self._begin, self._end = max(self._begin, end - self.capacity), end
 
     # What REST brings.
 

@@ -7,6 +7,7 @@ prefix and another generation is recognised as an earlier life's or a twin's.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 import msgspec
@@ -17,7 +18,6 @@ SEQUENCE_LENGTH = 7  # 36**7 orders: more than a lifetime at the venue's rate li
 TAG_ENTRY = "awentry"  # the scope of the dead man's switch: entries, never stops
 TAG_EXIT = "awexit"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_LENGTH = len(PREFIX) + GENERATION_LENGTH + 1 + SEQUENCE_LENGTH
 
 
 class Made(Enum):
@@ -31,6 +31,12 @@ class Made(Enum):
     __hash__ = object.__hash__
 
 
+_MADE = {made.value: made for made in Made}
+_OURS = re.compile(
+    f"{PREFIX}(.{{{GENERATION_LENGTH}}})([{''.join(_MADE)}])([{_DIGITS}]{{{SEQUENCE_LENGTH}}})", re.DOTALL
+)
+
+
 class ClientId(msgspec.Struct, frozen=True):
     generation: str
     made_for: Made
@@ -42,13 +48,11 @@ class ClientId(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> ClientId | None:
     """The parts of an id of ours; None for anything else."""
-    if len(text) != _LENGTH or not text.startswith(PREFIX):
+    found = _OURS.fullmatch(text)
+    if found is None:
         return None
-    generation = text[len(PREFIX) : len(PREFIX) + GENERATION_LENGTH]
-    role, sequence = text[len(PREFIX) + GENERATION_LENGTH], text[-SEQUENCE_LENGTH:]
-    if role not in [made.value for made in Made] or any(digit not in _DIGITS for digit in sequence):
-        return None
-    return ClientId(generation, Made(role), int(sequence, 36))
+    generation, role, sequence = found.groups()
+    return ClientId(generation, _MADE[role], int(sequence, 36))
 
 
 def _base36(number: int) -> str:

@@ -17,11 +17,11 @@ sees at a candle is the same live, simulated and back-tested, at the price of a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from anchorwatch.machine.candles import Appended, CandleBuffer, Corrected, Merged, Outcome, Span
+from anchorwatch.machine.candles import Appended, CandleBuffer, Corrected, Merged, Outcome, Span, Stretch
 from anchorwatch.machine.indicators.panel import INDICATORS, Panel, Periods, Readings, candles_warm
 from anchorwatch.machine.pivots import Pivots, pivots_after
 from anchorwatch.machine.regime import RegimeSettings, RegimeState, advanced, verdict
@@ -109,6 +109,17 @@ class _Followed:
         if self.readings is not None and before is not None:
             self.frame = Frame(candle, self.readings, before)
 
+    def pass_over(self, candles: Sequence[Candle]) -> None:
+        """`count` for each of these, where the readings are known: only the last two of them are looked at."""
+        assert self.computed is not None
+        newest = candles[-1]
+        before = self.computed[candles[-2].open_ms] if len(candles) > 1 else self.readings
+        self.counted_ms = newest.open_ms
+        self.count_indicated += len(candles)
+        self.readings = self.computed[newest.open_ms]
+        if self.readings is not None and before is not None:
+            self.frame = Frame(newest, self.readings, before)
+
     @property
     def is_torn(self) -> bool:
         """Whether candles that should have been counted next are no longer kept."""
@@ -192,6 +203,21 @@ class Market:
         followed = self._followed[timeframe]
         assert followed.counted_ms < 0, "candles have been counted already"
         followed.computed = readings
+
+    def pass_over(self, stretches: Mapping[str, Stretch]) -> None:
+        """Take closed candles at which nothing is decided, those of the signal timeframe and what closed with them.
+
+        `take` for each, in their order, would leave the same behind: indicators are read from what was computed,
+        and of pivots and profile the newest count. They must be fewer than are kept, and the regime at most once judged.
+        """
+        for timeframe, stretch in stretches.items():
+            self._followed[timeframe].buffer.extend(stretch)
+        signals = stretches[SIGNAL].candles
+        for followed in self._others:
+            newest = followed.buffer.newest
+            if newest is not None and newest.open_ms > followed.counted_ms:
+                self._count_closed(followed, signals[-1].open_ms)
+        self._signal.pass_over(signals)
 
     def begin_after_hole(self, timeframe: str) -> Span | None:
         """Give up the candles before a hole that the venue has too; the answer is the hole."""

@@ -37,6 +37,8 @@ class Side(Enum):
     LONG = "long"
     SHORT = "short"
 
+    __hash__ = object.__hash__
+
     @property
     def sign(self) -> int:
         return 1 if self is Side.LONG else -1
@@ -47,6 +49,8 @@ class Deal(Enum):
 
     BUY = "buy"
     SELL = "sell"
+
+    __hash__ = object.__hash__
 
 
 class OrderKind(Enum):
@@ -62,6 +66,8 @@ class OrderKind(Enum):
 class MarginMode(Enum):
     CROSS = "cross"
     ISOLATED = "isolated"
+
+    __hash__ = object.__hash__
 
 
 class PositionMode(Enum):
@@ -79,7 +85,7 @@ class Conduct(Enum):
     WATCH = "watch"  # nothing is sent: drifts and uncovered time of any bot on the account are reported
 
 
-class LegKey(msgspec.Struct, frozen=True):
+class LegKey(msgspec.Struct, frozen=True, cache_hash=True):
     """What one position is known by. The instrument alone would let a long overwrite a short.
 
     In net mode an instrument has one row at the venue and hence one side at a time; it

@@ -22,6 +22,8 @@ class OrderState(Enum):
     FILLED = "filled"
     CANCELLED = "cancelled"
 
+    __hash__ = object.__hash__
+
 
 class Ending(Enum):
     """Why an order ended, where that decides something."""

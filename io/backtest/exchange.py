@@ -15,6 +15,7 @@ is looked up that lies ahead of the tapes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Protocol
@@ -23,6 +24,7 @@ import msgspec
 
 from anchorwatch.io.backtest.costs import Costs
 from anchorwatch.io.backtest.holdings import Account, Position, Resting, Waiting, changed
+from anchorwatch.io.backtest.liquidation import Distance
 from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.book import fill_plan
@@ -83,6 +85,7 @@ class Exchange:
     ) -> None:
         self.tapes = tapes
         self.account = Account(costs.cash)
+        self._distance = Distance(self.account, tapes)
         self.clock = 0  # venue time, ms
         self._costs = costs
         self._is_hedged = mode is PositionMode.HEDGE
@@ -455,27 +458,25 @@ class Exchange:
 
     def reached_ahead(self, tape: Tape) -> bool:
         """Whether the running minute's range reaches a stop or a maker: then it must be played trade by trade."""
-        low, high = tape.marks_ahead()
-        if any(
-            low <= resting.trigger_ticks if resting.fires_downward else high >= resting.trigger_ticks
-            for resting in self.account.stops.values()
-            if resting.leg.instrument == tape.name
-        ):
-            return True
-        return any(waiting.ticket.leg.instrument == tape.name for waiting in self.account.waiting.values())
+        (low, high), (lowest, highest) = self.calm_marks(tape), tape.marks_ahead()
+        return lowest <= low or highest >= high
+
+    def calm_marks(self, tape: Tape) -> tuple[float, float]:
+        """No mark of this instrument strictly between these fires a stop; an empty band where a maker waits."""
+        low, high = -math.inf, math.inf
+        for resting in self.account.stops.values():
+            if resting.leg.instrument == tape.name:
+                if resting.fires_downward:
+                    low = max(low, resting.trigger_ticks)
+                else:
+                    high = min(high, resting.trigger_ticks)
+        if any(waiting.ticket.leg.instrument == tape.name for waiting in self.account.waiting.values()):
+            return math.inf, -math.inf
+        return low, high
 
     def is_far_from_liquidation(self) -> bool:
-        """Whether the account survives a market that halves (or doubles) against everything it holds.
-
-        For whoever leaves out trades of a minute in which prices did less than that.
-        """
-        equity, notional = self.account.cash, ZERO
-        for position in self.account.positions.values():
-            if position.contracts:
-                mark = self.tapes[position.leg.instrument].mark()
-                equity += position.unrealised(mark)
-                notional += position.contracts * position.size * mark
-        return equity > 2 * notional or not notional
+        """For whoever leaves out trades of a minute in which prices did no more than that (`liquidation`)."""
+        return self._distance.is_far(self.version)
 
     def _fire(self, venue_id: str, resting: Resting) -> None:
         position = self._position(resting.leg)
@@ -491,22 +492,10 @@ class Exchange:
 
     def _liquidate(self, tape: Tape) -> None:
         """Cross margin: when the equity no longer covers maintenance and fees, everything is closed at mark."""
-        held = [one for one in self.account.positions.values() if one.contracts]
-        if not held:
+        if self._distance.is_far(self.version) or not self._distance.is_reached():
             return
-        equity, demanded = self.account.cash, ZERO
-        for one in held:
-            own = self.tapes[one.leg.instrument]
-            mark = own.mark()
-            notional = one.contracts * one.size * mark
-            equity += one.unrealised(mark)
-            tiers = own.instrument.tiers
-            tier = next((tier for tier in tiers if one.contracts <= tier.max_sz), tiers[-1])
-            demanded += notional * (tier.mmr + own.instrument.taker_fee)
-        if equity > demanded:
-            return
-        for one in held:
-            if one.leg.instrument == tape.name:
+        for one in list(self.account.positions.values()):
+            if one.contracts and one.leg.instrument == tape.name:
                 forced = self._new(one.leg, closing_deal(one.leg.side), "", category=LIQUIDATION)
                 self._take(one.leg, forced, one.contracts)
                 self._after_close(one.leg)
@@ -551,26 +540,8 @@ class Exchange:
             created_ms=position.created_ms,
             updated_ms=position.updated_ms,
             funding=position.funding,
-            liquidation=self._liquidation_price(position) if position.contracts else None,
+            liquidation=self._distance.price(position) if position.contracts else None,
         )
-
-    def _liquidation_price(self, position: Position) -> Decimal | None:
-        """The mark at which the equity is down to what maintenance and fees demand, all else equal (OKX v5)."""
-        backing, rate, sign = self.account.cash, ZERO, position.leg.side.sign
-        for one in self.account.positions.values():
-            if not one.contracts:
-                continue
-            listed = self.tapes[one.leg.instrument].instrument
-            tier = next((tier for tier in listed.tiers if one.contracts <= tier.max_sz), listed.tiers[-1])
-            if one is position:
-                rate = tier.mmr + listed.taker_fee
-            else:
-                mark = self.tapes[one.leg.instrument].mark()
-                worth = one.contracts * one.size * mark
-                backing += one.unrealised(mark) - worth * (tier.mmr + listed.taker_fee)
-        coins = position.contracts * position.size
-        price = (coins * position.average - sign * backing) / (coins * (1 - sign * rate))
-        return price if price > 0 else None
 
 
 def funding_times(start_ms: int) -> int:

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anchorwatch.io.venue.bars import bar_ms, bar_start
 from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
+from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.indicators import panel
 from anchorwatch.machine.indicators.panel import Columns as Readings
 from anchorwatch.machine.indicators.panel import Periods, candles_defined, columns
@@ -49,13 +51,19 @@ class Columns:
             opens_ms = bars[begins] * self.span_ms - ahead_ms
             ends = np.append(begins[1:], len(series))
         open_, high, low, close, lots = minutes
-        self.opens_ms: list[int] = opens_ms.tolist()
-        self.open: list[float] = (open_[begins] / per_tick).tolist()
-        self.high: list[float] = (np.maximum.reduceat(high, begins) / per_tick).tolist()
-        self.low: list[float] = (np.minimum.reduceat(low, begins) / per_tick).tolist()
-        self.close: list[float] = (close[ends - 1] / per_tick).tolist()
         lot = float(1 / series.instrument.lot_sz)
-        self.volume: list[float] = (np.add.reduceat(lots, begins) / lot).tolist()
+        self.times = np.asarray(opens_ms, dtype=np.int64)
+        self.values = np.stack(
+            (
+                open_[begins] / per_tick,
+                np.maximum.reduceat(high, begins) / per_tick,
+                np.minimum.reduceat(low, begins) / per_tick,
+                close[ends - 1] / per_tick,
+                np.add.reduceat(lots, begins) / lot,
+            )
+        )
+        self.opens_ms: list[int] = self.times.tolist()
+        self.open, self.high, self.low, self.close, self.volume = self.values.tolist()
         self.incomplete = int(((ends - begins) < self.span_ms // MINUTE_MS).sum())
 
     def candle(self, row: int) -> Candle:
@@ -68,6 +76,28 @@ class Columns:
             self.volume[row],
         )
 
+    def stretch(self, begin: int, end: int) -> Stretch:
+        """These rows as candles and as numbers."""
+        part = slice(begin, end)
+        candles = map(
+            Candle,
+            self.opens_ms[part],
+            self.open[part],
+            self.high[part],
+            self.low[part],
+            self.close[part],
+            self.volume[part],
+        )
+        return Stretch(tuple(candles), self.times[part], self.values[:, part])
+
+    def plain(self) -> NDArray[np.bool_]:
+        """Which candles follow on the one before without a hole, and have trades."""
+        open_, high, low, close, volume = self.values
+        is_candle = (low > 0) & (low <= open_) & (open_ <= high) & (low <= close) & (close <= high)
+        follows = np.diff(self.times, prepend=self.times[0]) == self.span_ms
+        plain: NDArray[np.bool_] = is_candle & (volume > 0) & follows
+        return plain
+
 
 class Computed(NamedTuple):
     """The candles of one stretch without a hole, and their indicators; None where it is too short for any."""
@@ -75,9 +105,26 @@ class Computed(NamedTuple):
     opens_ms: list[int]
     readings: Readings | None
 
-    def rows(self) -> dict[int, panel.Readings | None]:
-        found = self.readings.rows() if self.readings is not None else [None] * len(self.opens_ms)
-        return dict(zip(self.opens_ms, found, strict=True))
+
+class Known(Mapping[int, panel.Readings | None]):
+    """The indicators at every candle of a timeframe, by its opening time."""
+
+    def __init__(self, parts: Sequence[Computed], span_ms: int) -> None:
+        self._begins = [part.opens_ms[0] for part in parts]
+        self._rows = [part.readings.rows() if part.readings is not None else None for part in parts]
+        self._opens_ms = [open_ms for part in parts for open_ms in part.opens_ms]
+        self._span_ms = span_ms
+
+    def __getitem__(self, open_ms: int) -> panel.Readings | None:
+        part = bisect_right(self._begins, open_ms) - 1
+        rows = self._rows[part]
+        return rows[(open_ms - self._begins[part]) // self._span_ms] if rows is not None else None
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._opens_ms)
+
+    def __len__(self) -> int:
+        return len(self._opens_ms)
 
 
 class Closing:
@@ -89,11 +136,23 @@ class Closing:
         self._row = bisect_right(columns.opens_ms, start_ms - columns.span_ms)
         self.due_ms = self._due_ms()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Instrument and timeframe."""
+        return self._instrument, self._timeframe
+
     def take(self) -> CandleClosed:
         candle = self._columns.candle(self._row)
         self._row += 1
         self.due_ms = self._due_ms()
         return CandleClosed(self._instrument, self._timeframe, candle)
+
+    def take_until(self, until_ms: int) -> Stretch | None:
+        """Everything that has closed by then and was not taken; None where that is nothing."""
+        begin = self._row
+        self._row = bisect_right(self._columns.opens_ms, until_ms - self._columns.span_ms, begin)
+        self.due_ms = self._due_ms()
+        return self._columns.stretch(begin, self._row) if self._row > begin else None
 
     def _due_ms(self) -> int:
         opens_ms = self._columns.opens_ms

@@ -8,24 +8,24 @@ closes, a minute opens with its first trade, and something is due inside a minut
 somebody watches). It takes them in the order of their times, and at one time in the order of the embedded exchange:
 trade, funding, candle, mark, answers.
 
-The desk is told nothing before its time. What lies ahead in a minute is looked at in one place only, and there only
-to leave out trades between which nothing can happen (`Tape.marks_ahead`).
+The desk is told nothing before its time. What lies ahead is looked at in one room only, and there only to leave out
+trades and minutes at which nothing can happen (`skipping`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 import numpy as np
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
-from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories
+from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories, Known
 from anchorwatch.io.backtest.journal import FactsFile
 from anchorwatch.io.backtest.record import Record
 from anchorwatch.io.backtest.shell import Shell
+from anchorwatch.io.backtest.skipping import Ahead, Watch
 from anchorwatch.io.backtest.tape import Path, Tape
 from anchorwatch.io.settings import Settings, parameters
 from anchorwatch.io.venue import basis
@@ -37,10 +37,9 @@ from anchorwatch.io.venue.price_path import Worst
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import ids, lifecycle, world
 from anchorwatch.machine.bot import LIFECYCLE
+from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
-from anchorwatch.machine.desk.quiet import Quiet
-from anchorwatch.machine.indicators.panel import Readings
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.parameters import Parameters
@@ -55,43 +54,6 @@ RECONCILED_EVERY_S = 86_400.0
 """No push is lost in a file, so that comparing the book with the account finds only defects of ours: once a day."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-class Watch:
-    """An instrument with something open or resting: which of its trades can be left out."""
-
-    def __init__(self, tape: Tape, quiet: Quiet, is_careless: bool) -> None:
-        self.tape = tape
-        self.quiet = quiet
-        self._low, self._high = (
-            _ticks(quiet.low / tape.tick, ROUND_FLOOR),
-            _ticks(quiet.high / tape.tick, ROUND_CEILING),
-        )
-        self._may_skip = is_careless
-        self._asked_row = -1
-        self._answer = False
-
-    def sleeps_through(self, mark: int) -> bool:
-        return self._may_skip and self._low < mark < self._high
-
-    def may_skip(self, exchange: Exchange) -> bool:
-        """Whether nothing can happen in the whole running minute. Asked once a minute."""
-        tape = self.tape
-        if tape.row != self._asked_row:
-            self._asked_row = tape.row
-            low, high = tape.marks_ahead()
-            self._answer = (
-                self._may_skip
-                and self._low < low
-                and high < self._high
-                and high < 2 * low
-                and not exchange.reached_ahead(tape)
-            )
-        return self._answer
-
-
-def _ticks(value: Decimal, rounding: str) -> float:
-    return float(value) if value.is_infinite() else int(value.to_integral_value(rounding))
 
 
 class Backtest:
@@ -138,6 +100,7 @@ class Backtest:
         self.histories = Histories(series, {name: charts[name].market.settings.kept for name in series})
         # By instrument, the opening times of the candles at which its strategy may have a wish; absent: at any.
         self._wishes: dict[str, set[int]] = {}
+        self._ahead: dict[str, Ahead] = {}
         if not is_exhaustive:
             for name in series:
                 self._compute(name, charts[name].market, tuned.of(name).strategy)
@@ -171,16 +134,18 @@ class Backtest:
     def _compute(self, name: str, market: Market, strategy: Strategy) -> None:
         """The indicators of every candle at once, and from them when the strategy may have a wish."""
         wishes: set[int] = set()
+        columns = {key: own for (of, key), own in self.histories.columns.items() if of == name}
         for timeframe in market.settings.indicated:
-            rows: dict[int, Readings | None] = {}
-            for part in self.histories.computed(name, timeframe, market.settings.periods, self.start_ms):
-                rows.update(part.rows())
-                if timeframe == SIGNAL and part.readings is not None and isinstance(strategy, Foretelling):
-                    may_wish = strategy.may_wish(part.readings)
-                    wishes.update(np.asarray(part.opens_ms)[may_wish].tolist())
-            market.use_computed(timeframe, rows)
+            parts = list(self.histories.computed(name, timeframe, market.settings.periods, self.start_ms))
+            market.use_computed(timeframe, Known(parts, columns[timeframe].span_ms))
+            if timeframe == SIGNAL and isinstance(strategy, Foretelling):
+                for part in parts:
+                    if part.readings is not None:
+                        may_wish = strategy.may_wish(part.readings)
+                        wishes.update(np.asarray(part.opens_ms)[may_wish].tolist())
         if isinstance(strategy, Foretelling):
             self._wishes[name] = wishes
+            self._ahead[name] = Ahead(self.tapes[name], columns, wishes, market)
 
     @property
     def ready(self) -> bool:
@@ -200,8 +165,14 @@ class Backtest:
             if next_ms > self.end_ms or (next_ms == self.end_ms and self._candle_ms != next_ms):
                 break
             self._until(next_ms)
-            self._set_clock(next_ms)
-            self._boundary(next_ms)
+            passed = self._minutes_that_decide_nothing(next_ms)
+            if passed:
+                next_ms += (passed - 1) * MINUTE_MS
+                self._set_clock(next_ms)
+                self._pass_over(passed)
+            else:
+                self._set_clock(next_ms)
+                self._boundary(next_ms)
             if progress is not None and next_ms >= tell_ms:
                 progress(next_ms)
                 tell_ms = next_ms + every_ms
@@ -219,6 +190,42 @@ class Backtest:
 
     def _set_clock(self, now_ms: int) -> None:
         self.shell.clock = self.exchange.clock = now_ms
+
+    # Many minutes at once.
+
+    def _minutes_that_decide_nothing(self, next_ms: int) -> int:
+        """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`)."""
+        shell, desk = self.shell, self.desk
+        if len(self._ahead) < len(self.tapes) or not self.ready or self._candle_ms != next_ms:
+            return 0
+        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms, shell.next_due_ms())
+        minutes = (limit_ms - 1 - next_ms) // MINUTE_MS + 1
+        for name, ahead in self._ahead.items():
+            tape = self.tapes[name]
+            if minutes <= 0 or tape.next_open_ms != next_ms or not desk.may_pass(name):
+                return 0
+            minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row]))
+        for watch in self._watches:
+            if minutes > 0:
+                minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
+        return max(0, minutes)
+
+    def _pass_over(self, minutes: int) -> None:
+        """The clock stands at the last of the boundaries that are left out."""
+        now_ms, stretches = self.shell.clock, dict[str, dict[str, Stretch]]()
+        for closing in self._closings:
+            stretch = closing.take_until(now_ms)
+            if stretch is not None:
+                instrument, timeframe = closing.key
+                stretches.setdefault(instrument, {})[timeframe] = stretch
+                self.candles += len(stretch.candles)
+        self._candle_ms = min(closing.due_ms for closing in self._closings)
+        for name, tape in self.tapes.items():
+            tape.pass_to(tape.row + minutes)
+            self.shell.pass_over(name, stretches[name])
+        for watch in self._watches:
+            self.shell.moved(watch.tape)
+        self.shell.drain()
 
     # A boundary: what closes and what opens at one moment.
 
@@ -278,8 +285,13 @@ class Backtest:
         """Everything that is due before ``limit_ms``, in order, and the trades that can matter."""
         shell = self.shell
         while True:
-            tape, trade_ms = self._next_watched(limit_ms)
             due_ms = shell.next_due_ms()
+            if due_ms < limit_ms and self._comes_before_anything_else(due_ms):
+                self._set_clock(due_ms)
+                self._catch_up(due_ms)
+                shell.drain()
+                continue
+            tape, trade_ms = self._next_watched(limit_ms)
             at_ms = min(trade_ms, due_ms, self._tick_ms)
             if at_ms >= limit_ms:
                 return
@@ -294,6 +306,17 @@ class Backtest:
                 if self._tick_ms == at_ms:
                     self._tell_time()
             shell.drain()
+
+    def _comes_before_anything_else(self, due_ms: int) -> bool:
+        """Whether no trade and no look at the clock can come until then, whoever watches: so it is with most answers."""
+        now_ms = self.shell.clock
+        if due_ms >= now_ms + (self.start_ms - now_ms) % TICK_MS:
+            return False
+        for tape in self.tapes.values():
+            trade_ms = tape.next_trade_ms()
+            if trade_ms is not None and trade_ms <= due_ms:
+                return False
+        return True
 
     def _tell_time(self) -> None:
         """A look at the clock, with prices as fresh as they would be live."""

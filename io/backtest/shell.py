@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anchorwatch.io.backtest.costs import Costs
@@ -36,6 +36,7 @@ from anchorwatch.machine.bot import (
     may_still_amend,
     may_still_send,
 )
+from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit, Outcome
@@ -153,9 +154,9 @@ class Shell:
                 return
 
     def tell_prices(self, tape: Tape, *, again: bool = False) -> None:
-        """The newest mark and quote, where they are news; ``again`` tells a quote that stands, lest it go stale."""
+        """The newest mark and quote, where they are news; ``again`` tells what stands, lest it go stale."""
         ticks = tape.mark_ticks()
-        if self._told_mark.get(tape.name) != ticks:
+        if again or self._told_mark.get(tape.name) != ticks:
             self._told_mark[tape.name] = ticks
             self.deliver(world.MarkMoved(tape.name, ticks * tape.tick, self.clock))
         touch = tape.touch()
@@ -164,9 +165,16 @@ class Shell:
             bid, ask = touch
             self.deliver(world.QuoteMoved(tape.name, bid * tape.tick, ask * tape.tick, self.clock))
 
+    def pass_over(self, instrument: str, stretches: Mapping[str, Stretch]) -> None:
+        """Closed candles of an instrument at which nothing is decided."""
+        self._perform(self.desk.pass_over(instrument, stretches, self.clock))
+
     def deliver(self, event: Event) -> None:
         self.events += 1
-        for effect in self.desk.handle(event, self.clock):
+        self._perform(self.desk.handle(event, self.clock))
+
+    def _perform(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
             kind = type(effect)
             if kind is not Move:
                 self.performers[kind](effect)

@@ -14,7 +14,7 @@ import numpy as np
 
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.candle_file import CandleSeries
-from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
 from anchorwatch.io.venue.fill import Side as Taker
 from anchorwatch.io.venue.fill import touch_ticks
 from anchorwatch.io.venue.noise import mix, mix_many, word
@@ -44,7 +44,7 @@ class Tape:
         self._high: list[int] = series.high.tolist()
         self._low: list[int] = series.low.tolist()
         self._close: list[int] = series.close.tolist()
-        self._block: list[list[int]] = []
+        self._block: Int64s = np.empty((0, STEPS_PER_MINUTE), np.int64)
         self._directions: list[int] = []
         self._block_begin = self._block_end = 0
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
@@ -84,13 +84,30 @@ class Tape:
     def finish(self) -> None:
         """The rest of the minute happens at once: nobody looks inside."""
         row = self.row
-        if not self._block_begin <= row < self._block_end:
-            self._make_block(row)
-        direction = self._directions[row - self._block_begin]
+        direction = self._direction(row)
         if direction:
             self._taker = "buy" if direction > 0 else "sell"
         self.close, self.high, self.low = self._close[row], self._high[row], self._low[row]
         self._step = STEPS_PER_MINUTE
+
+    def pass_to(self, row: int) -> None:
+        """Every trade before minute ``row`` happens at once, and then its first one."""
+        last = row - 1
+        for passed in range(last, self.row - 1, -1):
+            # The last price that differed from the one before it says who came.
+            move = self._direction(passed) or (
+                self._open[passed] - self._close[passed - 1] if passed > self.row else 0
+            )
+            if move:
+                self._taker = "buy" if move > 0 else "sell"
+                break
+        self.row, self.close = last, self._close[last]
+        self.open_minute()
+
+    def _direction(self, row: int) -> int:
+        if not self._block_begin <= row < self._block_end:
+            self._make_block(row)
+        return self._directions[row - self._block_begin]
 
     def next_trade_ms(self) -> int | None:
         """When the next trade of the running minute is; None when the minute is through."""
@@ -120,7 +137,8 @@ class Tape:
         if worst is None:
             if not self._block_begin <= row < self._block_end:
                 self._make_block(row)
-            return self._block[row - self._block_begin]
+            steps: list[int] = self._block[row - self._block_begin].tolist()
+            return steps
         candle = self._open[row], self._high[row], self._low[row], self._close[row]
         seed = mix(self.key, self.opens_ms[row])
         return [price for _, price in price_path(*candle, seed=seed, worst=worst)]
@@ -134,7 +152,7 @@ class Tape:
         paths = price_paths(series.open[part], series.high[part], series.low[part], series.close[part], seeds)
         moves = np.sign(np.diff(paths, axis=1))[:, ::-1]
         newest = (moves != 0).argmax(axis=1)
-        self._block = paths.tolist()
+        self._block = paths
         self._directions = moves[np.arange(len(moves)), newest].tolist()
         self._block_begin, self._block_end = begin, begin + len(paths)
 
@@ -159,6 +177,8 @@ class Tape:
         row, before = self.row, self.previous_close
         return basis.mark_ticks(self._low[row], before), basis.mark_ticks(self._high[row], before)
 
-    def range_ahead(self) -> tuple[int, int]:
-        """The lowest and the highest price of the whole running minute, in ticks; as `marks_ahead`."""
-        return self._low[self.row], self._high[self.row]
+    def marks(self) -> tuple[Int64s, Int64s]:
+        """The lowest and the highest mark of every minute of the file, in ticks: for the same purpose only."""
+        series = self.series
+        before = np.concatenate((series.open[:1], series.close[:-1]))
+        return basis.mark_ticks(series.low, before), basis.mark_ticks(series.high, before)

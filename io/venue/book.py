@@ -98,8 +98,8 @@ def fill_plan(
     The one rule of the embedded exchange and the back-test. `share` of each level is there for the taker, in whole
     lots; the sizes may sum to less than asked.
     """
-    # The near levels are enough for most orders, and much cheaper than all of them.
-    for depth in (2 * _NEAR_LEVELS, DEPTH_MAX):
+    # The first levels are enough for most orders, and much cheaper than all of them: they are the same ones.
+    for depth in (1, 2 * _NEAR_LEVELS, DEPTH_MAX):
         opposite = opposite_levels(instrument, touch, side, now_ms, depth, seed=seed)
         offers = ((level.px, level.contracts) for level in opposite)
         if share != 1:

@@ -16,6 +16,7 @@ order, and versions decide what they still add.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from anchorwatch.machine import (
@@ -41,6 +42,7 @@ from anchorwatch.machine.bot import (
     with_permission,
     without_dead_man,
 )
+from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.desk import (
     closing,
     emergencies,
@@ -50,6 +52,7 @@ from anchorwatch.machine.desk import (
     making,
     market,
     orders,
+    passing,
     positions,
     quiet,
     risk,
@@ -207,6 +210,23 @@ class Desk:
                 self._quiet.clear()
             elif kind is world.MarkMoved:
                 self._quiet.pop(event.instrument, None)  # type: ignore[attr-defined]
+        return effects
+
+    def may_pass(self, instrument: str) -> bool:
+        """Whether plain candles without a wish change nothing but the chart, as things stand."""
+        return passing.may_pass(self._context.charts[instrument])
+
+    def pass_over(self, instrument: str, stretches: Mapping[str, Stretch], now_ms: int) -> tuple[Effect, ...]:
+        """Take closed candles at which the strategy has no wish, by timeframe. ``now_ms`` is when the last one closed.
+
+        The same as `handle` for each of them; `may_pass` was asked before.
+        """
+        context = self._context
+        context.now_ms, context.report_ms = now_ms, 0
+        passing.pass_over(context, context.charts[instrument], stretches)
+        effects = context.take_effects()
+        if effects:
+            self._quiet.clear()
         return effects
 
     def _sleeps_through(self, event: world.MarkMoved) -> bool:

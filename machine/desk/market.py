@@ -78,7 +78,7 @@ def remembered(facts: Facts) -> dict[str, RegimeState]:
     }
 
 
-def _record_regime(context: Context, chart: Chart) -> None:
+def record_regime(context: Context, chart: Chart) -> None:
     """When it changes, or what speaks against it does: verdicts that say the same are judged again from the candles."""
     now, told = chart.market.regime, chart.recorded
     if now is None or (
@@ -106,7 +106,7 @@ def take_candle(context: Context, chart: Chart, event: CandleClosed) -> bool:
         return False  # nothing looks at it
     outcome = chart.market.take(timeframe, candle)
     if chart.market.regime is not chart.recorded:
-        _record_regime(context, chart)
+        record_regime(context, chart)
     if type(outcome) is not Appended or outcome.read is not None or len(outcome.candles) > 1:
         _take_unusual(context, chart, timeframe, outcome)
         look(context, chart)

@@ -101,9 +101,7 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
     protecting = context.parameters.of(leg.leg.instrument).protecting
     may_move_ms = leg.moved_ms + round(context.parameters.pace.move_interval_s * 1000)
     trailing = levels.trailing_level(side, entry, leg.peak, protecting, instrument)
-    if context.now_ms < may_move_ms or (
-        trailing is not None and levels.is_tighter(side, trailing, leg.wanted)
-    ):
+    if trailing is not None and levels.is_tighter(side, trailing, leg.wanted):
         return awake(until_ms)
     # Ahead: the activation or the next peak, and the take-profit. A tick less, for the roundings of a division.
     ahead = leg.peak
@@ -119,10 +117,13 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
             profit = entry * (1 + side.sign * fraction)
             ahead = Price(min(ahead, profit) if side is Side.LONG else max(ahead, profit))
     ahead = Price(ahead - side.sign * instrument.tick_size)
-    # Behind: a level that is meant, and was too small a step, becomes a real one when mark comes near.
+    # Behind: a level that is meant, and was too small a step, becomes a real one when mark comes near. One that came
+    # too soon after the last becomes one with time.
     behind = -side.sign * ALL
     wanted = levels.on_tick(side, leg.wanted, instrument)
     gain = side.sign * (wanted - leg.resting)
+    if gain > 0 and context.now_ms < may_move_ms:
+        return awake(until_ms)
     if gain > 0 and gain >= protecting.min_move_ticks * instrument.tick_size:
         if not protecting.min_move_fraction:
             return awake(until_ms)
@@ -131,6 +132,9 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
     if patience.loser_after_s and context.now_ms >= leg.entered_ms + patience.loser_after_s * 1000:
         loser = entry * (1 - side.sign * patience.loser_fraction) + side.sign * instrument.tick_size
         behind = max(behind, loser) if side is Side.LONG else min(behind, loser)
+        mark = context.book.marks.get(leg.leg.instrument)
+        if mark is None or side.sign * (mark - loser) <= 0:
+            until_ms = context.now_ms  # ages are looked at with the clock, so from here on it ticks
     low, high = (behind, ahead) if side is Side.LONG else (ahead, behind)
     return Quiet(low, high, until_ms)
 

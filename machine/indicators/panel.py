@@ -7,7 +7,9 @@ less than a thousandth. Trading waits for warm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, log
+from typing import overload
 
 import msgspec
 import numpy as np
@@ -141,13 +143,29 @@ class Columns(msgspec.Struct, frozen=True):
     plus_di: Floats
     minus_di: Floats
 
-    def rows(self) -> list[Readings | None]:
+    def rows(self) -> Rows:
         """What a `Panel` answers to each candle of the series."""
-        table = np.column_stack(msgspec.structs.astuple(self))
-        defined = ~np.isnan(table).any(axis=1)
-        return [
-            Readings(*row) if ok else None for row, ok in zip(table.tolist(), defined.tolist(), strict=True)
-        ]
+        return Rows(np.column_stack(msgspec.structs.astuple(self)))
+
+
+class Rows(Sequence[Readings | None]):
+    """`Readings` made where they are asked for: most candles of a back-test are never looked at."""
+
+    def __init__(self, table: Floats) -> None:
+        self._table = table
+        self._defined = [not is_nan for is_nan in np.asarray(np.isnan(table).any(axis=1)).tolist()]
+
+    def __len__(self) -> int:
+        return len(self._defined)
+
+    @overload
+    def __getitem__(self, index: int) -> Readings | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Readings | None]: ...
+    def __getitem__(self, index: int | slice) -> Readings | list[Readings | None] | None:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        return Readings(*self._table[index].tolist()) if self._defined[index] else None
 
 
 def columns(high: Floats, low: Floats, close: Floats, periods: Periods) -> Columns:

@@ -94,13 +94,22 @@ def peer(name: str, path: Path, fast: int, slow: int) -> tuple[float, int] | str
     return found["candles"] / found["seconds"], found["trades"]
 
 
-def cross(fast: int, slow: int) -> Settings:
+ALIKE = {
+    "protection.trail_activation_fraction": Decimal("0.9"), "protection.take_profit_fraction": 0, "protection.max_holding_min": 0,
+    "exits.partial_share": 0, "limits.losses_in_row": 0, "strategy.cooldown_after_loss_s": 0, "strategy.cooldown_opposite_s": 0,
+}  # fmt: skip
+"""What the peers' strategies do: enter and leave at a cross, and one stop that stays where it is."""
+
+
+def cross(fast: int, slow: int, *, is_alike: bool = True) -> Settings:
+    """``is_alike``: without what the peers' strategies do not have (a trailing stop, taking profits, pauses after losses)."""
     return load(
         file=None,
         environ={},
         options={
             "symbols": [BTC], "strategy.name": "ema_cross", "strategy.fast": fast, "strategy.slow": slow, "strategy.cooldown_s": 0,
-            "entry.order_kind": "market", "protection.stop_fraction": Decimal(STOP), "candles": {"1m": 12 * slow},
+            "entry.order_kind": "market", "protection.stop_fraction": Decimal(STOP), "candles": {"1m": min(12 * slow, 1_440)},
+            **(ALIKE if is_alike else {}),
         },
         markets=(),
     )  # fmt: skip

@@ -130,7 +130,7 @@ def test_the_future_never_changes_the_past() -> None:
     candles = wandering(400)
     whole = columns(*arrays(candles), Periods()).rows()
     for count in (34, 35, 100, 399):
-        assert columns(*arrays(candles[:count]), Periods()).rows() == whole[:count]
+        assert list(columns(*arrays(candles[:count]), Periods()).rows()) == whole[:count]
 
 
 @pytest.mark.parametrize("seed", range(4))

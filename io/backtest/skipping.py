@@ -1,0 +1,139 @@
+"""What a back-test leaves out: trades between which nothing can happen, and whole minutes at which nothing is decided.
+
+Theory of operation
+===================
+
+Most minutes of a file decide nothing. They are not told to the desk one by one; its chart is brought up to date over
+all of them at once (`Desk.pass_over`). A minute is left out only where each of these is known:
+
+* **Its candle is no wish.** The strategy has said of the whole series, each time from candles up to that one only,
+  where it may have a wish (`Foretelling`). The candle is plain: it has trades and follows on the one before; and so
+  are the larger candles that close with it. No fact is missing and no candle is being mended (`Desk.may_pass`).
+* **Nothing is due in it**: no timer, no answer on its way, no look at the clock (`Quiet.until_ms`), no funding.
+* **Where something is open, no price in it matters**: the marks of the whole minute stay inside the band that the
+  desk sleeps through, reach no stop, and leave the account far from liquidation. Nothing waits as a maker.
+
+What is found out here about minutes that lie ahead serves to leave them out together, and nothing else: the first one
+that may matter is told like any other, in its time. `is_exhaustive` runs without any of this, and a test holds both to
+the same fills, stop levels and facts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorwatch.io.backtest.exchange import Exchange
+from anchorwatch.io.backtest.history import NEVER_MS, Columns
+from anchorwatch.io.backtest.tape import Tape
+from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.machine.desk.quiet import Quiet
+from anchorwatch.machine.market import SIGNAL, Market
+
+LOOKED_AT_FIRST = 32
+"""Minutes of which the marks are looked at in one go; each further look is at twice as many."""
+
+SPIKE = 1.5
+"""No mark that is left out lies at more than so many times the present one: an account that is far from liquidation
+survives twice the mark at which that was found out, and it may have risen by a quarter since (`liquidation`)."""
+
+
+class Watch:
+    """An instrument with something open or resting: which of its trades can be left out."""
+
+    def __init__(self, tape: Tape, quiet: Quiet, is_careless: bool) -> None:
+        self.tape = tape
+        self.quiet = quiet
+        self._low, self._high = (
+            _ticks(quiet.low / tape.tick, ROUND_FLOOR),
+            min(_ticks(quiet.high / tape.tick, ROUND_CEILING), SPIKE * tape.mark_ticks()),
+        )
+        self._may_skip = is_careless
+        self._asked_row = -1
+        self._answer = False
+
+    def sleeps_through(self, mark: int) -> bool:
+        return self._may_skip and self._low < mark < self._high
+
+    def may_skip(self, exchange: Exchange) -> bool:
+        """Whether nothing can happen in the whole running minute. Asked once a minute."""
+        tape = self.tape
+        if tape.row != self._asked_row:
+            self._asked_row = tape.row
+            low, high = tape.marks_ahead()
+            self._answer = (
+                self._may_skip and self._low < low and high < self._high and not exchange.reached_ahead(tape)
+            )
+        return self._answer
+
+    def quiet_rows(self, exchange: Exchange, ahead: Ahead, rows_max: int) -> int:
+        """How many of the minutes after the running one, one after the other, can be left out as a whole."""
+        if not self._may_skip:
+            return 0
+        low, high = exchange.calm_marks(self.tape)
+        return ahead.rows_within(self.tape.row + 1, max(low, self._low), min(high, self._high), rows_max)
+
+
+def _ticks(value: Decimal, rounding: str) -> float:
+    return float(value) if value.is_infinite() else int(value.to_integral_value(rounding))
+
+
+class Ahead:
+    """One instrument's file, for whoever leaves minutes out: which candles may matter, and how far marks go."""
+
+    def __init__(
+        self,
+        tape: Tape,
+        columns: Mapping[str, Columns],
+        wishes_ms: Iterable[int],
+        market: Market,
+    ) -> None:
+        signals = columns[SIGNAL]
+        matters = ~signals.plain()
+        wishes = np.fromiter(wishes_ms, dtype=np.int64)
+        matters[np.searchsorted(signals.times, wishes)] = True
+        for timeframe, own in columns.items():
+            if timeframe != SIGNAL:
+                closes_ms = own.times[~own.plain()] + own.span_ms
+                matters[_closing_with(signals, closes_ms)] = True
+        self._matters: list[int] = np.flatnonzero(matters).tolist()
+        self._low, self._high = tape.marks()
+        settings = market.settings
+        # A buffer never takes more at once than keeps it in one piece.
+        self.rows_max = min(
+            max(1, count * columns[name].span_ms // MINUTE_MS // 2) for name, count in settings.kept
+        )
+        regime = settings.regime
+        judged = columns[regime.timeframe] if regime is not None else None
+        self._judged_every = judged.span_ms // MINUTE_MS if judged is not None else NEVER_MS
+        self._judged_ms = judged.opens_ms[0] if judged is not None else 0
+
+    def rows_until_wish(self, row: int, opens_ms: int) -> int:
+        """How many candles from ``row`` on matter to nobody; the regime is judged at the last of them at most."""
+        place = bisect_left(self._matters, row)
+        rows = self._matters[place] - row if place < len(self._matters) else self.rows_max
+        # The candle that opens with the close of one that is judged has it counted.
+        judged = (self._judged_ms - opens_ms) // MINUTE_MS % self._judged_every + 1
+        return min(rows, self.rows_max, judged)
+
+    def rows_within(self, row: int, low: float, high: float, rows_max: int) -> int:
+        """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""
+        begin, count, last = row, LOOKED_AT_FIRST, row + rows_max
+        while begin < last:
+            part = slice(begin, min(begin + count, last))
+            outside = (self._low[part] <= low) | (self._high[part] >= high)
+            first = int(outside.argmax())
+            if outside[first]:
+                return begin + first - row
+            begin, count = part.stop, 2 * count
+        return rows_max
+
+
+def _closing_with(signals: Columns, closes_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of the signal candles with which these larger ones are told."""
+    rows = np.searchsorted(signals.times + signals.span_ms, closes_ms)
+    return rows[rows < len(signals.times)]
