@@ -12,21 +12,18 @@ Cycles are found as strongly connected components, without any reduction by symm
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from anchorwatch.diagrams.check.columns import Numbers, Truths
 from anchorwatch.diagrams.check.leg import Leg
 from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.diagrams.check.purse import Cost
 from anchorwatch.diagrams.check.search import Counterexample, Search, Step
 from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, reconciliation
-
-Numbers = npt.NDArray[np.int64]
 
 CHOSEN = (
     "the strategy", "a better level", "the operator", "a limit", "a fact", "somebody", "the bot is asked",
@@ -130,41 +127,31 @@ PROMISES: tuple[Promise, ...] = (
 
 
 class Graph:
-    """The free steps of an exploration, as arrays."""
+    """The free steps of an exploration, as columns."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
         model = self.model = search.model
-        heads, tails, labels = array("q"), array("q"), array("q")
-        count = len(model.cores)
-        for core in range(count):
-            edges = model.known_edges(core, Cost.FREE)
-            if edges:
-                heads.extend([core] * len(edges))
-                tails.extend(packed >> LABEL_BITS for packed in edges)
-                labels.extend(packed & LABEL_MASK for packed in edges)
-        self.heads: Numbers = np.frombuffer(heads, dtype=np.int64)
-        self.tails: Numbers = np.frombuffer(tails, dtype=np.int64)
-        self.labels: Numbers = np.frombuffer(labels, dtype=np.int64)
-        self.parts = [model.parts(core) for core in range(count)]
+        self.heads, steps = model.steps(np.arange(len(model)) * len(Cost) + Cost.FREE)
+        self.tails, self.labels = steps >> LABEL_BITS, steps & LABEL_MASK
 
-    def pending(self, promise: Promise, which: int) -> npt.NDArray[np.bool_]:
+    def pending(self, promise: Promise, which: int) -> Truths:
         """By core: whether something is pending there for one leg."""
-        model, facets_of = self.model, self.model.production.facets_of
-        of_facets = [promise.is_pending(facets) for facets in model.production.facets.values]
-        if promise.concerns is None:
-            of_leg = None
-        else:
-            contracts = model.tables.concerned(promise.concerns)
-            of_leg = [contracts(leg) for leg in model.legs.values]
-        return np.fromiter(
-            (
-                of_facets[facets_of[bot][which]] and (of_leg is None or of_leg[legs[which]])
-                for bot, legs, _ in self.parts
-            ),
-            dtype=np.bool_,
-            count=len(self.parts),
-        )
+        model, production = self.model, self.model.production
+        of_facets = np.array([promise.is_pending(one) for one in production.facets.values], dtype=np.bool_)
+        pending: Truths = of_facets[production.facets_of[which].values[model.core_bots.values]]
+        if promise.concerns is not None:
+            pending &= model.concerned(promise.concerns)[model.core_legs[which].values]
+        return pending
+
+    def enabled(self, cores: Iterable[int]) -> dict[int, frozenset[int]]:
+        """By core: the labels of the steps that can be taken there."""
+        distinct = np.array(sorted(cores), dtype=np.int64)
+        owners, steps = self.model.steps(distinct * len(Cost) + Cost.FREE)
+        labels: dict[int, set[int]] = {core: set() for core in distinct.tolist()}
+        for core, label in zip(distinct[owners].tolist(), (steps & LABEL_MASK).tolist(), strict=True):
+            labels[core].add(label)
+        return {core: frozenset(found) for core, found in labels.items()}
 
 
 def broken_promise(graph: Graph, promise: Promise) -> Counterexample | None:
@@ -216,7 +203,7 @@ def _fair(
 ) -> _Component | None:
     """A part of ``component`` that a fair run may never leave, or None."""
     inside = {label for _, label, _ in component.steps}
-    enabled = {core: graph.model.enabled(core, Cost.FREE) for core in component.cores}
+    enabled = graph.enabled(component.cores)
     always = frozenset.intersection(*enabled.values())
     if any(label not in inside for label in always - chosen):
         return None  # a step that waits all the time is taken at last, and leads out

@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from anchorwatch.diagrams.check.columns import Column
+from anchorwatch.diagrams.check.recording import Fired
 from anchorwatch.machine import (
     bot as bots,
 )
@@ -131,29 +133,54 @@ class Production:
         self.tells: Interned[Tell] = Interned()
         self.effects: Interned[tuple[Effect, ...]] = Interned()
         self.facets: Interned[Facets] = Interned()
-        self.facets_of: list[tuple[int, ...]] = []  # by bot: one for each leg
+        self.facets_of = tuple(Column() for _ in range(legs_count))  # by leg and bot
+        self.is_born, self.is_running = Column(), Column()  # by bot
+        self.fired: Fired = set()  # rows of the tables that have answered
         self.life_of: list[lifecycle.S] = []  # by bot
         self._defect_of: list[str] = []  # by bot: a report of the past would move it
         self._stepped: dict[int, Stepped] = {}
-        self._probed: dict[tuple[Part, Snapshot[Any]], str] = {}
-        self._canonical: dict[Snapshot[Any], Snapshot[Any]] = {}
+        self._probed: dict[
+            tuple[Part, int], str
+        ] = {}  # by part and object: canonical snapshots are kept once
+        self._reached: list[tuple[Part, Snapshot[Any]]] = []
+        self._canonical = Canonical()
+        self._numbers: dict[tuple[Any, ...], int] = {}
         self._nothing = self.effects(())
         assert self._nothing == 0, "nothing is falsy"
 
     def number(self, bot: Bot) -> int:
         """The number of this bot's canonical form."""
-        number = self.bots(canonical_bot(bot, self._canonical))
-        if number == len(self.facets_of):
-            canonical_ = self.bots.values[number]
-            of_legs = tuple(self.facets(facets(canonical_, leg)) for leg in LEGS[: self.legs_count])
-            self.facets_of.append(of_legs)
-            self.life_of.append(self.facets.values[of_legs[0]].life)
-            self._defect_of.append(self._stale_defect(canonical_))
+        of, legs = self._canonical, [key for key, _ in bot.legs]
+        parts = [of(getattr(bot, field)) for field in OF_BOT]
+        parts += map(of, bot.links)
+        parts += [of(getattr(slot, field)) for _, slot in bot.legs for field in Slot.__struct_fields__]
+        # Canonical snapshots are kept once each, so that which object it is says which snapshot it is.
+        key = (*map(id, parts), *legs, *[getattr(bot, field) for field in PLAIN], min(bot.sequence, 1))
+        number = self._numbers.get(key)
+        if number is None:
+            canonical_ = canonical_bot(bot, of)
+            number = self._numbers[key] = self.bots(canonical_)
+            if number == len(self.life_of):
+                self._describe(canonical_)
         return number
+
+    def _describe(self, bot: Bot) -> None:
+        """Note what is looked at of a new bot."""
+        for leg, column in zip(LEGS, self.facets_of, strict=False):
+            shown = facets(bot, leg)
+            column.append(self.facets(shown))
+        self.life_of.append(shown.life)
+        self.is_born.append(shown.is_born)
+        self.is_running.append(shown.is_running)
+        self._defect_of.append(self._stale_defect(bot))
+
+    def shown(self, bot: int, which: int = 0) -> Facets:
+        """What the world and the properties look at of this bot, for one leg."""
+        return self.facets.values[int(self.facets_of[which].data[bot])]
 
     def reached(self) -> Iterator[tuple[Part, Snapshot[Any]]]:
         """Every snapshot of every machine that is part of a bot."""
-        return iter(self._probed)
+        return iter(self._reached)
 
     def step(self, bot: int, tell: int, which: int = 0) -> Stepped:
         key = (bot << 16 | tell) << 1 | which
@@ -195,10 +222,11 @@ class Production:
     def _stale_defect(self, bot: Bot) -> str:
         for address in _addresses(bot):
             snapshot = _snapshot(bot, address)
-            key = (address.part, snapshot)
+            key = (address.part, id(snapshot))
             found = self._probed.get(key)
             if found is None:
                 found = self._probed[key] = stale_defect(address.part, snapshot)
+                self._reached.append((address.part, snapshot))
             if found:
                 return found
         return ""
@@ -304,26 +332,34 @@ def _nameless(effect: Effect) -> Effect:
     return msgspec.structs.replace(effect, **erased) if erased else effect
 
 
-def canonical_bot(bot: Bot, known: dict[Snapshot[Any], Snapshot[Any]]) -> Bot:
+class Canonical:
+    """One representative of all snapshots that behave alike, and one object for it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Snapshot[Any], Snapshot[Any]] = {}
+        self._kept: set[int] = set()
+
+    def __call__(self, snapshot: Snapshot[Any]) -> Snapshot[Any]:
+        if id(snapshot) in self._kept:
+            return snapshot
+        found = self._known.get(snapshot)
+        if found is None:
+            found = canonical(snapshot)
+            found = self._known.setdefault(found, found)
+            self._known[snapshot] = found
+            self._kept.add(id(found))
+        return found
+
+
+def canonical_bot(bot: Bot, of: Canonical) -> Bot:
     """One representative of all bots that behave alike.
 
     Every machine compares its identities with each other and with the next one, never with
     another machine's, so each is renamed by rank for itself, and the sequence that they draw
-    from stays above all of them. ``known`` remembers what was renamed before.
+    from stays above all of them.
     """
-
-    def of(snapshot: Snapshot[Any]) -> Snapshot[Any]:
-        found = known.get(snapshot)
-        if found is None:
-            found = known[snapshot] = canonical(snapshot)
-        return found
-
-    changed: dict[str, Any] = {
-        field: of(value)
-        for field in bot.__struct_fields__
-        if isinstance(value := getattr(bot, field), Snapshot)
-    }
-    changed["links"] = tuple(of(link) for link in bot.links)
+    changed: dict[str, Any] = {field: of(getattr(bot, field)) for field in OF_BOT}
+    changed["links"] = tuple(map(of, bot.links))
     changed["legs"] = tuple(
         sorted(
             (
@@ -334,6 +370,11 @@ def canonical_bot(bot: Bot, known: dict[Snapshot[Any], Snapshot[Any]]) -> Bot:
         )
     )
     return msgspec.structs.replace(bot, **changed, sequence=min(bot.sequence, 1))
+
+
+OF_BOT = ("lifecycle", "permission", "reconciliation", "dead_man")
+PLAIN = tuple(set(Bot.__struct_fields__) - {*OF_BOT, "links", "legs", "sequence"})
+"""Fields of a bot: snapshots of machines, and what is as it is."""
 
 
 def facets(bot: Bot, leg: LegKey = LEGS[0]) -> Facets:

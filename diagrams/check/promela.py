@@ -58,7 +58,7 @@ def export(model: Model, directory: Path) -> None:
     """Write ``model.pml`` and ``tables.h``: everything that was found to follow from every core."""
     directory.mkdir(parents=True, exist_ok=True)
     first, rows, widest = [0], [], 0
-    for core in range(len(model.cores)):
+    for core in range(len(model)):
         for cost in Cost:
             taken = ",".join(map(str, TAKEN[cost]))
             for packed in model.known_edges(core, cost) or ():
@@ -115,12 +115,12 @@ def cross_checked(configs: Sequence[Bounds], directory: Path | None = None) -> I
             place = directory / bounds.name.replace(" ", "-") if directory is not None else Path(scratch)
             export(model, place)
             states, transitions = explored_by_spin(place)
-        agrees = (states, transitions) == (len(search.states), search.transitions + 1)
+        agrees = (states, transitions) == (len(search), search.transitions + 1)
         yield {
             "config": bounds.name,
             "states": states,
             "transitions": transitions,
-            "states_here": len(search.states),
+            "states_here": len(search),
             "transitions_here": search.transitions,
             "agrees": agrees,
         }

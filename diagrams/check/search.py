@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
+import numpy as np
 
+from anchorwatch.diagrams.check.columns import Column, Numbers, Table, Truths
 from anchorwatch.diagrams.check.leg import Leg
-from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
+from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, NONE, Model
 from anchorwatch.diagrams.check.process import Shell
 from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.diagrams.check.purse import Cost
 from anchorwatch.diagrams.check.recording import Fired, recorded
 from anchorwatch.machine import lifecycle, order, position, protection
 
@@ -57,19 +59,28 @@ class Search:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.states: array[int] = array("q")
-        self._parents: array[int] = array("q")
-        self._by: array[int] = array("l")
-        self.fired: Fired = model.fired
+        self._states, self._parents, self._by = Column(), Column(), Column(fill=-1)
         self.probed: Fired = set()
-        self.labels: set[int] = set()
         self.transitions = 0
         self.depth = 0
         self.complete = False
         self.counterexamples: list[Counterexample] = []
         self.dead_ends: list[Counterexample] = []
+        self._seen: Truths = np.zeros(0, dtype=np.bool_)
         self._broken_ids: set[str] = set()
-        self._first: dict[int, int] | None = None
+        self._first: Numbers | None = None
+        costs = [[cost for cost, _ in slots] for slots in model.purses.affordable]
+        lefts = [[left for _, left in slots] for slots in model.purses.affordable]
+        self._costs, self._lefts = Table(costs), Table(lefts)
+
+    def __len__(self) -> int:
+        """How many states have been found."""
+        return len(self._states)
+
+    @property
+    def fired(self) -> Fired:
+        """The rows of the tables that have answered."""
+        return self.model.production.fired
 
     def run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
         """Explore until everything is seen, or ``violations_max`` different properties are broken, or it is over.
@@ -78,57 +89,73 @@ class Search:
         """
         with _without_collecting(), recorded(self.fired, self.probed):
             self._run(violations_max, is_over)
-        for edges in self.model.computed():
-            self.labels.update(packed & LABEL_MASK for packed in edges)
 
     def _run(self, violations_max: int, is_over: Callable[[], bool]) -> None:
-        model, states = self.model, self.states
-        purses, affordable, count = model.purses, model.purses.affordable, model.purses.count
-        edges_of, broken = model.edges, model.broken
-        seen = bytearray(count)
-        states.append(model.initial * count + purses.full)
-        self._parents.append(-1)
-        self._by.append(-1)
-        seen[states[0]] = 1
-        add, add_parent, add_label = states.append, self._parents.append, self._by.append
-        level_ends, index, transitions = 1, 0, 0
-        bound = model.bounds.states_max
-        while index < len(states):
-            if index == level_ends:
+        model, states = self.model, self._states
+        self._add(np.array([model.initial * model.purses.count + model.purses.full]), NONE, NONE)
+        begin, level_ends = 0, 1
+        while begin < len(states):
+            if begin == level_ends:
                 self.depth += 1
                 level_ends = len(states)
-            if len(states) > bound or (index & 1023 == 0 and is_over()):
-                self.transitions = transitions
+            end = min(level_ends, begin + STATES_AT_ONCE)
+            if len(states) > model.bounds.states_max or is_over():
                 return
-            core, purse = divmod(states[index], count)
-            was = transitions
-            for cost, left in affordable[purse]:
-                edges = edges_of(core, cost)
-                short = len(model.verdicts) * count - len(seen)
-                if short > 0:
-                    seen += bytes(short)
-                transitions += len(edges)
-                for packed in edges:
-                    after = (packed >> LABEL_BITS) * count + left
-                    if not seen[after]:
-                        seen[after] = 1
-                        add(after)
-                        add_parent(index)
-                        add_label(packed & LABEL_MASK)
-                if (core, cost) in broken:
-                    transitions += len(broken[core, cost])
-                    if self._break(core, cost, index, violations_max):
-                        self.transitions = transitions
-                        return
-            if transitions == was and not _is_at_rest(model, core) and len(self.dead_ends) < DEAD_ENDS_KEPT:
-                self.dead_ends.append(Counterexample("dead end", "nothing leads on", self.way_to(index)))
-            index += 1
-        self.transitions = transitions
+            if self._follow(begin, end, violations_max):
+                return
+            begin = end
         self.complete = not self._broken_ids
 
-    def _break(self, core: int, cost: int, index: int, violations_max: int) -> bool:
+    def _follow(self, begin: int, end: int, violations_max: int) -> bool:
+        """Find what follows from these states; says whether enough is broken."""
+        model, count = self.model, self.model.purses.count
+        cores, purses = np.divmod(self._states.values[begin:end], count)
+        owners, costs = self._costs.of(purses)
+        _, lefts = self._lefts.of(purses)
+        pairs = cores[owners] * len(Cost) + costs
+        model.learn(np.unique(pairs))
+        of_pair, steps = model.steps(pairs)
+        after = (steps >> LABEL_BITS) * count + lefts[of_pair]
+        self._add(after, begin + owners[of_pair], steps & LABEL_MASK)
+        self.transitions += len(steps)
+        has_steps = np.zeros(end - begin, dtype=np.bool_)
+        has_steps[owners[of_pair]] = True
+        if model.broken:
+            for place in np.flatnonzero(np.isin(pairs, list(model.broken))).tolist():
+                pair, owner = int(pairs[place]), int(owners[place])
+                has_steps[owner] = True
+                self.transitions += len(model.broken[pair])
+                if self._break(pair, begin + owner, violations_max):
+                    return True
+        ends = np.flatnonzero(~has_steps)
+        for core in np.unique(cores[ends]).tolist():
+            if len(self.dead_ends) < DEAD_ENDS_KEPT and not _is_at_rest(model, core):
+                index = begin + int(ends[cores[ends] == core][0])
+                self.dead_ends.append(Counterexample("dead end", "nothing leads on", self.way_to(index)))
+        return False
+
+    def _add(self, states: Numbers, parents: Numbers, by: Numbers) -> None:
+        """Keep those that are new, in the order in which they were met."""
+        room = len(self.model) * self.model.purses.count
+        if room > len(self._seen):
+            seen = np.zeros(2 * room, dtype=np.bool_)
+            seen[: len(self._seen)] = self._seen
+            self._seen = seen
+        new = np.flatnonzero(~self._seen[states])
+        _, first = np.unique(states[new], return_index=True)
+        new = new[np.sort(first)]
+        self._seen[states[new]] = True
+        self._states.extend(states[new])
+        if len(parents):
+            self._parents.extend(parents[new])
+            self._by.extend(by[new])
+        else:
+            self._parents.append(-1)
+            self._by.append(-1)
+
+    def _break(self, pair: int, index: int, violations_max: int) -> bool:
         """Note what is broken here for the first time; says whether that is enough."""
-        for one in self.model.broken[core, cost]:
+        for one in self.model.broken[pair]:
             if one.name not in self._broken_ids:
                 self._broken_ids.add(one.name)
                 last = Step(self.model.labels.values[one.label], one.after)
@@ -139,11 +166,11 @@ class Search:
     def index_of(self, core: int) -> int | None:
         """The number of the first state with this core; None when it was not reached."""
         if self._first is None:
-            self._first = {}
-            count = self.model.purses.count
-            for index, state in enumerate(self.states):
-                self._first.setdefault(state // count, index)
-        return self._first.get(core)
+            cores, first = np.unique(self._states.values // self.model.purses.count, return_index=True)
+            self._first = np.full(len(self.model), -1, dtype=np.int64)
+            self._first[cores] = first
+        found = int(self._first[core])
+        return None if found < 0 else found
 
     def ways_to_rows(self) -> dict[tuple[str, int], tuple[Step, ...]]:
         """By row of a table: the shortest way on which it answers."""
@@ -158,20 +185,20 @@ class Search:
     def ways_to_labels(self) -> dict[str, tuple[Step, ...]]:
         """By rule of the world: the shortest way that ends with it."""
         ways: dict[str, tuple[Step, ...]] = {}
-        for index, by in enumerate(self._by):
-            label = self.model.labels.values[by] if by >= 0 else ""
-            if label and label not in ways:
-                ways[label] = self.way_to(index)
+        labels, first = np.unique(self._by.values, return_index=True)
+        for label, index in sorted(zip(labels.tolist(), first.tolist(), strict=True), key=lambda one: one[1]):
+            if label >= 0:
+                ways[self.model.labels.values[label]] = self.way_to(index)
         return ways
 
     def way_to(self, index: int) -> tuple[Step, ...]:
         """The shortest way to the state of this number, from before the start."""
         count, steps = self.model.purses.count, []
         while index >= 0:
-            by = self._by[index]
+            by = int(self._by.values[index])
             words = self.model.labels.values[by] if by >= 0 else "(before the start)"
-            steps.append(Step(words, self.states[index] // count))
-            index = self._parents[index]
+            steps.append(Step(words, int(self._states.values[index]) // count))
+            index = int(self._parents.values[index])
         return tuple(reversed(steps))
 
 
@@ -205,8 +232,8 @@ def found(search: Search, seconds: float) -> Explored:
     model = search.model
     return Explored(
         name=model.bounds.name,
-        states=len(search.states),
-        cores=len(model.cores),
+        states=len(search),
+        cores=len(model),
         transitions=search.transitions,
         depth=search.depth,
         seconds=round(seconds, 2),
@@ -216,7 +243,7 @@ def found(search: Search, seconds: float) -> Explored:
         legs=len(model.legs),
         counterexamples=tuple(search.counterexamples),
         dead_ends=tuple(search.dead_ends),
-        labels=tuple(sorted(model.labels.values[label] for label in search.labels)),
+        labels=tuple(model.used_labels()),
         rows=frozenset(search.fired | search.probed),
     )
 
@@ -235,3 +262,6 @@ def _is_leg_at_rest(facets: Facets, leg: Leg, shell: Shell) -> bool:
 
 DEAD_ENDS_KEPT = 10
 """States from which nothing leads on: a few are enough to see the defect."""
+
+STATES_AT_ONCE = 1 << 13
+"""States that are followed at once: enough for whole columns, and few enough to end soon when something is broken."""

@@ -16,7 +16,13 @@ from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.model import Model
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
-from anchorwatch.diagrams.check.production import Production, addressed, canonical_bot, stale_defect
+from anchorwatch.diagrams.check.production import (
+    Canonical,
+    Production,
+    addressed,
+    canonical_bot,
+    stale_defect,
+)
 from anchorwatch.diagrams.check.properties import PROPERTIES
 from anchorwatch.diagrams.check.run import check, names, run, ways
 from anchorwatch.diagrams.check.search import explore
@@ -151,7 +157,7 @@ def outcomes(production: Production, factor: int) -> Iterator[Bot | str]:
             before = bots.with_next_sequence(bot) if tell.event is protection.CoverAdopted else bot
             address, event = addressed(before, tell)
             try:
-                yield canonical_bot(bots.step(before, address, event).bot, {})
+                yield canonical_bot(bots.step(before, address, event).bot, Canonical())
             except (UnexpectedEvent, AssertionError):
                 yield "unexpected"
 
@@ -176,7 +182,7 @@ def test_words_for_people_decide_nothing() -> None:
 
 def told(bot: Bot, address: bots.Address, event: Event) -> Bot | str:
     try:
-        return canonical_bot(bots.step(bot, address, event).bot, {})
+        return canonical_bot(bots.step(bot, address, event).bot, Canonical())
     except (UnexpectedEvent, AssertionError):
         return "unexpected"
 
