@@ -209,7 +209,8 @@ class Desk:
             if effects or kind not in MARKET:
                 self._quiet.clear()
             elif kind is world.MarkMoved:
-                self._quiet.pop(event.instrument, None)  # type: ignore[attr-defined]
+                # What may still be lost is shared among all that is open: every share counts from the same marks.
+                self._quiet.clear()
         return effects
 
     def may_pass(self, instrument: str) -> bool:

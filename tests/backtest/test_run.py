@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.shell import Shell
 from anchorwatch.io.settings import load
-from anchorwatch.io.venue.candle_file import read_candles
+from anchorwatch.io.venue.candle_file import CandleSeries, read_candles
 from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.machine import lifecycle, requests
 from anchorwatch.machine.kernel import Effect, Event
-from tests.backtest.rig import FIRST_MS, MINUTE_MS, part, recorded, run, settings, trades, walk
+from tests.backtest.rig import BTC, FIRST_MS, MINUTE_MS, part, recorded, run, settings, trades, walk
 
 ROOT = Path(__file__).parents[2]
+ETH = "ETH-USDT-SWAP"
 WHOLE = walk(600)
 
 
@@ -216,12 +217,53 @@ def test_what_is_left_out_changes_nothing(kind: str, seed: int) -> None:
     assert sparse.shell.events < full.shell.events / 2
 
 
+def two_markets(seed: int, *, together: bool) -> dict[str, CandleSeries]:
+    """BTC, and another instrument that moves with it or on its own."""
+    other = instrument_for(ETH)
+    assert other is not None
+    series = walk(500, seed if together else seed + 100, step=600 if together else 9_000)
+    eth = CandleSeries(other, series.ts_ms, series.open, series.high, series.low, series.close, series.volume)
+    return {BTC: walk(500, seed, step=300), ETH: eth}
+
+
+@pytest.mark.parametrize(("seed", "together"), [(2, True), (7, True), (10, True), (15, True), (23, False)])
+def test_a_limit_of_loss_is_not_passed_while_the_desk_sleeps(seed: int, together: bool) -> None:
+    """Entries halt in the second in which they would if every mark and every second were told, whatever is open."""
+    given = settings(
+        symbols=[BTC, ETH],
+        limits__daily_loss=Decimal("0.0002" if together else "0.0003"),
+        limits__drawdown=Decimal(0),
+        limits__correlation=Decimal(1),
+        entry__order_kind="market",
+        protection__stop_fraction=Decimal("0.03"),
+        protection__max_holding_min=0,
+        protection__take_profit_fraction=Decimal(0),
+        backtest__latency_jitter_ms=0,
+    )
+    halted = []
+    for is_exhaustive in (False, True):
+        test = Backtest(
+            given,
+            two_markets(seed, together=together),
+            FIRST_MS + 140 * MINUTE_MS,
+            FIRST_MS + 500 * MINUTE_MS,
+            seed=1,
+            is_exhaustive=is_exhaustive,
+        )
+        test.run()
+        halted.append(
+            [words.partition(" alarm LOSS_LIMIT")[0] for words in test.record.said if "LOSS_LIMIT" in words]
+        )
+    assert len(halted[1]) == 1
+    assert halted[0] == halted[1]
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(("rate", "paying"), [("0.01", "long"), ("-0.01", "short")])
 def test_the_side_that_a_high_funding_would_cost_is_not_entered(rate: str, paying: str) -> None:
     """The forecast reaches the default strategy's filter, which here looks at the whole interval."""
     path = recorded("binance_usdm_ETHUSDT_1m_setA.csv.gz")
-    instrument = instrument_for("ETH-USDT-SWAP")
+    instrument = instrument_for(ETH)
     assert instrument is not None
     series = part(read_candles(path, instrument), slice(0, 6 * 1440 + 720))
     sides = {}
