@@ -6,9 +6,10 @@ serves; without a market file a seeded synthetic market plays, and the output sa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import trio
@@ -60,15 +61,8 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
     same time of day. Raises `BadMarketFile` for a file that is none, or ends before the start.
     """
     feeds: dict[str, Feed] = {}
-    for path in options.markets:
-        inst_id = inst_id_from_file_name(path)
-        instrument = instrument_for(inst_id) if inst_id is not None else None
-        if instrument is None:
-            raise BadMarketFile(
-                f"{path}: the name tells no known swap; name it like BTCUSDT or BTC-USDT-SWAP"
-            )
-        series = read_candles(path, instrument)
-        feeds[instrument.inst_id] = series if wall_ms is None else shifted(series, wall_ms, loop=True)
+    for inst_id, series in recorded(options.markets).items():
+        feeds[inst_id] = series if wall_ms is None else shifted(series, wall_ms, loop=True)
     start_ms = wall_ms or options.from_ms or default_start_ms(settings, feeds)
     for path, feed in zip(options.markets, feeds.values(), strict=True):
         end_ms = feed.end_ms
@@ -85,6 +79,20 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
         made = f"synthetic (seed {options.seed}): " + ", ".join(synthetic)
         words = f"{words}; {made}" if options.markets else made
     return Stage(Market(feeds, start_ms), start_ms, words)
+
+
+def recorded(files: Sequence[Path]) -> dict[str, Feed]:
+    """The recorded candles of these files, by the instrument that each file's name tells. Raises BadMarketFile."""
+    feeds: dict[str, Feed] = {}
+    for path in files:
+        inst_id = inst_id_from_file_name(path)
+        instrument = instrument_for(inst_id) if inst_id is not None else None
+        if instrument is None:
+            raise BadMarketFile(
+                f"{path}: the name tells no known swap; name it like BTCUSDT or BTC-USDT-SWAP"
+            )
+        feeds[instrument.inst_id] = read_candles(path, instrument)
+    return feeds
 
 
 def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:

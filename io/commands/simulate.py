@@ -13,6 +13,7 @@ from anchorwatch.io.seams import elapsed_s
 from anchorwatch.io.settings import Problem, SettingsError
 from anchorwatch.io.simulation.campaign import Sum, Task, cores, run_all
 from anchorwatch.io.simulation.faults import Kind
+from anchorwatch.io.simulation.markets import instruments_of, played
 from anchorwatch.io.simulation.minimise import minimised, readable
 from anchorwatch.io.simulation.observer import PROPERTIES
 from anchorwatch.io.simulation.scenario import (
@@ -41,6 +42,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: tuple[str, ...] = ()
     faults: str | None = None
     for_: str | None = None
+    market: tuple[str, ...] = ()
     json: str | None = None
     workers: str | None = None
     only: str | None = None
@@ -85,6 +87,8 @@ def _sweep(wanted: Wanted, workers: int) -> int:
     chosen = _scenarios(wanted, problems) if wanted.scenarios else _fixed()
     if wanted.steps and sweep.STEPS_SCENARIO not in [one.name for one in chosen]:
         problems.append(Problem("--steps", f"allowed: together with --scenario {sweep.STEPS_SCENARIO}"))
+    if wanted.market and not problems:
+        chosen = _on_market(wanted, chosen, problems)
     if problems:
         raise SettingsError(problems)
     report = Path(wanted.json) if wanted.json else None
@@ -131,6 +135,8 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
     for_s, until_s = span("--for", wanted.for_), span("--until", wanted.until)
     if for_s is not None:
         scenarios = [msgspec.structs.replace(one, for_s=for_s) for one in scenarios]
+    if wanted.market and not problems:
+        scenarios = _on_market(wanted, scenarios, problems)
     kill_at = number("--kill-at", wanted.kill_at, 0, 2**31)
     only = _places(wanted.only, problems)
     if wanted.json is not None and not Path(wanted.json).resolve().parent.is_dir():
@@ -147,9 +153,11 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
         )
     if problems:
         raise SettingsError(problems)
+    names = wanted.scenarios or tuple(one.name for one in scenarios)
     tasks = [
         Task(
             scenario=scenarios[seed % len(scenarios)],
+            asked=("--scenario", names[seed % len(scenarios)], *_shaping(wanted)),
             seed=seed,
             kinds=kinds,
             only=only,
@@ -163,6 +171,32 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
     return tasks, workers if wanted.sweep else min(workers, len(tasks))
 
 
+def _shaping(wanted: Wanted) -> tuple[str, ...]:
+    """What else on the command line changes the scenario itself."""
+    words = [] if wanted.for_ is None else ["--for", wanted.for_]
+    if wanted.faults is not None and wanted.faults.endswith(SUFFIX):
+        words += ["--faults", wanted.faults]
+    for name in wanted.market:
+        words += ["--market", name]
+    return tuple(words)
+
+
+def _on_market(wanted: Wanted, scenarios: list[Scenario], problems: list[Problem]) -> list[Scenario]:
+    try:
+        return [_on_files(wanted.market, one) for one in scenarios]
+    except BadScenario as error:
+        problems.append(Problem("--market", str(error).removeprefix("market.files: ")))
+        return scenarios
+
+
+def _on_files(files: tuple[str, ...], scenario: Scenario) -> Scenario:
+    """The scenario on recorded candles. Raises BadScenario where it cannot be played on them."""
+    market = msgspec.structs.replace(scenario.market, files=files, instruments=instruments_of(files))
+    there = msgspec.structs.replace(scenario, market=market)
+    played(market, settings_of(there), 1, there.for_s)
+    return there
+
+
 def _scenarios(wanted: Wanted, problems: list[Problem]) -> list[Scenario]:
     found: list[Scenario] = []
     try:
@@ -172,6 +206,7 @@ def _scenarios(wanted: Wanted, problems: list[Problem]) -> list[Scenario]:
             found = [one for one in shipped().values() if one.random_faults]
         for one in found:
             settings_of(one)
+        found = [_on_files(one.market.files, one) if one.market.files else one for one in found]
     except BadScenario as error:
         problems.append(Problem("--scenario", str(error)))
     return found

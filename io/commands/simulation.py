@@ -21,6 +21,12 @@ def simulate(
         Parameter("--faults", help="only these kinds (a list with commas), or the faults of a file"),
     ] = None,
     for_: Annotated[str | None, Parameter("--for", help="how long faults happen: 10m")] = None,
+    market: Annotated[
+        tuple[str, ...],
+        Parameter(
+            "--market", help="recorded 1m candles (.csv, .csv.gz) in place of invented ones; may be repeated"
+        ),
+    ] = (),
     json: Annotated[str | None, Parameter("--json", help="write the results here")] = None,
     workers: Annotated[
         str | None, Parameter("--workers", help="processes; as many as there are cores")
@@ -55,7 +61,7 @@ def simulate(
     return campaign(
         Wanted(
             seeds=seeds, seed=seed, scenarios=scenario, faults=faults,
-            for_=for_, json=json, workers=workers, only=only, until=until,
+            for_=for_, market=market, json=json, workers=workers, only=only, until=until,
             sweep=sweep, every=every, steps=steps, kill_at=kill_at, torn=torn, tape=tape,
         )
     )  # fmt: skip

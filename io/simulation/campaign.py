@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shlex
 import shutil
 import tempfile
 from collections import Counter
@@ -42,6 +43,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     kill_at: int = 0  # kill after this entry of the merged log, then heal; 0: do not
     tape: str | None = None
     torn: bool = False  # and inside of the record that the entry tells of
+    # What on the command line made the scenario what it is; without it the scenario is a shipped one as it stands.
+    asked: tuple[str, ...] = ()
 
     def whole_plan(self) -> tuple[Fault, ...]:
         """The scenario's own faults, and those that the seed adds."""
@@ -85,7 +88,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     def replay(self) -> str:
         """The command that makes this run again, to the same digest."""
-        words = ["anchorwatch simulate", f"--scenario {self.scenario.name}", f"--seed {self.seed}"]
+        asked = [shlex.quote(word) for word in self.asked] or ["--scenario", self.scenario.name]
+        words = ["anchorwatch simulate", *asked, f"--seed {self.seed}"]
         if self.scenario.random_faults and self.kinds != tuple(Kind):
             words.append("--faults " + ",".join(kind.value for kind in self.kinds))
         if self.only is not None:

@@ -33,12 +33,16 @@ class BadScenario(Exception):
 class MarketSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An invented market of these instruments. Without a seed of its own it follows the run's.
 
+    With `files` (recorded candles, one file an instrument) it is what they hold, and the run's seed says when in them it
+    begins; the instruments are then the files'.
+
     `faster` minutes of it pass in each minute, so that small averages cross often; `trades_per_minute` of each
     instrument decide how many messages there are.
     """
 
     instruments: tuple[str, ...] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP")
     seed: int | None = None
+    files: tuple[str, ...] = ()
     faster: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
     trades_per_minute: Annotated[int, msgspec.Meta(ge=4, le=600)] = 12
     start_ms: int = START_MS

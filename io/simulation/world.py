@@ -37,16 +37,13 @@ from anchorwatch.io.simulation.disk import Disk
 from anchorwatch.io.simulation.faults import Fault, Kind
 from anchorwatch.io.simulation.ghost import live_covers
 from anchorwatch.io.simulation.life import Errand, Life
+from anchorwatch.io.simulation.markets import played
 from anchorwatch.io.simulation.network import FakeNetwork, Sighting
 from anchorwatch.io.simulation.observer import Observer, Violation
 from anchorwatch.io.simulation.scenario import BadScenario, Scenario
 from anchorwatch.io.venue.accounts import DEFAULT_KEY, AccountSpec
 from anchorwatch.io.venue.exchange import Venue
-from anchorwatch.io.venue.feeds import FasterFeed, Feed
-from anchorwatch.io.venue.instruments import instrument_for
-from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.serve import serve_venue
-from anchorwatch.io.venue.synthetic import SyntheticFeed
 from anchorwatch.machine import connection, lifecycle, permission
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.units import PositionMode
@@ -103,7 +100,8 @@ class World:
         self.base_weather = plans.weather(Random(f"{seed} weather"))
         self.network = FakeNetwork(Random(f"{seed} network"), self.base_weather, observe=self._saw)
         self.skew_ms = 0
-        self._base = virtual_seams(scenario.market.start_ms, seed)
+        self.market = played(scenario.market, self.settings, seed, scenario.for_s)
+        self._base = virtual_seams(self.market.start_ms, seed)
         self.venue = self._venue()
         self.account = self.venue.accounts["main"]
         self.observer = Observer(self.venue, self.account, chronicle, trio.current_time)
@@ -129,19 +127,12 @@ class World:
         self._is_over = False
 
     def _venue(self) -> Venue:
-        market = self.scenario.market
-        feeds: dict[str, Feed] = {}
-        for name in market.instruments:
-            instrument = instrument_for(name)
-            assert instrument is not None
-            feed: Feed = SyntheticFeed(instrument, self.seed if market.seed is None else market.seed)
-            feeds[name] = FasterFeed(feed, market.faster, market.start_ms) if market.faster > 1 else feed
         is_hedged = self.settings.account.position_mode is PositionMode.HEDGE
         spec = AccountSpec(
             cash=self.scenario.account.cash, pos_mode="long_short_mode" if is_hedged else "net_mode"
         )
         return Venue(
-            Market(feeds, market.start_ms, steps=market.trades_per_minute),
+            self.market.market,
             now_ms=self._base.wall_ms,
             switches=self.scenario.switches,
             accounts=(spec,),
@@ -152,7 +143,7 @@ class World:
 
     def seams(self, number: int) -> Seams:
         """What the host of the bot knows of time and chance; its clock may be off."""
-        base = virtual_seams(self.scenario.market.start_ms, self.seed * 1_000 + number)
+        base = virtual_seams(self.market.start_ms, self.seed * 1_000 + number)
         return Seams(wall_ms=lambda: base.wall_ms() + self.skew_ms, random=base.random)
 
     def is_writing(self) -> bool:
