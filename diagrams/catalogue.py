@@ -18,6 +18,7 @@ from anchorwatch.machine import (
     dead_man,
     guards,
     lifecycle,
+    maintenance,
     order,
     permission,
     position,
@@ -151,6 +152,13 @@ MACHINES = (
         "How missing candles are mended",
         goal=candle_repair.S.SOUND,
         path=(candle_repair.S.SOUND, candle_repair.S.READING, candle_repair.S.WAITING),
+    ),
+    Machine(
+        maintenance.MAINTENANCE,
+        "Whether the venue is open for entries",
+        goal=maintenance.S.OPEN,
+        path=(maintenance.S.OPEN, maintenance.S.NEAR, maintenance.S.UNDER_WAY),
+        trouble=(maintenance.S.UNDER_WAY,),
     ),
     Machine(
         guards.LIQUIDATION,

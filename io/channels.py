@@ -7,7 +7,7 @@ settings, and the same function takes the frames whichever socket they came from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from anchorwatch.io.mailbox import Mailbox
 from anchorwatch.io.okx.translate import events_of
@@ -21,6 +21,7 @@ from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 
 SWAP = "SWAP"
+STATUS = "status"
 
 
 def channels_of(settings: Settings) -> Mapping[Name, Sequence[Arg]]:
@@ -35,6 +36,7 @@ def channels_of(settings: Settings) -> Mapping[Name, Sequence[Arg]]:
                 for channel in ("mark-price", "tickers", "funding-rate")
             ),
             Arg(channel="instruments", inst_type=SWAP),
+            Arg(channel=STATUS),
         ),
         Name.BUSINESS: tuple(
             Arg(channel=f"candle{timeframe}", inst_id=name) for name in symbols for timeframe in timeframes
@@ -54,8 +56,9 @@ def channels_of(settings: Settings) -> Mapping[Name, Sequence[Arg]]:
 class Intake:
     """Frames to events, and each event to its place in the mailbox. Never waits."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, *, note_status: Callable[[], None]) -> None:
         self._mailbox = mailbox
+        self._note_status = note_status
         self.messages = 0
         self.pushes: Counter[str] = (
             Counter()
@@ -65,6 +68,8 @@ class Intake:
         self.messages += 1
         if isinstance(frame, Push):
             self.pushes[frame.channel] += 1
+            if frame.channel == STATUS:
+                self._note_status()
             try:
                 for event in events_of(frame):
                     self._put(event)

@@ -45,7 +45,7 @@ from anchorwatch.io.status import StatusFile, status_of
 from anchorwatch.io.tape import Tape
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.timers import Timers
-from anchorwatch.io.venue_watch import watch_venue
+from anchorwatch.io.venue_watch import VenueWatch
 from anchorwatch.io.views import view_of
 from anchorwatch.machine import ids, lifecycle, permission, reconciliation, world
 from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, RECONCILIATION, Address, Part
@@ -108,7 +108,8 @@ class Engine:
         self._journal = journal
         self._tls = tls
         self.mailbox = Mailbox()
-        self.intake = Intake(self.mailbox)
+        self._venue_watch = VenueWatch(self.mailbox.put, settings.venue.kind)
+        self.intake = Intake(self.mailbox, note_status=self._venue_watch.note_push)
         # First of all: a stop may be asked for before the loop takes its first event, and it comes after this.
         self.mailbox.put_first(Told(LIFECYCLE, lifecycle.StartRequested()))
         generation = seams.token(ids.GENERATION_LENGTH)
@@ -338,8 +339,7 @@ class Engine:
                 nursery.start_soon(self._tick, name="clock ticks")
                 nursery.start_soon(self._watch_the_loop, name="watchdog")
                 nursery.start_soon(rest.keep_warm, name="warm connections")
-                kind = self._settings.venue.kind
-                nursery.start_soon(watch_venue, rest, kind, self.mailbox.put, name="venue watch")
+                nursery.start_soon(self._venue_watch.run, rest, name="venue watch")
                 nursery.start_soon(self.alerts.run, name="alerts")
 
     async def _tick(self) -> None:

@@ -35,6 +35,7 @@ from anchorwatch.machine import (
     facts,
     guards,
     lifecycle,
+    maintenance,
     order,
     permission,
     position,
@@ -222,7 +223,7 @@ def _bodies(path: Path) -> Iterator[bytes]:
 
 
 _ROOMS: tuple[ModuleType, ...] = (
-    world, lifecycle, connection, order, permission, position, protection, reconciliation, dead_man, candle_repair, guards,
+    world, lifecycle, connection, order, permission, position, protection, reconciliation, dead_man, candle_repair, guards, maintenance,
     requests, bots, desk, facts,
 )  # fmt: skip
 

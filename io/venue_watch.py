@@ -1,6 +1,7 @@
-"""What is asked of the venue at a pace and about no order: whether it is under maintenance.
+"""What is asked of the venue at a pace and about no order: which maintenance it has announced.
 
-A question that fails says nothing and changes nothing; the next one comes by itself.
+A push of the channel `status` tells of one change and not of the rest, so it has the whole list read. A question that
+fails says nothing and changes nothing; it is asked again soon.
 """
 
 from __future__ import annotations
@@ -17,19 +18,33 @@ from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
 
 STATUS_EVERY_S = 60.0
-"""OKX v5 answers one question in 5 s, and announces maintenance days before."""
+"""For a push that is lost; OKX announces maintenance days before."""
 
+RETRY_S = 5.0
+"""OKX v5 answers one question in 5 s."""
 
 # OKX v5, the field `env` of the system status; the embedded exchange has one environment.
 ENVIRONMENTS = {Environment.LIVE: "1", Environment.DEMO: "2"}
 
 
-async def watch_venue(rest: OkxRest, kind: Environment, deliver: Callable[[Event], None]) -> None:
-    """Ask until cancelled."""
-    env = ENVIRONMENTS.get(kind, "")
-    while True:
-        outcome = await rest.system_status()
-        if isinstance(outcome, Answered):
-            under_way = translate.maintenance(outcome.rows, rest.venue_now_ms(), env=env)
-            deliver(world.StatusRead(under_way))
-        await trio.sleep(STATUS_EVERY_S)
+class VenueWatch:
+    def __init__(self, deliver: Callable[[Event], None], kind: Environment) -> None:
+        self._deliver = deliver
+        self._env = ENVIRONMENTS.get(kind, "")
+        self._bell = trio.Event()
+
+    def note_push(self) -> None:
+        """The status has changed in some way."""
+        self._bell.set()
+
+    async def run(self, rest: OkxRest) -> None:
+        """Ask until cancelled."""
+        while True:
+            self._bell = trio.Event()
+            outcome = await rest.system_status()
+            wait_s = RETRY_S
+            if isinstance(outcome, Answered):
+                self._deliver(world.StatusRead(translate.announced(outcome.rows, env=self._env)))
+                wait_s = STATUS_EVERY_S
+            with trio.move_on_after(wait_s):
+                await self._bell.wait()

@@ -15,6 +15,7 @@ import msgspec
 
 from anchorwatch.machine.facts import PartialTakenFact, RiskFact, StreakFact
 from anchorwatch.machine.ledger import Account
+from anchorwatch.machine.maintenance import Announced
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import OrderTicket
@@ -196,6 +197,7 @@ class Book:
     available: Decimal = Decimal(0)
     equity_at_ms: int = 0  # when it was last told
     equity_of_ms: int = 0  # the venue's time of the account state that it is of
+    announced: tuple[Announced, ...] = ()  # maintenance of the venue, the nearest first
     is_crowded: bool = False  # the venue counts more readers of the account than we are
     links_lost_ms: dict[str, list[int]] = field(default_factory=dict)  # by connection: sockets given up
     links_silent_ms: dict[str, list[int]] = field(

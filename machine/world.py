@@ -12,6 +12,7 @@ from enum import Enum
 import msgspec
 
 from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.maintenance import Announced
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, PositionMode, Side
 
@@ -311,9 +312,9 @@ class RulesRead(Event, frozen=True):
 
 
 class StatusRead(Event, frozen=True):
-    """What the venue says of itself: the maintenance of trading that goes on now, in words; empty when none does."""
+    """What the venue says of itself: all maintenance of its trading that goes on or is to come, the nearest first."""
 
-    maintenance: str
+    announced: tuple[Announced, ...]
 
 
 class ClockMeasured(Event, frozen=True):

@@ -15,6 +15,7 @@ from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_ws import Push
 from anchorwatch.machine import world
 from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.maintenance import ANNOUNCED_MAX, Announced
 from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, Side
 
 ZERO = Decimal(0)
@@ -89,18 +90,19 @@ WebSocket, which tells of itself."""
 NOT_TRADING = ("ongoing", "pre_open")
 
 
-def maintenance(rows: Iterable[wire_market.SystemStatus], now_ms: int, *, env: str = "") -> str:
-    """The maintenance of trading that goes on at ``now_ms``, in words; empty when none does.
+def announced(rows: Iterable[wire_market.SystemStatus], *, env: str = "") -> tuple[Announced, ...]:
+    """The maintenance of trading that goes on or is to come, the nearest first.
 
-    ``env`` is "1" for production and "2" for demo; empty takes either. A state may be announced late, so a scheduled
-    maintenance whose time has come goes on too.
+    ``env`` is "1" for production and "2" for demo; empty takes either. One that is to come and has no time yet is
+    left out: nothing can be done about it.
     """
-    for row in rows:
-        is_its_time = row.begin_ms is not None and row.begin_ms <= now_ms < (row.end_ms or 0)
-        goes_on = row.state in NOT_TRADING or (row.state == "scheduled" and is_its_time)
-        if goes_on and row.service_type in TRADING_SERVICES and env in ("", row.env):
-            return row.title or "maintenance"
-    return ""
+    found = [
+        Announced(row.title or "maintenance", row.begin_ms or 0, row.end_ms or 0, row.state in NOT_TRADING)
+        for row in rows
+        if row.state in NOT_TRADING or (row.state == "scheduled" and row.begin_ms is not None)
+        if row.service_type in TRADING_SERVICES and env in ("", row.env)
+    ]
+    return tuple(sorted(found, key=lambda one: one.begin_ms)[:ANNOUNCED_MAX])
 
 
 def _rules(row: wire_market.Instrument) -> Iterator[Event]:

@@ -8,6 +8,7 @@ GET    /anchorwatch/faults            the rules in force, how often each met its
 POST   /anchorwatch/faults            one rule, or a list of rules, in force from now on (see `faults`)
 DELETE /anchorwatch/faults            every rule is healed
 POST   /anchorwatch/instruments       change an instrument's state, tick or lot now (InstrumentChange without at_ms)
+POST   /anchorwatch/maintenance       announce one, in milliseconds from now: ``{"begin_ms", "end_ms", "pre_open_ms"}``
 POST   /anchorwatch/orders/NAME       a second human or bot on account NAME places an order (as POST trade/order)
 DELETE /anchorwatch/orders/NAME       that person cancels every pending order of the account
 POST   /anchorwatch/algos/NAME        … an algo order (as POST trade/order-algo)
@@ -31,7 +32,7 @@ import msgspec
 
 from anchorwatch.io.venue.accounts import Account
 from anchorwatch.io.venue.channels import PATHS
-from anchorwatch.io.venue.faults import Fault, InstrumentChange
+from anchorwatch.io.venue.faults import Fault, InstrumentChange, Maintenance
 from anchorwatch.io.venue.order_rows import algo_row, order_row
 from anchorwatch.io.venue.orders import BY_USER, ZERO
 from anchorwatch.io.venue.parameters import plain
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 PREFIX = "/anchorwatch/"
 # Happenings shown by GET log: a screenful of each second of a busy minute.
 LOG_SHOWN_MAX = 1_000
+MAINTENANCES_MAX = 100
 CLOSE_CODE_MIN, CLOSE_CODE_MAX = 1000, 4999
 
 Work = Callable[["Venue", str, bytes], object]
@@ -148,6 +150,17 @@ def _change(venue: Venue, name: str, body: bytes) -> object:
     return {}
 
 
+def _maintain(venue: Venue, name: str, body: bytes) -> object:
+    if len(venue.faults.faults.maintenance) >= MAINTENANCES_MAX:
+        raise Unusable(f"no more than {MAINTENANCES_MAX} are announced")
+    try:
+        asked = msgspec.convert(_read(body, dict[str, Any]), Maintenance)
+    except msgspec.ValidationError as error:
+        raise Unusable(str(error)) from None
+    venue.announce_maintenance(asked.moved(venue.now_ms()))
+    return {}
+
+
 def _place(venue: Venue, name: str, body: bytes) -> object:
     return venue.trading.place(_account(venue, name), _read(body, dict[str, Any]))
 
@@ -247,6 +260,7 @@ WORKS: Mapping[tuple[str, str], Work] = {
     ("POST", "faults"): _add_rules,
     ("DELETE", "faults"): _heal,
     ("POST", "instruments"): _change,
+    ("POST", "maintenance"): _maintain,
     ("POST", "orders"): _place,
     ("DELETE", "orders"): _cancel_orders,
     ("POST", "algos"): _place_algo,

@@ -23,7 +23,7 @@ from anchorwatch.io.venue.authentication import KeyRing
 from anchorwatch.io.venue.book import Book
 from anchorwatch.io.venue.cancel_all_after import CancelAllAfter
 from anchorwatch.io.venue.clearing import Clearing
-from anchorwatch.io.venue.faults import FaultPlan, Faults, InstrumentChange
+from anchorwatch.io.venue.faults import FaultPlan, Faults, InstrumentChange, Maintenance
 from anchorwatch.io.venue.ids import Ids
 from anchorwatch.io.venue.instruments import Instrument
 from anchorwatch.io.venue.lagging import Pasts
@@ -144,6 +144,8 @@ class Venue:
         self.changed_until_ms = 0
         for change in self.faults.faults.changes:
             self.timers.at(change.at_ms, _changing(self, change))
+        for maintenance in self.faults.faults.maintenance:
+            self._push_states_of(maintenance)
 
     # Time.
 
@@ -245,6 +247,20 @@ class Venue:
             for algo in list(account.algos.values()):
                 if not tag or algo.tag in ("", tag):
                     self.algos_room.cancel(account, algo)
+
+    # Maintenance.
+
+    def announce_maintenance(self, one: Maintenance) -> None:
+        """One more maintenance is announced now, and pushed; its states are pushed when they come."""
+        plan = self.faults
+        plan.faults = msgspec.structs.replace(plan.faults, maintenance=(*plan.faults.maintenance, one))
+        self.publisher.status_changed(one)
+        self._push_states_of(one)
+
+    def _push_states_of(self, one: Maintenance) -> None:
+        for at_ms in (one.begin_ms, one.pre_open_ms, one.end_ms):
+            if at_ms is not None and at_ms > self._at_ms:
+                self.timers.at(at_ms, lambda: self.publisher.status_changed(one))
 
     # Instruments.
 

@@ -131,6 +131,12 @@ class Maintenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pre_open_ms: int | None = None
     title: str = "Trading system upgrade"
 
+    def moved(self, by_ms: int) -> Maintenance:
+        pre_open_ms = None if self.pre_open_ms is None else self.pre_open_ms + by_ms
+        return msgspec.structs.replace(
+            self, begin_ms=self.begin_ms + by_ms, end_ms=self.end_ms + by_ms, pre_open_ms=pre_open_ms
+        )
+
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole plan: rules, scheduled changes and maintenance."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from anchorwatch.io.venue.accounts import DEFAULT_KEY, AccountSpec
-from anchorwatch.io.venue.faults import Fault, Faults, Maintenance
+from anchorwatch.io.venue.faults import Fault, Faults
 from anchorwatch.io.venue.saved import BadState, Saved, decoded, encoded
 from anchorwatch.io.venue.switches import Switches
 
@@ -54,7 +54,7 @@ def read_faults(path: Path, start_ms: int) -> Faults:
         changes=tuple(
             msgspec.structs.replace(change, at_ms=change.at_ms + shift_ms) for change in plan.changes
         ),
-        maintenance=tuple(_moved_maintenance(one, shift_ms) for one in plan.maintenance),
+        maintenance=tuple(one.moved(shift_ms) for one in plan.maintenance),
         seed=plan.seed,
     )
 
@@ -117,13 +117,6 @@ def _reason(error: Exception) -> str:
 def _moved(rule: Fault, shift_ms: int) -> Fault:
     until_ms = None if rule.until_ms is None else rule.until_ms + shift_ms
     return msgspec.structs.replace(rule, from_ms=rule.from_ms + shift_ms, until_ms=until_ms)
-
-
-def _moved_maintenance(one: Maintenance, shift_ms: int) -> Maintenance:
-    pre_open_ms = None if one.pre_open_ms is None else one.pre_open_ms + shift_ms
-    return msgspec.structs.replace(
-        one, begin_ms=one.begin_ms + shift_ms, end_ms=one.end_ms + shift_ms, pre_open_ms=pre_open_ms
-    )
 
 
 def _with_uids(accounts: Sequence[AccountSpec]) -> tuple[AccountSpec, ...]:

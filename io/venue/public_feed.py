@@ -9,6 +9,7 @@ import msgspec
 
 from anchorwatch.io.venue.book import Level
 from anchorwatch.io.venue.channels import candle_bar
+from anchorwatch.io.venue.faults import Maintenance
 from anchorwatch.io.venue.market_rows import (
     candle_row,
     funding_row,
@@ -297,31 +298,29 @@ def open_interest_row(venue: Venue, inst_id: str) -> Row:
 
 def status_rows(venue: Venue) -> list[Row]:
     """The announced maintenance, each with the state it has now."""
-    now_ms = venue.now_ms()
-    rows: list[Row] = []
-    for one in venue.faults.faults.maintenance:
-        if now_ms < one.begin_ms:
-            state = "scheduled"
-        elif now_ms >= one.end_ms:
-            state = "completed"
-        elif one.pre_open_ms is not None and now_ms >= one.pre_open_ms:
-            state = "pre_open"
-        else:
-            state = "ongoing"
-        rows.append(
-            {
-                "title": one.title,
-                "state": state,
-                "begin": stamp(one.begin_ms),
-                "end": stamp(one.end_ms),
-                "preOpenBegin": stamp(one.pre_open_ms),
-                "href": "",
-                "serviceType": "5",
-                "system": "unified",
-                "scheDesc": "",
-                "maintType": "1",
-                "env": "1",
-                "ts": stamp(now_ms),
-            }
-        )
-    return rows
+    return [status_row(one, venue.now_ms()) for one in venue.faults.faults.maintenance]
+
+
+def status_row(one: Maintenance, now_ms: int) -> Row:
+    if now_ms < one.begin_ms:
+        state = "scheduled"
+    elif now_ms >= one.end_ms:
+        state = "completed"
+    elif one.pre_open_ms is not None and now_ms >= one.pre_open_ms:
+        state = "pre_open"
+    else:
+        state = "ongoing"
+    return {
+        "title": one.title,
+        "state": state,
+        "begin": stamp(one.begin_ms),
+        "end": stamp(one.end_ms),
+        "preOpenBegin": stamp(one.pre_open_ms),
+        "href": "",
+        "serviceType": "5",
+        "system": "unified",
+        "scheDesc": "",
+        "maintType": "1",
+        "env": "1",
+        "ts": stamp(now_ms),
+    }

@@ -17,6 +17,7 @@ from anchorwatch.io.venue.account_rows import balance_row, position_brief, posit
 from anchorwatch.io.venue.accounts import Account
 from anchorwatch.io.venue.announcing import Amendment, Announcer
 from anchorwatch.io.venue.channels import COALESCE_MS, SNAPSHOT_MS
+from anchorwatch.io.venue.faults import Maintenance
 from anchorwatch.io.venue.instruments import Instrument
 from anchorwatch.io.venue.market import Tick
 from anchorwatch.io.venue.market_rows import instrument_row, trade_row
@@ -24,7 +25,7 @@ from anchorwatch.io.venue.order_rows import Row, algo_push, order_push, stamp
 from anchorwatch.io.venue.orders import AlgoOrder, Fill, Order
 from anchorwatch.io.venue.parameters import plain
 from anchorwatch.io.venue.positions import Position, PositionKey
-from anchorwatch.io.venue.public_feed import PublicFeed
+from anchorwatch.io.venue.public_feed import PublicFeed, status_row
 
 if TYPE_CHECKING:
     from anchorwatch.io.venue.exchange import Venue
@@ -135,6 +136,9 @@ class Publisher:
 
     def instrument_changed(self, instrument: Instrument) -> None:
         self.feed.announce("instruments", [instrument_row(instrument)])
+
+    def status_changed(self, one: Maintenance) -> None:
+        self.feed.announce("status", [status_row(one, self._venue.now_ms())])
 
     # Private pushes.
 

@@ -343,6 +343,7 @@ class Desk:
                 positions.look_for_differences(context)
                 self._poll_while_private_is_away()
                 rules.reload_the_old(context)
+                venue.look(context)
                 stops.tell_the_uncovered(context)
                 making.ask_for_the_resting(context)
                 for name in context.book.quotes:

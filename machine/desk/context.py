@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import guards
+from anchorwatch.machine import guards, maintenance
 from anchorwatch.machine.book import Book
 from anchorwatch.machine.bot import Address, Addressed, Bot, Part
 from anchorwatch.machine.desk.chart import Chart
@@ -51,6 +51,7 @@ class Context:
         self.exits: dict[str, ExitSettings] = {}  # by instrument, with the bounds of its protection in them
         self.liquidation: dict[LegKey, Snapshot[guards.Nothing]] = {}
         self.slippage: dict[str, Snapshot[guards.Nothing]] = {}
+        self.maintenance: Snapshot[maintenance.Nothing] = maintenance.MAINTENANCE.initial
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}
         self._stop_serial = 0

@@ -20,7 +20,7 @@ from tests.venue.rig import BTC
 __all__ = ["paced_clock"]
 
 CHANNELS = {
-    Name.PUBLIC: {"mark-price", "tickers", "instruments"},
+    Name.PUBLIC: {"mark-price", "tickers", "instruments", "funding-rate", "status"},
     Name.BUSINESS: {"candle1m", "candle5m", "candle15m", "candle1H", "candle1Dutc"},
     Name.PRIVATE: {"orders", "positions", "account"},
     Name.PRIVATE_BUSINESS: {"orders-algo", "algo-advance"},

@@ -15,7 +15,7 @@ from anchorwatch.io.okx.wire_fields import WireError
 from anchorwatch.io.okx.wire_market import Instrument as WireInstrument
 from anchorwatch.io.okx.wire_market import SystemStatus
 from anchorwatch.io.okx.wire_ws import Push, decode_frame
-from anchorwatch.machine import world
+from anchorwatch.machine import maintenance, world
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.units import Deal, LegKey, MarginMode, Side
 
@@ -244,18 +244,24 @@ def status(**more: str) -> SystemStatus:
 
 
 @pytest.mark.parametrize(
-    ("row", "goes_on"),
+    ("row", "stands"),
     [
-        ({}, True),
-        ({"state": "pre_open"}, True),
-        ({"state": "scheduled"}, True),
-        ({"state": "scheduled", "begin": "160"}, False),
-        ({"state": "completed"}, False),
-        ({"state": "canceled"}, False),
-        ({"serviceType": "0"}, False),
-        ({"env": "2"}, False),
+        ({}, maintenance.HasBegun()),
+        ({"state": "pre_open"}, maintenance.HasBegun()),
+        ({"state": "scheduled"}, maintenance.HasBegun()),
+        ({"state": "scheduled", "begin": "160"}, maintenance.IsNear()),
+        ({"state": "scheduled", "begin": "300151"}, maintenance.NoneNear()),
+        ({"state": "scheduled", "begin": ""}, maintenance.NoneNear()),
+        ({"state": "scheduled", "end": ""}, maintenance.HasBegun()),
+        ({"state": "scheduled", "begin": "10", "end": "149"}, maintenance.NoneNear()),
+        ({"state": "completed"}, maintenance.NoneNear()),
+        ({"state": "canceled"}, maintenance.NoneNear()),
+        ({"serviceType": "0"}, maintenance.NoneNear()),
+        ({"env": "2"}, maintenance.NoneNear()),
     ],
     ids=str,
 )
-def test_only_a_maintenance_of_our_trading_that_goes_on_counts(row: dict[str, str], goes_on: bool) -> None:
-    assert bool(translate.maintenance([status(**row)], 150, env="1")) is goes_on
+def test_only_a_maintenance_of_our_trading_that_goes_on_or_is_near_counts(
+    row: dict[str, str], stands: Event
+) -> None:
+    assert maintenance.stands(translate.announced([status(**row)], env="1"), 150) == stands

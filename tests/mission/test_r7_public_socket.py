@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from anchorwatch.io.channels import channels_of
-from anchorwatch.io.venue.faults import InstrumentChange
+from anchorwatch.io.venue.faults import InstrumentChange, Maintenance
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection
 from anchorwatch.machine.connection import Name
@@ -107,6 +107,8 @@ async def test_r7_4_the_consumer_of_every_channel_gets_data_after_a_reconnect(
         assert scene.stops() != [stop]
         assert life.engine.desk.context.book.equity_at_ms > equity_at_ms
         scene.rig.venue.change_instrument(InstrumentChange(at_ms=0, inst_id=BTC, state="live"))
+        begin_ms = scene.rig.venue.now_ms() + 86_400_000
+        scene.rig.venue.announce_maintenance(Maintenance(begin_ms=begin_ms, end_ms=begin_ms + 60_000))
         for _ in range(70):
             scene.rig.price_now("60010")
             await trio.sleep(1)

@@ -50,6 +50,61 @@ async def test_under_maintenance_nothing_is_entered_stops_rest_and_afterwards_it
             assert life.bot.missing == ()
 
 
+async def test_an_announced_maintenance_ends_entries_five_minutes_ahead_and_is_told_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene:
+        await scene.before_a_cross()
+        async with scene.life(maker(entry__rest_s=600, strategy__sides="long")) as life:
+            await life.ready()
+            await rested(scene, life)
+            begin_ms = scene.rig.venue.now_ms() + 400_000
+            scene.rig.venue.announce_maintenance(Maintenance(begin_ms=begin_ms, end_ms=begin_ms + 60_000))
+            await trio.sleep(6)
+            assert [line["begins_in_min"] for line in life.lines("MAINTENANCE_AHEAD")] == ["6"]
+            assert resting(scene), "it is too early to give anything up"
+            await trio.sleep(100)
+            assert [line["level"] for line in life.lines("MAINTENANCE_NEAR")] == ["alarm"]
+            assert not resting(scene), "taken back while the venue still takes it back"
+            assert ("", "venue open") in life.bot.missing
+            await trio.sleep(300)
+            assert life.lines("MAINTENANCE")
+            await trio.sleep(61)
+            assert life.lines("MAINTENANCE_OVER")
+            assert ("", "venue open") not in life.bot.missing
+
+
+async def test_a_maintenance_that_is_called_off_opens_entries_again(autojump_clock: MockClock) -> None:
+    async with exchange() as scene:
+        async with scene.life(still()) as life:
+            await life.ready()
+            venue = scene.rig.venue
+            begin_ms = venue.now_ms() + 200_000
+            venue.announce_maintenance(Maintenance(begin_ms=begin_ms, end_ms=begin_ms + 60_000))
+            await life.until(lambda: bool(life.lines("MAINTENANCE_NEAR")), within_s=10)
+            venue.faults.faults = msgspec.structs.replace(venue.faults.faults, maintenance=())
+            await life.until(lambda: bool(life.lines("MAINTENANCE_CALLED_OFF")), within_s=70)
+            assert life.bot.missing == ()
+
+
+async def test_that_maintenance_has_begun_is_known_by_the_clock_when_the_venue_is_silent(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene:
+        async with scene.life(still()) as life:
+            await life.ready()
+            venue = scene.rig.venue
+            begin_ms = venue.now_ms() + 310_000
+            venue.announce_maintenance(Maintenance(begin_ms=begin_ms, end_ms=begin_ms + 600_000))
+            await life.until(lambda: bool(life.lines("MAINTENANCE_AHEAD")), within_s=10)
+            scene.fault("html_error", "system/status", times=0)
+            scene.fault("drop_push", "status", times=0)
+            await trio.sleep(20)
+            assert life.lines("MAINTENANCE_NEAR")
+            await trio.sleep(300)
+            assert life.lines("MAINTENANCE")
+
+
 async def test_a_resting_entry_is_asked_back_when_maintenance_begins(autojump_clock: MockClock) -> None:
     """Its cancel is refused until the pre-open phase; it is asked for until it is through."""
     async with exchange() as scene:

@@ -194,6 +194,18 @@ async def test_maintenance_is_announced_refuses_orders_and_opens_first_for_cance
         assert (await wire.get("system/status"))["data"] == []
 
 
+async def test_each_state_of_an_announced_maintenance_is_pushed(autojump_clock: MockClock) -> None:
+    rig = faulty()
+    async with served(rig) as wire, wire.socket("public") as socket:
+        await socket.subscribe(channel="status")
+        begin_ms = START_MS + 10_000
+        one = Maintenance(begin_ms=begin_ms, pre_open_ms=begin_ms + 10_000, end_ms=begin_ms + 20_000)
+        rig.venue.announce_maintenance(one)
+        rows = [(await socket.until(channel="status"))["data"][0] for _ in range(4)]
+        assert [row["state"] for row in rows] == ["scheduled", "ongoing", "pre_open", "completed"]
+        assert [row["begin"] for row in rows] == [str(begin_ms)] * 4
+
+
 async def test_a_scheduled_change_of_an_instrument_is_pushed_and_in_force(autojump_clock: MockClock) -> None:
     change = InstrumentChange(at_ms=START_MS + 10_000, inst_id=BTC, tick_sz="0.5", state="live")
     rig = faulty(changes=(change,))
