@@ -197,11 +197,15 @@ def download(
     rest_url: Annotated[
         str | None, Parameter("--rest-url", help="instead of OKX: anchorwatch venue, a proxy")
     ] = None,
+    format: Annotated[
+        str | None, Parameter("--format", help="parquet (the extra of this name) or csv.gz")
+    ] = None,
 ) -> int:
     """Download closed candles of OKX swaps, without a key, for a back-test. Killed, it goes on where it was."""
     from anchorwatch.io.commands.download import Wanted, asked_for
 
-    return asked_for(Wanted(instruments, from_, to, out, timeframe, rest_url), real_seams().wall_ms).value
+    wanted = Wanted(instruments, from_, to, out, timeframe, rest_url, format)
+    return asked_for(wanted, real_seams().wall_ms).value
 
 
 @app.command

@@ -64,10 +64,17 @@ class Downloaded(msgspec.Struct, frozen=True):
     missing: tuple[int, ...]
 
 
-def file_name(instrument: str, timeframe: str) -> str:
+ENDINGS = {"parquet": PARQUET, "csv.gz": ".csv.gz"}
+"""The formats by the names that a user gives them."""
+
+
+def usual_format() -> str:
+    return "parquet" if parquet.library() is not None else "csv.gz"
+
+
+def file_name(instrument: str, timeframe: str, format: str) -> str:
     """The name says the instrument and, by its beginning, that volume counts contracts."""
-    ending = PARQUET if parquet.library() is not None else ".csv.gz"
-    return f"okx_swap_{instrument}_{timeframe}{ending}"
+    return f"okx_swap_{instrument}_{timeframe}{ENDINGS[format]}"
 
 
 async def download(
@@ -78,11 +85,15 @@ async def download(
     to_ms: int,
     out: Path,
     progress: Callable[[int], None],
+    format: str | None = None,
 ) -> Downloaded:
-    """Candles that open in [from, to), into a file of ``out``. Raises `DownloadFailed`, and `OSError` of the disk."""
+    """Candles that open in [from, to), into a file of ``out``. Raises `DownloadFailed`, and `OSError` of the disk.
+
+    ``format`` is one of `ENDINGS`; Parquet where pyarrow is installed and nothing is said.
+    """
     span = span_ms(timeframe)
     from_ms, to_ms = -(-from_ms // span) * span, to_ms // span * span
-    path = out / file_name(instrument, timeframe)
+    path = out / file_name(instrument, timeframe, format or usual_format())
     partial = out / f"okx_swap_{instrument}_{timeframe}.{from_ms}.partial.csv"
     rows, reached_ms = read_partial(partial, from_ms)
     begun_with = len(rows)

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from anchorwatch.io.backtest.data import minute
-from anchorwatch.io.download import Downloaded, DownloadFailed, download
+from anchorwatch.io.download import ENDINGS, Downloaded, DownloadFailed, download
 from anchorwatch.io.durations import moment_ms
 from anchorwatch.io.okx.environments import Environment, Region, endpoints
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.settings import Problem, SettingsError
 from anchorwatch.io.settings.schema import TIMEFRAMES
+from anchorwatch.io.venue import parquet
 from anchorwatch.machine.lifecycle import Exit
 
 MISSING_SAID = 10
@@ -34,6 +35,7 @@ class Wanted(msgspec.Struct, frozen=True):
     out: str
     timeframe: str
     rest_url: str | None
+    format: str | None = None
 
 
 def asked_for(wanted: Wanted, wall_ms: Callable[[], int]) -> Exit:
@@ -57,6 +59,10 @@ def asked_for(wanted: Wanted, wall_ms: Callable[[], int]) -> Exit:
             problems.append(Problem("INSTRUMENT", f"{name!r}; allowed: a swap such as BTC-USDT-SWAP"))
     if wanted.timeframe not in TIMEFRAMES:
         problems.append(Problem("--timeframe", f"{wanted.timeframe!r}; allowed: {', '.join(TIMEFRAMES)}"))
+    if wanted.format is not None and wanted.format not in ENDINGS:
+        problems.append(Problem("--format", f"{wanted.format!r}; allowed: {', '.join(ENDINGS)}"))
+    if wanted.format == "parquet" and parquet.library() is None:
+        problems.append(Problem("--format", f"parquet {parquet.MISSING}"))
     out = Path(wanted.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +88,7 @@ async def _all(wanted: Wanted, from_ms: int, to_ms: int, out: Path, wall_ms: Cal
             for name in wanted.instruments:
                 task = progress.add_task(name, total=to_ms - from_ms)
                 moved = _moved(progress, task, from_ms)
-                done = await download(rest, name, wanted.timeframe, from_ms, to_ms, out, moved)
+                done = await download(rest, name, wanted.timeframe, from_ms, to_ms, out, moved, wanted.format)
                 _tell(console, name, done)
 
 
@@ -97,5 +103,7 @@ def _tell(console: Console, name: str, done: Downloaded) -> None:
         shown = ", ".join(minute(ts) for ts in done.missing[:MISSING_SAID])
         more = f" and {len(done.missing) - MISSING_SAID} more" if len(done.missing) > MISSING_SAID else ""
         console.print(f"{name}: the venue lacks {len(done.missing)} candles: {shown}{more}")
-    if done.path.name.endswith(".csv.gz"):
-        console.print("written as .csv.gz; with pip install 'anchorwatch[parquet]' it is Parquet")
+    if parquet.library() is None:
+        console.print(
+            "written as .csv.gz; with pip install 'anchorwatch[parquet]' it is Parquet", markup=False
+        )

@@ -154,7 +154,7 @@ async def test_the_running_candle_is_not_closed_and_not_taken(
 def test_a_parquet_file_that_is_no_market_is_refused_by_its_line(tmp_path: Path) -> None:
     instrument = instrument_for(BTC)
     assert instrument is not None
-    path = tmp_path / file_name(BTC, "1m")
+    path = tmp_path / file_name(BTC, "1m", "parquet")
     columns = ("ts", "open", "high", "low", "close", "volume")
     parquet.write(
         path, columns, [(FIRST_MS, 1.0, 2.0, 1.0, 2.0, 1.0), (FIRST_MS, 1.0, 2.0, 1.0, 2.0, 1.0)], {}
