@@ -82,6 +82,7 @@ class Exchange:
         leverages: Mapping[str, int],
         push: Callable[[Event], None],
         watcher: Watcher,
+        note_cash: Callable[[], None],
     ) -> None:
         self.tapes = tapes
         self.account = Account(costs.cash)
@@ -92,6 +93,7 @@ class Exchange:
         self._leverages = leverages
         self._push = push
         self._watcher = watcher
+        self._note_cash = note_cash
         self.version = 0  # of what is open or rests
         self._last_id = 0
         self._moved: dict[LegKey, Position] = {}
@@ -139,7 +141,7 @@ class Exchange:
         return contracts * size * price / self._leverages[instrument]
 
     def gathered(self) -> list[Event]:
-        """Positions that have moved since this was last asked, as they stand now."""
+        """Positions that have moved since this was last asked, as they stand now. ``note_cash`` was told of them."""
         moved, self._moved = self._moved, {}
         return [world.PositionPushed(self._position_report(position)) for position in moved.values()]
 
@@ -348,6 +350,7 @@ class Exchange:
         self._moved[leg] = position
         self._watcher.filled(leg, deal, fill, category, is_maker=is_maker)
         self._watcher.cash_moved(self.clock, self.account.cash)
+        self._note_cash()
 
     def _after_close(self, leg: LegKey) -> None:
         """A whole-position stop dies with its position; the one that came with the entry is tied to it as well."""
@@ -515,6 +518,7 @@ class Exchange:
             self._watcher.funded(position.leg, change, self.clock)
             self._watcher.cash_moved(self.clock, self.account.cash)
             self._moved[position.leg] = position
+            self._note_cash()
 
     def forecasts(self, due_ms: int) -> list[FundingForecast]:
         """What this settlement will cost, for each instrument: here forecasts come true."""

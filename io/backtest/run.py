@@ -122,6 +122,7 @@ class Backtest:
             leverages,
             self.shell.inbox.append,
             self.record,
+            self.shell.note_cash,
         )
         self.shell.exchange = self.exchange
         self._closings: list[Closing] = [

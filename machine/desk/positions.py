@@ -293,9 +293,15 @@ def look_for_differences(context: Context) -> None:
         pushed = leg.pushed
         if pushed is None or context.now_ms - leg.pushed_at_ms < PUSH_SETTLES_MS:
             continue
-        leg.pushed = None
-        if pushed.contracts != leg.total and pushed.updated_ms > leg.version_ms:
+        if differs(leg):
             _doubt(context, f"{key}: {pushed.contracts} pushed, {leg.total} booked")
+        leg.pushed = None
+
+
+def differs(leg: LegBook) -> bool:
+    """Whether the last push shows something else than is booked, and is newer than what is."""
+    pushed = leg.pushed
+    return pushed is not None and pushed.contracts != leg.total and pushed.updated_ms > leg.version_ms
 
 
 def compare(context: Context, reading: world.AccountReading) -> None:

@@ -71,7 +71,7 @@ def of(context: Context, instrument: str) -> Quiet:
             )
             quiet = quiet.within(_of_covered(context, leg, until_ms) if is_settled else awake(until_ms))
             quiet = quiet.within(_of_room(context, leg)).within(_of_loss(context, leg))
-        if leg.pushed is not None:
+        if positions.differs(leg):
             quiet = quiet.within(Quiet(-ALL, ALL, leg.pushed_at_ms + positions.PUSH_SETTLES_MS))
     return quiet
 

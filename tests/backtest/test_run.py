@@ -45,6 +45,15 @@ def test_the_desks_book_and_the_exchange_agree_on_every_cent() -> None:
     assert sum(trade.net for trade in test.record.trades) == account.cash - 10_000
 
 
+def test_the_desk_hears_what_fills_and_funding_do_to_positions_and_account() -> None:
+    test = run(walk(1_400, 3))
+    book = test.desk.context.book
+    assert test.record.funding
+    assert book.totals.funding == test.record.funding
+    assert book.equity == test.exchange.account.cash
+    assert all(leg.pushed is not None for leg in book.legs.values())
+
+
 def test_every_position_has_its_stop_within_the_latency() -> None:
     test = run(WHOLE)
     assert test.desk.context.book.totals.uncovered_ms_max <= 50
