@@ -17,7 +17,7 @@ from anchorwatch.io.venue.bars import bar_ms, bar_start
 from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
-from anchorwatch.machine.candles import Stretch
+from anchorwatch.machine.candles import Arrays, Stretch
 from anchorwatch.machine.indicators import panel
 from anchorwatch.machine.indicators.panel import Columns as Readings
 from anchorwatch.machine.indicators.panel import Periods, candles_defined, columns
@@ -103,6 +103,7 @@ class Computed(NamedTuple):
     """The candles of one stretch without a hole, and their indicators; None where it is too short for any."""
 
     opens_ms: list[int]
+    candles: Arrays
     readings: Readings | None
 
 
@@ -210,14 +211,14 @@ class Histories:
         from the first one behind every hole, where a live bot begins anew. Equal to the live ones to 1e-9."""
         own = self.columns[instrument, timeframe]
         begin = bisect_right(own.opens_ms, start_ms - own.span_ms) - self._counts[instrument, timeframe]
-        opens_ms = np.asarray(own.opens_ms, dtype=np.int64)
+        opens_ms = own.times
         holes = np.flatnonzero(np.diff(opens_ms) != own.span_ms) + 1
         begins = sorted({max(begin, 0), *(row for row in holes.tolist() if row > begin)})
-        table = [np.asarray(column) for column in (own.high, own.low, own.close)]
         for first, end in zip(begins, [*begins[1:], len(opens_ms)], strict=True):
-            high, low, close = (column[first:end] for column in table)
-            readings = columns(high, low, close, periods) if len(close) >= candles_defined(periods) else None
-            yield Computed(own.opens_ms[first:end], readings)
+            candles = Arrays(own.times[first:end], *own.values[:, first:end])
+            is_defined = end - first >= candles_defined(periods)
+            readings = columns(candles.high, candles.low, candles.close, periods) if is_defined else None
+            yield Computed(own.opens_ms[first:end], candles, readings)
 
     def closing(self, instrument: str, start_ms: int) -> list[Closing]:
         """What closes from ``start_ms`` on, each timeframe by itself."""

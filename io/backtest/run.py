@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
-import numpy as np
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
@@ -142,8 +141,8 @@ class Backtest:
             if timeframe == SIGNAL and isinstance(strategy, Foretelling):
                 for part in parts:
                     if part.readings is not None:
-                        may_wish = strategy.may_wish(part.readings)
-                        wishes.update(np.asarray(part.opens_ms)[may_wish].tolist())
+                        may_wish = strategy.may_wish(part.readings, part.candles)
+                        wishes.update(part.candles.open_ms[may_wish].tolist())
         if isinstance(strategy, Foretelling):
             self._wishes[name] = wishes
             self._ahead[name] = Ahead(self.tapes[name], columns, wishes, market)

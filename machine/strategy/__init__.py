@@ -30,6 +30,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.panel import Columns
 from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
@@ -158,8 +159,8 @@ class Explaining(Protocol):
 class Foretelling(Protocol):
     """A strategy that can say of a whole series at which candles it may have a wish at all."""
 
-    def may_wish(self, readings: Columns) -> NDArray[np.bool_]:
-        """False where ``decide`` answers None whatever is open. Each answer rests on candles up to its own only."""
+    def may_wish(self, readings: Columns, candles: Arrays) -> NDArray[np.bool_]:
+        """For each candle of a series without a hole. False where ``decide`` answers None whatever is open. Each answer rests on candles up to its own only."""
 
 
 def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:
