@@ -61,20 +61,22 @@ class Calls:
         """The venue's time as far as we know it."""
         return self._now_ms() + self.clock.offset_ms
 
-    async def measure_clock(self, *, deadline_s: float, lane: Lane = "normal") -> Read[Sample]:
-        """One round trip of `GET /public/time`, taken into `clock`."""
+    async def measure_clock(
+        self, *, deadline_s: float, lane: Lane = "normal", spare: bool = False
+    ) -> Read[Sample]:
+        """One round trip of `GET /public/time`, taken into `clock`; ``spare`` as in `Transport.send`."""
         until = trio.current_time() + deadline_s
         outcome: Read[Sample] = Failed("not asked")
         for pause_s in (0.0, *READ_PAUSES_S):
             if pause_s:
                 await _sleep_at_most_until(pause_s, until)
-            outcome = await self._measure_once(until, lane)
+            outcome = await self._measure_once(until, lane, spare)
             if isinstance(outcome, Answered) or trio.current_time() >= until:
                 break
         return outcome
 
-    async def _measure_once(self, until: float, lane: Lane) -> Read[Sample]:
-        reply = await self._send_read("/public/time", {}, until, lane)
+    async def _measure_once(self, until: float, lane: Lane, spare: bool) -> Read[Sample]:
+        reply = await self._send_read("/public/time", {}, until, lane, spare=spare)
         if isinstance(reply, NoReply):
             return Failed(reply.reason)
         outcome = _judge_read(reply, ServerTime)
@@ -120,7 +122,9 @@ class Calls:
                     return outcome
         return outcome
 
-    async def _send_read(self, path: str, query: Query, until: float, lane: Lane) -> Reply | NoReply:
+    async def _send_read(
+        self, path: str, query: Query, until: float, lane: Lane, *, spare: bool = False
+    ) -> Reply | NoReply:
         wait_max_s = max(0.0, until - trio.current_time())
         if not await self._limits.take(
             f"GET {path}", subject=_subject(query), lane=lane, wait_max_s=wait_max_s
@@ -131,6 +135,7 @@ class Calls:
             target_of(path, dict(query)),
             deadline_s=min(READ_TRY_S, max(0.0, until - trio.current_time())),
             signed_at_ms=None if path.startswith(_PUBLIC_PREFIXES) else self.venue_now_ms(),
+            spare=spare,
         )
 
     async def read_one(

@@ -33,7 +33,7 @@ from anchorwatch.io.okx.requests import (
     OrderRequest,
     plain,
 )
-from anchorwatch.io.okx.transport import KEEP_ALIVE_S, Transport
+from anchorwatch.io.okx.transport import KEEP_ALIVE_S, WARM_CONNECTIONS, Transport
 from anchorwatch.io.okx.wire_account import (
     AccountConfig,
     Balance,
@@ -62,8 +62,6 @@ PLACEMENT_VALID_MS = 3_000
 # The lists of algo orders: the venue answers one type a call, and only these two together.
 ALGO_LISTS = ("conditional,oco", "trigger", "move_order_stop")
 
-# One for the stop, when another waits for the answer to the entry or its cancel, and a third asks for that order.
-WARM_CONNECTIONS = 3
 WARM_EVERY_S = KEEP_ALIVE_S - 5
 
 # OKX v5: seconds that cancel-all-after accepts beside 0, which disarms it.
@@ -121,12 +119,14 @@ class OkxRest:
         """Keep connections open, and the venue's clock measured, until cancelled.
 
         A stop that has to dial first is a round trip later, two with TLS, and a fill may come after minutes of quiet.
+        The spare connection has its turn when the others have had theirs: there is always one for a stop.
         """
         while True:
             await trio.sleep(WARM_EVERY_S)
             async with trio.open_nursery() as nursery:
                 for _ in range(WARM_CONNECTIONS):
                     nursery.start_soon(self.server_time)
+            await self._calls.measure_clock(deadline_s=calls.READ_DEADLINE_S, spare=True)
 
     # The venue.
 

@@ -25,6 +25,9 @@ CONNECTIONS_MAX = 16
 # Shorter than the idle time, a minute and more, after which servers and balancers close a connection: a request
 # written into a closing connection has an unknown outcome, so such a connection is dropped by us first.
 KEEP_ALIVE_S = 25.0
+
+# One for the stop, when another waits for the answer to the entry or its cancel, and a third asks for that order.
+WARM_CONNECTIONS = 3
 # The longest answer is the list of all swaps, below 1 MB.
 BODY_BYTES_MAX = 8 * 1024 * 1024
 CLOSE_S = 1.0  # for a farewell to connections that nobody hears any more
@@ -85,7 +88,7 @@ class Transport:
         self._credentials = credentials
         self._now_ms = now_ms
         self._context = context
-        self._pool = self._new_pool()
+        self._main, self._spare = self._new_pool(), self._new_pool()
 
     def _new_pool(self) -> _Pool:
         # Deadlines are cancel scopes around a whole call, so httpx gets none of its own.
@@ -118,16 +121,30 @@ class Transport:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        await self._pool.client.aclose()
+        for pool in (self._main, self._spare):
+            await pool.client.aclose()
 
-    def _leave_behind(self, pool: _Pool) -> None:
+    def _choose(self, *, spare: bool) -> _Pool:
+        """The main pool, but where its warm connections are all in use and the spare one is not."""
+        is_main_busy = self._main.active >= WARM_CONNECTIONS and not self._spare.active
+        return self._spare if spare or is_main_busy else self._main
+
+    async def _leave_behind(self, pool: _Pool) -> None:
         """A connection has swallowed a request: the others of its age may be as dead, and none says so."""
-        if self._pool is pool:
-            self._pool = self._new_pool()
+        left = (self._main, self._spare)
+        if pool in left:
+            self._main, self._spare = self._new_pool(), self._new_pool()
+            for one in left:
+                await self._close_if_idle(one)
 
     async def _let_go(self, pool: _Pool) -> None:
         pool.active -= 1
-        if pool is not self._pool and not pool.active:
+        if pool not in (self._main, self._spare):
+            await self._close_if_idle(pool)
+
+    @staticmethod
+    async def _close_if_idle(pool: _Pool) -> None:
+        if not pool.active:
             # Whoever asked may be cancelled, and its peer may be gone: closed all the same, and not waited for.
             with trio.move_on_after(CLOSE_S, shield=True):
                 await pool.client.aclose()
@@ -142,12 +159,14 @@ class Transport:
         signed_at_ms: int | None = None,
         expires_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
+        spare: bool = False,
     ) -> Reply | NoReply:
         """Send one request and read the whole answer within `deadline_s`.
 
         `target` starts with `/api/v5/` and includes the query, percent-encoded.  With `signed_at_ms` (venue time)
         the request is signed.  `still_wanted` is asked at the last moment, when a connection is there and the
-        first byte is about to be written; on False nothing is sent.
+        first byte is about to be written; on False nothing is sent.  ``spare`` takes the connection that is kept for
+        when all others are in use.
         """
         sent_ms: int | None = None
 
@@ -158,7 +177,7 @@ class Transport:
                     raise _Withdrawn
                 sent_ms = self._now_ms()
 
-        pool = self._pool
+        pool = self._choose(spare=spare)
         prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
         request = pool.client.build_request(
             method,
@@ -180,7 +199,7 @@ class Transport:
                 except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
                     reason = f"{type(error).__name__}: {root_cause(error)}"
             if patience.cancelled_caught and sent_ms is not None:
-                self._leave_behind(pool)
+                await self._leave_behind(pool)
         finally:
             await self._let_go(pool)
         return NoReply(reason, sent_ms is not None)

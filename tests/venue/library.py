@@ -69,6 +69,7 @@ class LibraryTransport(Transport):
         signed_at_ms: int | None = None,
         expires_ms: int | None = None,
         still_wanted: Callable[[], bool] | None = None,
+        spare: bool = False,
     ) -> Reply | NoReply:
         await trio.lowlevel.checkpoint()
         self._rig.clock.now_ms += TRIP_MS

@@ -1,4 +1,4 @@
-"""Connections that are half-open: nothing says that they are dead, and a request into one has no answer."""
+"""Connections that are kept warm, and those that are half-open: nothing says so, and a request into one has no answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
 from anchorwatch.io.okx.outcomes import Answered, Failed
 from anchorwatch.io.okx.rest import OkxRest
-from anchorwatch.io.simulation.network import CALM, FakeNetwork
+from anchorwatch.io.simulation.network import CALM, FakeNetwork, Weather
 from anchorwatch.io.venue.serve import serve_venue
 from tests.venue.rig import BTC, Rig, TrioClock
 
@@ -39,4 +39,33 @@ async def test_one_request_that_is_swallowed_condemns_the_other_connections_of_i
             assert isinstance(await rest.positions(), Answered), "over a new connection, at once"
             assert trio.current_time() < 2
         nursery.cancel_scope.cancel()
+    assert network.open_sockets() == ()
+
+
+async def test_at_no_moment_does_a_request_have_to_dial_not_even_while_the_connections_are_kept_warm(
+    autojump_clock: MockClock,
+) -> None:
+    network = FakeNetwork(
+        Random(1), Weather(latency_s=0.05, jitter_s=0, short_write_share=0, fragment_share=0)
+    )
+    network.install()
+    network.add_host("localhost")
+    rig = Rig(clock=TrioClock())
+    listeners = await trio.open_tcp_listeners(80, host="localhost")
+    key = Credentials(key="sim-key", secret="sim-secret", passphrase="sim-pass")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_venue, rig.venue, listeners)
+        where = endpoints(Environment.SIM, rest_url="http://localhost", ws_url="ws://localhost/ws/v5")
+        async with OkxRest(where, key, rig.clock) as rest:
+            nursery.start_soon(rest.keep_warm)
+            await trio.sleep(21)
+            took_s = []
+            for _ in range(200):
+                await trio.sleep(0.27)
+                asked_s = trio.current_time()
+                assert isinstance(await rest.positions(), Answered)
+                took_s.append(trio.current_time() - asked_s)
+            assert max(took_s) < 0.11, "one round trip"
+            assert len(network.connections()) <= 5
+            nursery.cancel_scope.cancel()
     assert network.open_sockets() == ()
