@@ -151,6 +151,10 @@ class Engine:
         """Compare the book with the exchange now; nothing happens while a reading is under way or due."""
         self.mailbox.put(Told(RECONCILIATION, reconciliation.CheckDue()))
 
+    def connect_now(self) -> None:
+        """Try every connection that is refused or waits, now: what kept it out has been put right."""
+        self.mailbox.put(world.ConnectAsked())
+
     def clear_halt(self) -> None:
         """The operator has looked at the halt that an earlier life left, and lifts it."""
         self.mailbox.put(Told(PERMISSION, permission.HaltCleared()))
@@ -460,9 +464,13 @@ async def _live(
 
 
 async def _take_asks(engine: Engine) -> None:
+    """SIGUSR1 asks for a comparison with the exchange, SIGUSR2 for another try of what it has refused."""
     async with asks() as arriving:
-        async for _ in arriving:
-            engine.compare_now()
+        async for number in arriving:
+            if number == signal.SIGUSR1:
+                engine.compare_now()
+            else:
+                engine.connect_now()
 
 
 async def _take_signals(engine: Engine, everything: trio.CancelScope) -> None:

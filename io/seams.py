@@ -31,7 +31,7 @@ STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
 
 
 ASK_SIGNALS: tuple[signal.Signals, ...] = tuple(
-    signal.Signals[name] for name in ("SIGUSR1",) if hasattr(signal, name)
+    signal.Signals[name] for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
 
 
@@ -83,9 +83,9 @@ def virtual_seams(start_ms: int, seed: int, *, since_s: float = 0.0) -> Seams:
 
 @asynccontextmanager
 async def asks() -> AsyncIterator[AsyncIterator[int]]:
-    """Catch SIGUSR1 for the length of the block: somebody asks for a comparison with the venue now.
+    """Catch SIGUSR1 and SIGUSR2 for the length of the block: somebody asks for something to be done now.
 
-    Not to be used where the system has no such signal: `ASK_SIGNALS` is empty there.
+    Not to be used where the system has no such signals: `ASK_SIGNALS` is empty there.
     """
     with trio.open_signal_receiver(*ASK_SIGNALS) as arriving:
         yield arriving

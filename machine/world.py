@@ -317,6 +317,10 @@ class StatusRead(Event, frozen=True):
     announced: tuple[Announced, ...]
 
 
+class ConnectAsked(Event, frozen=True):
+    """The operator wants every connection that is refused or waits to be tried now."""
+
+
 class ClockMeasured(Event, frozen=True):
     """The venue's clock minus ours, and by how much that had jumped; 0 where it had not."""
 

@@ -337,6 +337,8 @@ class Desk:
                 market.take_funding(context, event)
             case world.ConnectionsCounted():
                 twins.look_at_count(context, event)
+            case world.ConnectAsked():
+                waking.connect_now(context)
             case world.ClocksParted():
                 waking.take(context, event)
             case world.ClockTicked():

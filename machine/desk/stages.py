@@ -99,6 +99,10 @@ def wait(context: Context, address: Address, effect: connection.StartWait) -> No
     context.ask(StartTimer(f"wait {effect.name.value}", effect.seconds, address, event))
 
 
+AGAIN = "it is not tried again by itself: kill -USR2 PID, or a restart where the key itself was changed"
+"""Keys come from the environment and are read at the start; an address or a permission is put right at the venue."""
+
+
 def alarm(context: Context, address: Address, effect: connection.RaiseAlarm) -> None:
     """Two connections share one key and one venue: what keeps both out is one alarm."""
     link = context.bot.link(effect.name)
@@ -111,4 +115,5 @@ def alarm(context: Context, address: Address, effect: connection.RaiseAlarm) -> 
         for other in context.bot.links
     )
     level = "warning" if is_told else "alarm"
-    context.announce(level, "CONNECTION", link=effect.name.value, reason=effect.reason)
+    then = {"then": AGAIN} if link.state is connection.S.REFUSED else {}
+    context.announce(level, "CONNECTION", link=effect.name.value, reason=effect.reason, **then)

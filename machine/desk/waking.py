@@ -1,4 +1,6 @@
-"""The machine slept, or its clock was set: what was known before is doubted, as after a restart.
+"""Connections that are opened anew: after the machine slept or its clock was set, and when the operator asks.
+
+After a sleep what was known before is doubted, as after a restart.
 
 While a host is suspended no timer of ours runs, no push is read, and the venue drops the connections after half a
 minute; sockets may look open for minutes after. So every connection is opened anew, the book is read again, with
@@ -10,6 +12,15 @@ from __future__ import annotations
 from anchorwatch.machine import connection, lifecycle, reconciliation, world
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
 from anchorwatch.machine.desk.context import Context
+
+
+def connect_now(context: Context) -> None:
+    """The operator has put right what kept a connection out. Those that are on their way are left alone."""
+    tried = [link for link in context.bot.links if link.state in (connection.S.REFUSED, *connection.WAITING)]
+    names = ", ".join(link.data.name.value for link in tried)
+    context.announce("info", "CONNECT_ASKED", tries=names or "none: none is refused, and none waits")
+    for link in tried:
+        context.tell(Address(Part.CONNECTION, link=link.data.name), connection.ConnectRequested())
 
 
 def take(context: Context, event: world.ClocksParted) -> None:

@@ -12,7 +12,6 @@ from anchorwatch.io.okx.rest import WARM_EVERY_S
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection
 from anchorwatch.machine.connection import Name
-from anchorwatch.machine.desk import Told
 from tests.io.engine_rig import Life
 from tests.mission.rig import BTC_LONG, Scene, exchange, still
 from tests.mission.test_r6_private_socket import waits_s
@@ -71,11 +70,22 @@ async def test_r6_a_key_that_is_put_right_is_taken_when_a_person_asks(autojump_c
         await life.ready()
         reject_logins(scene, "50110")
         await trio.sleep(100)
+        assert "kill -USR2" in alarms(life)[0]["then"]
         scene.heal()
-        for name in BOTH:
-            address = bots.Address(bots.Part.CONNECTION, link=name)
-            life.engine.mailbox.put(Told(address, connection.ConnectRequested()))
+        life.engine.connect_now()
         await life.delivers(*Name)
+        assert life.one("CONNECT_ASKED")["tries"] == "private, private-business"
+
+
+async def test_r6_whoever_asks_when_nothing_is_refused_disturbs_nothing(autojump_clock: MockClock) -> None:
+    async with exchange() as scene, scene.life() as life:
+        life.engine.connect_now()  # before there is anything to connect to
+        await life.ready()
+        dialed = {name: life.states("connection", name.value).count("DIALING") for name in Name}
+        life.engine.connect_now()
+        await trio.sleep(5)
+        await life.delivers(*Name)
+        assert {name: life.states("connection", name.value).count("DIALING") for name in Name} == dialed
 
 
 async def test_r6_an_expired_timestamp_measures_the_clock_and_logs_in_on_the_same_socket(
