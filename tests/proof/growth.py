@@ -30,8 +30,9 @@ EVERY_S = 900
 SETTLED_S = 3_600
 """From here on everything has been loaded, and what is remembered for a while is."""
 
-LEAST_SAMPLES = 4
-"""In each third. A shorter while has no least count that says anything."""
+LEAST_SAMPLES = 8
+"""In each third. The exchange gives a half-open socket up a quarter of an hour after the first push that nobody answers, so
+in less than two hours there may be no moment without half a dozen of them."""
 
 CHANCE = 12
 CHANCE_SHARE = 0.05
