@@ -14,7 +14,7 @@ from decimal import Decimal
 import trio
 
 from anchorwatch.io.okx import translate
-from anchorwatch.io.okx.calls import READ_DEADLINE_S
+from anchorwatch.io.okx.calls import LIST_DEADLINE_S, READ_DEADLINE_S
 from anchorwatch.io.okx.errors import (
     DUPLICATE_ID_CODES,
     EXPIRED_CODES,
@@ -57,6 +57,10 @@ before the deadline of an uncovered position, which sells it."""
 SWITCH_ANSWER_S = 3.0
 """How long the answer about the dead man's switch is waited for: shorter than a third of any countdown."""
 
+LAST_LOOK_S = 0.8
+LAST_LOOKS = 2
+"""The first step of a stop takes three seconds at most: one list that is swallowed, and everything once more."""
+
 AMEND_ANSWER_S = 1.5
 """How long the answer about an amendment is waited for: a cancel may be waiting behind it."""
 
@@ -85,17 +89,27 @@ class AccountCalls:
         self._mode = mode
         self._margin = margin
 
-    async def read_account(self) -> world.AccountReading | str:
-        """Positions, orders and every list of stops, complete; or the reason why not."""
+    async def look_once_more(self) -> world.AccountReading | str:
+        """The same for a bot that stops: a list that does not come soon is asked for on a new connection, once."""
+        reading: world.AccountReading | str = "not asked"
+        for _ in range(LAST_LOOKS):
+            reading = await self.read_account(within_s=LAST_LOOK_S)
+            if not isinstance(reading, str):
+                break
+        return reading
+
+    async def read_account(self, *, within_s: float | None = None) -> world.AccountReading | str:
+        """Positions, orders and every list of stops, complete; or the reason why not. ``within_s`` is for each list."""
         started_ms = self._rest.venue_now_ms()
+        one_s, list_s = (within_s or READ_DEADLINE_S), (within_s or LIST_DEADLINE_S)
         lane: Lane = "protection"
-        positions = await self._rest.positions(lane=lane)
+        positions = await self._rest.positions(lane=lane, deadline_s=one_s)
         if not isinstance(positions, Answered):
             return _words("positions", positions)
-        orders = await self._rest.orders_pending(lane=lane)
+        orders = await self._rest.orders_pending(lane=lane, deadline_s=list_s)
         if not isinstance(orders, Answered):
             return _words("orders", orders)
-        stops = await self._rest.algos_pending(lane=lane)
+        stops = await self._rest.algos_pending(lane=lane, deadline_s=list_s)
         if not isinstance(stops, Answered):
             return _words("stops", stops)
         try:

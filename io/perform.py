@@ -5,7 +5,7 @@ Everything that takes time runs as a task whose end is exactly one event in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from anchorwatch.io import stages
 from anchorwatch.io.account import AccountCalls
@@ -153,8 +153,9 @@ class Performer:
                 self._links.ping(effect)
             case connection.AbandonEpoch():
                 self._links.abandon(effect)
-            case reconciliation.ReadAccount(seq):
-                self._in_flight.read(self._read_account, seq)
+            case reconciliation.ReadAccount(seq, is_last):
+                look = self._calls.look_once_more if is_last else self._calls.read_account
+                self._in_flight.read(self._read_account, seq, look)
             case lifecycle.RunStage():
                 self._keeper.run(effect)
             case lifecycle.EndStage():
@@ -211,8 +212,10 @@ class Performer:
             return world.HistoryMissed(name, timeframe, loaded.reason)
         return loaded
 
-    async def _read_account(self, seq: int) -> Event:
-        reading = await self._calls.read_account()
+    async def _read_account(
+        self, seq: int, read: Callable[[], Awaitable[world.AccountReading | str]]
+    ) -> Event:
+        reading = await read()
         if isinstance(reading, str):
             return Told(RECONCILIATION, reconciliation.ReadingFailed(seq, reading))
         return world.AccountRead(seq, reading)

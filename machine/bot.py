@@ -375,7 +375,7 @@ class _Run:
         )
         if is_quiet and holds_ours(bot) and not bot.has_looked:
             self.bot = msgspec.structs.replace(bot, has_looked=True)
-            self.tell(RECONCILIATION, reconciliation.BookDoubted("a last look before the stop"))
+            self.tell(RECONCILIATION, reconciliation.LastLookWanted())
         elif is_quiet and (is_settled(bot) or not holds_ours(bot)):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(bot.lifecycle.data.epoch, lifecycle.Outcome.DONE))
         elif not is_quiet and bot.has_looked:

@@ -231,11 +231,18 @@ class OkxRest:
         return await self._calls.read_one("/account/balance", {"ccy": ccy}, Balance)
 
     async def positions(
-        self, *, inst_type: str = "SWAP", inst_id: str = "", lane: Lane = "normal"
+        self,
+        *,
+        inst_type: str = "SWAP",
+        inst_id: str = "",
+        lane: Lane = "normal",
+        deadline_s: float = calls.READ_DEADLINE_S,
     ) -> Read[Position]:
         """All open positions. Asked for one instrument, the venue may add a row with `pos` 0 for a closed one."""
         query = {"instType": inst_type, "instId": inst_id}
-        outcome = await self._calls.read("/account/positions", query, Position, lane=lane)
+        outcome = await self._calls.read(
+            "/account/positions", query, Position, lane=lane, deadline_s=deadline_s
+        )
         if isinstance(outcome, Answered) and any(not row.inst_id or row.pos is None for row in outcome.rows):
             return Failed("a position without instrument or size")
         return outcome
@@ -351,11 +358,16 @@ class OkxRest:
         return await self._calls.read_one("/trade/order", query, Order, lane=lane, deadline_s=deadline_s)
 
     async def orders_pending(
-        self, *, inst_type: str = "SWAP", inst_id: str = "", lane: Lane = "normal"
+        self,
+        *,
+        inst_type: str = "SWAP",
+        inst_id: str = "",
+        lane: Lane = "normal",
+        deadline_s: float = calls.LIST_DEADLINE_S,
     ) -> Read[Order]:
         """All resting normal orders. Algo orders are not among them."""
         query = {"instType": inst_type, "instId": inst_id}
-        return await self._orders("/trade/orders-pending", query, lane)
+        return await self._orders("/trade/orders-pending", query, lane, deadline_s)
 
     async def orders_history(
         self,
@@ -393,9 +405,17 @@ class OkxRest:
             lane=lane,
         )
 
-    async def _orders(self, path: str, query: calls.Query, lane: Lane) -> Read[Order]:
+    async def _orders(
+        self, path: str, query: calls.Query, lane: Lane, deadline_s: float = calls.LIST_DEADLINE_S
+    ) -> Read[Order]:
         return await self._calls.read_all(
-            path, query, Order, identity=lambda row: row.ord_id, cursor=lambda row: row.ord_id, lane=lane
+            path,
+            query,
+            Order,
+            identity=lambda row: row.ord_id,
+            cursor=lambda row: row.ord_id,
+            lane=lane,
+            deadline_s=deadline_s,
         )
 
     # Algo orders: the stops.
@@ -446,13 +466,18 @@ class OkxRest:
         return await self._calls.read_one("/trade/order-algo", query, AlgoOrder, lane=lane)
 
     async def algos_pending(
-        self, *, ord_types: Sequence[str] = ALGO_LISTS, inst_id: str = "", lane: Lane = "normal"
+        self,
+        *,
+        ord_types: Sequence[str] = ALGO_LISTS,
+        inst_id: str = "",
+        lane: Lane = "normal",
+        deadline_s: float = calls.LIST_DEADLINE_S,
     ) -> Read[AlgoOrder]:
-        """All resting algo orders: every list, or a failure."""
+        """All resting algo orders: every list, or a failure. The deadline is for each list."""
         found: list[AlgoOrder] = []
         for ord_type in ord_types:
             query = {"ordType": ord_type, "instType": "SWAP", "instId": inst_id}
-            outcome = await self._algos("/trade/orders-algo-pending", query, lane)
+            outcome = await self._algos("/trade/orders-algo-pending", query, lane, deadline_s)
             if not isinstance(outcome, Answered):
                 return outcome
             found.extend(outcome.rows)
@@ -472,7 +497,9 @@ class OkxRest:
         }
         return await self._algos("/trade/orders-algo-history", query, lane)
 
-    async def _algos(self, path: str, query: calls.Query, lane: Lane) -> Read[AlgoOrder]:
+    async def _algos(
+        self, path: str, query: calls.Query, lane: Lane, deadline_s: float = calls.LIST_DEADLINE_S
+    ) -> Read[AlgoOrder]:
         return await self._calls.read_all(
             path,
             query,
@@ -480,6 +507,7 @@ class OkxRest:
             identity=lambda row: row.algo_id,
             cursor=lambda row: row.algo_id,
             lane=lane,
+            deadline_s=deadline_s,
         )
 
     async def cancel_all_after(

@@ -42,7 +42,9 @@ from anchorwatch.io.okx.wire_ws import (
 DIAL_S = 10.0  # name, TCP, TLS and upgrade together
 ANSWER_S = 10.0  # login, and each channel's acknowledgement
 SEND_S = 5.0  # a peer that does not read for this long is as good as gone
-CLOSE_S = 1.0  # for the closing handshake; the stop sequence has 8 s for everything
+CLOSE_S = (
+    0.6  # for the closing handshake: a round trip and more, within the step of the stop that waits for it
+)
 
 # The largest push is a snapshot of a 400-level book, some 40 kB; account snapshots come in pages.
 FRAME_BYTES_MAX = 4 * 1024 * 1024

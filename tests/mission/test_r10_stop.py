@@ -44,6 +44,42 @@ async def test_r10_the_seven_steps_in_their_order_and_exit_code_0(autojump_clock
         assert life.exit is Exit.CLEAN
 
 
+@pytest.mark.parametrize("reads_already", [False, True], ids=["quiet", "a reading hangs"])
+async def test_r10_1_the_last_look_is_through_in_time_though_every_connection_is_half_open(
+    autojump_clock: MockClock, reads_already: bool
+) -> None:
+    async with exchange() as scene:
+        scene.trade(BTC_LONG, "0.5")
+        async with scene.life(still()) as life:
+            await life.ready()
+            await life.covered(BTC_LONG)
+            await trio.sleep(2)
+            assert scene.network is not None
+            for one in scene.network.connections():
+                one.half_open()
+            if reads_already:
+                life.engine.compare_now()
+                await trio.sleep(0.3)
+            assert await stopped(life) < WITHIN_S
+            assert life.stop_steps == [(name, "done") for name in STEPS]
+            assert life.exit is Exit.CLEAN
+
+
+async def test_r10_1_a_look_that_cannot_be_had_is_said_and_no_other_step_is_late(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene:
+        scene.trade(BTC_LONG, "0.5")
+        async with scene.life(still()) as life:
+            await life.ready()
+            await life.covered(BTC_LONG)
+            scene.fault("slow_answer", "account/positions", times=0, delay_ms=20_000)
+            assert await stopped(life) < WITHIN_S
+            assert life.stop_steps[0][1] != "done"
+            assert all(outcome == "done" for _, outcome in life.stop_steps[1:])
+            assert life.exit is Exit.STOP_INCOMPLETE
+
+
 async def test_r10_1_nothing_new_is_decided_from_the_first_step_on(autojump_clock: MockClock) -> None:
     async with exchange() as scene:
         await scene.before_a_cross()
