@@ -136,7 +136,6 @@ def settings_text(
         "status": {"path": f"{journal}.status.json"},
         # The least that a strategy asks for: a start is quick, and the venue is asked for little.
         "strategy": {"name": "ema_cross"},
-        "exits": {"partial_share": 0},
         "candles": {"1m": 200},
     }
     for name, own in (more or {}).items():

@@ -28,7 +28,6 @@ LIVELY = {
     "strategy.cooldown_after_loss_s": 0,
     "strategy.cooldown_opposite_s": 0,
     "limits.losses_in_row": 0,
-    "exits.partial_share": 0,
     "candles": {"1m": 140},
 }
 """Settings that trade every few minutes."""
