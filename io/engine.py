@@ -132,6 +132,8 @@ class Engine:
         )
         self.desk = birth.desk()
         self._tape = Tape(tape, birth) if tape is not None else None
+        # Told of every event and of what the desk answered: for whoever watches a life from outside.
+        self.on_answer: Callable[[Event, Sequence[Effect]], None] = lambda _event, _effects: None
         alerts = settings.alerts
         self.alerts = Alerts(
             alerts.webhook_url,
@@ -302,14 +304,15 @@ class Engine:
 
     def _answer(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """What the desk says to it; on the tape, when there is one, also what it raises."""
-        if self._tape is None:
-            return self.desk.handle(event, now_ms)
         try:
             answer = self.desk.handle(event, now_ms)
         except BaseException as error:
-            self._tape.take_defect(event, now_ms, error)
+            if self._tape is not None:
+                self._tape.take_defect(event, now_ms, error)
             raise
-        self._tape.take(event, now_ms, answer)
+        if self._tape is not None:
+            self._tape.take(event, now_ms, answer)
+        self.on_answer(event, answer)
         return answer
 
     def _show(self, now_ms: int) -> None:

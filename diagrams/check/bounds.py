@@ -29,6 +29,12 @@ class Bounds(msgspec.Struct, frozen=True):
     overtaking: bool = False  # what a reading or query shows may be overtaken before its answer arrives
     late_reads: bool = False  # a reading that an earlier stop asked for still arrives, and is to be ignored
     slow_journal: bool = False  # the journal's answer takes its time; without it, it comes at once
+    unruly: bool = (
+        False  # a push may be lost, come twice, or come before its turn, on a connection that is up
+    )
+    travels: bool = False  # what a reading of the account shows is as of any time between question and answer
+    foreign: bool = False  # somebody else opens, adds to and takes from positions
+    parts: tuple[int, ...] = (1,)  # contracts that trade at once, beside all that are left
     belt: bool = False  # an entry brings an attached stop, which outlives the position
     moves: bool = False  # the stop is moved
     reduces: bool = False  # the strategy takes a part

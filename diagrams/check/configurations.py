@@ -41,6 +41,7 @@ SMALL: tuple[Bounds, ...] = (
         "switch", entries=1, faults=2, rests=True, dead_man=True, takes_stops=True, stops=True, prompt=True
     ),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
+    Bounds("unruly", entries=1, faults=1, unruly=True, checks=True, prompt=True),
     Bounds(
         "start",
         entries=0,
@@ -94,6 +95,10 @@ ABSTRACTIONS: tuple[str, ...] = (
     " which it is delayed; in the others everything under way takes any time for nothing.",
     "A deadline that passes while the answer that it waits for is under way costs a fault.",
     "Without `overtaking` a query or reading shows what the venue holds when its answer arrives.",
+    "A push that is lost, doubled or out of turn on a connection that is up costs a fault, of which the world that has"
+    " them allows one: what is lost without a trace is found by the next reading, and by nothing else.",
+    "What simulated runs show of strangers' trades (`foreign`) and of readings that travel (`travels`) is accepted by"
+    " rules of this environment that no world explores.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"
     " other, are one.",
     "Stops that are not meant any more are kept as one.",

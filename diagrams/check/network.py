@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TypeVar
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import (
@@ -33,13 +34,26 @@ from anchorwatch.diagrams.check.items import (
     to_protection,
     to_reconciliation,
 )
-from anchorwatch.diagrams.check.leg import Asked, At, Call, Leg, Query, Report, Shown, StopsSeen, replace
+from anchorwatch.diagrams.check.leg import (
+    Asked,
+    At,
+    Call,
+    Leg,
+    Query,
+    Report,
+    Shown,
+    StopPush,
+    StopsSeen,
+    replace,
+)
 from anchorwatch.diagrams.check.production import Facets, Tell
 from anchorwatch.diagrams.check.venue import NAMES, ROLES
 from anchorwatch.machine import lifecycle, order, position, protection, reconciliation
 from anchorwatch.machine.bot import EntryWanted
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
+
+T = TypeVar("T")
 
 ANSWER_OF_CALL: dict[Call, type[order.OfOrder]] = {
     Call.ACCEPTED: order.OrderAcknowledged,
@@ -166,20 +180,52 @@ def _answer(leg: Leg, role: Role, answer: Query | Report) -> Move:
 def _pushes(leg: Leg, facets: Facets, bounds: Bounds, role: Role | None) -> Iterator[Move]:
     this = leg.order(role)
     if this.pushes and not facets.is_holding:
-        report, *later = this.pushes
-        after = leg.with_order(role, replace(this, pushes=tuple(later)))
-        words = f"push: the {NAMES[role]} is {report.state.value}, {report.filled} filled"
-        yield Move(words, after, (OrderNews(role, report),))
+        for report, left, how in _deliveries(this.pushes, bounds):
+            after = leg.with_order(role, replace(this, pushes=left))
+            words = f"push: the {NAMES[role]} is {report.state.value}, {report.filled} filled"
+            yield Move(f"{words}{how}", after, (OrderNews(role, report),), faults=int(bool(how)))
+
+
+def _deliveries(pushes: tuple[T, ...], bounds: Bounds) -> Iterator[tuple[T, tuple[T, ...], str]]:
+    """Which push arrives next, which are still under way then, and what is wrong with that.
+
+    A live connection is a stream, but the venue behind it may double, hold back or lose what it has to say.
+    """
+    yield pushes[0], pushes[1:], ""
+    if bounds.unruly:
+        for place, push in enumerate(pushes):
+            yield push, pushes, ", and will be said again"
+            if place:
+                yield push, (*pushes[:place], *pushes[place + 1 :]), ", before its turn"
 
 
 def _pushes_of_stops(leg: Leg, facets: Facets, bounds: Bounds, is_mine: bool) -> Iterator[Move]:
     stop = leg.mine if is_mine else leg.other
     if stop.pushes and not facets.is_holding:
-        push, *others = stop.pushes
-        rest = replace(stop, pushes=tuple(others))
-        after = replace(leg, mine=rest) if is_mine else replace(leg, other=rest)
-        words = f"push: {'the stop' if is_mine else 'another stop'} is {push.value}"
-        yield Move(words, after, (StopNews(is_mine, push),))
+        name = "the stop" if is_mine else "another stop"
+        for push, left, how in _deliveries(stop.pushes, bounds):
+            after = _with_pushes(leg, is_mine, left)
+            words = f"push: {name} is {push.value}{how}"
+            yield Move(words, after, (StopNews(is_mine, push),), faults=int(bool(how)))
+
+
+def _lost_pushes(leg: Leg, facets: Facets, bounds: Bounds, role: Role | None) -> Iterator[Move]:
+    this = leg.order(role)
+    if this.pushes and bounds.unruly:
+        lost = leg.with_order(role, replace(this, pushes=this.pushes[1:]))
+        yield Move(f"a push about the {NAMES[role]} is lost", lost, faults=1)
+
+
+def _lost_pushes_of_stops(leg: Leg, facets: Facets, bounds: Bounds, is_mine: bool) -> Iterator[Move]:
+    stop, name = (leg.mine, "the stop") if is_mine else (leg.other, "another stop")
+    if stop.pushes and bounds.unruly:
+        yield Move(f"a push about {name} is lost", _with_pushes(leg, is_mine, stop.pushes[1:]), faults=1)
+
+
+def _with_pushes(leg: Leg, is_mine: bool, pushes: tuple[StopPush, ...]) -> Leg:
+    if is_mine:
+        return replace(leg, mine=replace(leg.mine, pushes=pushes))
+    return replace(leg, other=replace(leg.other, pushes=pushes))
 
 
 def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -295,6 +341,9 @@ def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         items: tuple[Item, ...] = (Audit(), to_reconciliation(reconciliation.AccountCompared))
         yield Move(f"the reading arrives: {leg.contracts} held", leg, items)
     elif leg.reading.stops is None:
+        if bounds.travels and leg.reading.contracts != leg.contracts:
+            now = replace(leg.reading, contracts=leg.contracts, filled=leg.filled)
+            yield Move(f"the reading comes to the positions: {leg.contracts} held", replace(leg, reading=now))
         stops = StopsSeen(leg.mine.live, leg.other.live)
         yield Move(
             f"the reading goes on to the stops: {_words(stops)}",
@@ -325,11 +374,18 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("a better level is wanted", leg, (to_protection(protection.MoveWanted),))
 
 
+LOSSES: tuple[Rule, ...] = (
+    *(partial(_lost_pushes, role=role) for role in (*ROLES, None)),
+    *(partial(_lost_pushes_of_stops, is_mine=is_mine) for is_mine in (True, False)),
+)
+"""What goes missing on a connection that is up."""
+
 RULES: tuple[Rule, ...] = (
     *(partial(_of_order, role=role) for role in ROLES),
     *(partial(_queries, role=role) for role in ROLES),
     *(partial(_pushes, role=role) for role in (*ROLES, None)),
     *(partial(_pushes_of_stops, is_mine=is_mine) for is_mine in (True, False)),
+    *LOSSES,
     _of_placing,
     _of_moving,
     *(partial(_stops_readings, field=field) for field in ("stops_read", "late_read")),

@@ -75,7 +75,7 @@ def _by_itself(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator
         if role is Role.ENTRY or leg.contracts:
             yield Move(f"the late {name} arrives", _accepted(_not_stray(leg, role), role, facets))
     if order.at is At.LIVE:
-        for move in _fills(leg, role, facets):
+        for move in _fills(leg, role, facets, bounds):
             is_belted = bounds.belt and role is Role.ENTRY and move.leg.entry.at is At.DONE
             yield replace(move, leg=_belted(move.leg, facets)) if is_belted else move
         yield Move(f"the venue cancels the {name}", ended(leg, role, facets))
@@ -111,12 +111,18 @@ def ended(leg: Leg, role: Role | None, facets: Facets) -> Leg:
     return _pushed(leg.with_order(role, replace(leg.order(role), at=At.DONE)), role, facets)
 
 
-def _fills(leg: Leg, role: Role | None, facets: Facets) -> Iterator[Move]:
+def _fills(leg: Leg, role: Role | None, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     order = leg.order(role)
     rest = order.size - order.filled
-    for amount in dict.fromkeys((1, rest)):
-        words = "fills" if amount == rest else "fills in part"
-        yield Move(f"the {NAMES[role]} {words}", _filled(leg, role, amount, facets))
+    for amount in dict.fromkeys((*bounds.parts, rest)):
+        if amount <= rest:
+            words = "fills" if amount == rest else "fills in part"
+            filled = _filled(leg, role, amount, facets)
+            yield Move(f"the {NAMES[role]} {words}", filled)
+            if bounds.belt and leg.mine.live and not filled.mine.live:
+                # An attached stop that the desk has taken over stays behind.
+                stays = replace(filled, mine=leg.mine)
+                yield Move(f"the {NAMES[role]} {words}, and leaves its stop behind", stays)
 
 
 def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
@@ -156,7 +162,7 @@ def stop_changed(stop: Stop, facets: Facets, push: StopPush) -> Stop:
 
 def _of_child(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.child.at is At.LIVE:
-        yield from _fills(leg, None, facets)
+        yield from _fills(leg, None, facets, bounds)
         yield Move("the child order stops at the price limit", ended(leg, None, facets), faults=1)
 
 
@@ -265,7 +271,9 @@ def _placed(leg: Leg, facets: Facets) -> Leg:
 
 
 def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    """A human or a liquidation closes the position; somebody cancels the stop."""
+    """A human or a liquidation closes the position; somebody cancels the stop, or trades beside the bot."""
+    if bounds.foreign:
+        yield from _foreign_trades(leg, facets, bounds)
     if not bounds.strangers:
         return
     if leg.contracts and leg.child.at is not At.LIVE:
@@ -273,6 +281,22 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("somebody closes the position", closed, faults=1)
     if leg.mine.live:
         yield Move("somebody cancels the stop", _stop_gone(leg, facets, StopPush.GONE), faults=1)
+        if bounds.moves:
+            moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+            yield Move("somebody moves the stop", moved, faults=1)
+
+
+def _foreign_trades(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    for amount in bounds.parts:
+        yield Move("somebody opens or adds", replace(leg, contracts=leg.contracts + amount), faults=1)
+        if leg.contracts > amount:
+            yield Move("somebody takes a part", replace(leg, contracts=leg.contracts - amount), faults=1)
+        elif leg.contracts == amount:
+            flat = _flat(replace(leg, contracts=0), facets)
+            yield Move("somebody takes the rest", flat, faults=1)
+            if bounds.belt and leg.mine.live:
+                stays = replace(flat, mine=leg.mine)
+                yield Move("somebody takes the rest, and leaves the stop behind", stays, faults=1)
 
 
 def _belted(leg: Leg, facets: Facets) -> Leg:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from anchorwatch.io.commands.judging import by_the_check
 from anchorwatch.io.durations import duration_s
 from anchorwatch.io.seams import elapsed_s
 from anchorwatch.io.settings import Problem, SettingsError
@@ -74,7 +75,7 @@ def run(wanted: Wanted) -> int:
     _sum_up(total, result, elapsed_s() - began_s)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-    return 1 if total.failed else 0
+    return 1 if total.failed or total.rejects else 0
 
 
 def _sweep(wanted: Wanted, workers: int) -> int:
@@ -165,6 +166,7 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             kill_at=kill_at,
             torn=wanted.torn,
             tape=wanted.tape,
+            judge=by_the_check,
         )
         for seed in range(first, first + count)
     ]
@@ -236,7 +238,7 @@ def _line(outcome: Outcome, number: int, of: int) -> str:
 def _tell(task: Task, outcome: Outcome) -> tuple[str, list[str]]:
     """Make a failure small and print it; returns the command that makes it again, and its trace."""
     _say(f"\nseed {outcome.seed}: made smaller …")
-    small = minimised(task, outcome)
+    small = minimised(msgspec.structs.replace(task, judge=None), outcome)
     trace, replay = readable(small.outcome.trace), small.task.replay()
     for found in small.outcome.violations:
         _say(f"  {found.property} at {found.at_s:.3f} s: {PROPERTIES[found.property]}\n    {found.words}")
@@ -264,6 +266,13 @@ def _sum_up(total: Sum, result: dict[str, Any], wall_s: float) -> None:
         f"p50 {spells['p50']:.3f} s, p99 {spells['p99']:.3f} s, at most {spells['max']:.3f} s\n"
         f"{len(result['violations'])} violations in {len(total.failed)} seeds"
     )
+    judged = result["acceptance"]
+    _say(
+        f"{judged['traces']} traces held against the environment of the check ({judged['observations']} observations, "
+        f"explained by {judged['rules']} of its rules): {result['rejects']} rejected"
+    )
+    for seed, words in total.rejects[:TOLD_MAX]:
+        _say(f"seed {seed}: {words}")
 
 
 def _floors(floors: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from anchorwatch.io.simulation import plans
 from anchorwatch.io.simulation.chronicle import Entry
 from anchorwatch.io.simulation.disk import tear_random
 from anchorwatch.io.simulation.faults import Fault, Kind
+from anchorwatch.io.simulation.judging import Judge, Trial
 from anchorwatch.io.simulation.observer import PROPERTIES
 from anchorwatch.io.simulation.scenario import Scenario
 from anchorwatch.io.simulation.world import Outcome, World, simulate
@@ -45,6 +46,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     torn: bool = False  # and inside of the record that the entry tells of
     # What on the command line made the scenario what it is; without it the scenario is a shipped one as it stands.
     asked: tuple[str, ...] = ()
+    # Of the run's trace. A function of a module, because it is sent to other processes.
+    judge: Judge | None = None
 
     def whole_plan(self) -> tuple[Fault, ...]:
         """The scenario's own faults, and those that the seed adds."""
@@ -67,10 +70,20 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         if self.until_s is not None:
             scenario = msgspec.structs.replace(scenario, for_s=self.until_s)
         folder = Path(tempfile.mkdtemp(prefix="anchorwatch-", dir=fast_folder()))
+        trials: list[Trial] = []
+
+        def begin(world: World) -> None:
+            self._arm(world)
+            if self.judge is not None:
+                trials.append(Trial(world))
+
         try:
-            return simulate(scenario, self.seed, self.plan(), folder, at_start=self._arm)
+            outcome = simulate(scenario, self.seed, self.plan(), folder, at_start=begin)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        if self.judge is None:
+            return outcome
+        return msgspec.structs.replace(outcome, judgement=trials[0].judged(self.judge))
 
     def _arm(self, world: World) -> None:
         world.tape = Path(self.tape) if self.tape is not None else None
@@ -121,6 +134,27 @@ class Sum(msgspec.Struct, kw_only=True):
     @property
     def failed(self) -> list[Outcome]:
         return [one for one in self.outcomes if one.violations]
+
+    @property
+    def rejects(self) -> list[tuple[int, str]]:
+        """Seed and words of every trace that its judge does not explain."""
+        return [
+            (one.seed, words)
+            for one in sorted(self.outcomes, key=lambda one: one.seed)
+            if one.judgement is not None
+            for words in one.judgement.rejects
+        ]
+
+    def judged(self) -> dict[str, object]:
+        """How much was judged, by how many rules of the judge it was explained, and what was not."""
+        found = [one.judgement for one in self.outcomes if one.judgement is not None]
+        return {
+            "traces": len(found),
+            "whole": sum(one.is_whole for one in found),
+            "observations": sum(one.observations for one in found),
+            "rules": len({rule for one in found for rule in one.used}),
+            "rejects": [{"seed": seed, "words": words} for seed, words in self.rejects],
+        }
 
     def counts(self, of: Callable[[Outcome], dict[str, int]]) -> dict[str, int]:
         total: Counter[str] = Counter({kind.value: 0 for kind in Kind})
@@ -179,6 +213,8 @@ class Sum(msgspec.Struct, kw_only=True):
             "lives": sum(one.lives for one in ordered),
             "unprotected": self.unprotected(),
             "spells": sum(len(one.spells_ms) for one in ordered),
+            "rejects": len(self.rejects),
+            "acceptance": self.judged(),
             "digests": {str(one.seed): one.digest for one in ordered},
         }
 

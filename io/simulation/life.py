@@ -19,6 +19,7 @@ from anchorwatch.io.simulation.chronicle import Chronicle
 from anchorwatch.io.simulation.disk import Disk
 from anchorwatch.io.simulation.incarnation import Incarnation
 from anchorwatch.io.simulation.observer import Conduct, Observer
+from anchorwatch.io.simulation.recording import Recorder
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.machine import connection, lifecycle, permission
 from anchorwatch.machine.bot import PERMISSION
@@ -101,6 +102,7 @@ class Life:
         strategy: StrategyChoice | None = None,
         tape: Path | None = None,
         dies_at_effect: int | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.name = name
         self.incarnation = Incarnation(name, dies_at_effect=dies_at_effect)
@@ -119,6 +121,7 @@ class Life:
         self._errand = errand
         self._strategy = strategy
         self._tape = tape
+        self._recorder = recorder
         self._conduct: Conduct | None = None
         # Of the connections, by name: the times of the last moves, and who was live long and has not waited since.
         self._live_since: dict[str, float] = {}
@@ -153,6 +156,8 @@ class Life:
 
     async def run(self) -> None:
         self.incarnation.when_killed(self.disk.crash)
+        if self._recorder is not None:
+            self.incarnation.when_killed(self._recorder.ended)
         try:
             await self.incarnation.live(self._live)
         except Exception as error:
@@ -161,6 +166,8 @@ class Life:
             self.last_words = _last_words(error)
             self._chronicle.add(self.name, "DEFECT", self.last_words)
         finally:
+            if self._recorder is not None:
+                self._recorder.ended()
             self.ended.set()
 
     async def _live(self) -> None:
@@ -193,6 +200,8 @@ class Life:
             witness.on_move = self._take_move
             if self._errand.clear_halt:
                 engine.clear_halt()
+            if self._recorder is not None:
+                self._recorder.began(engine)
             self.engine = engine
             self.exit = await engine.run()
         self._chronicle.add(self.name, "ended", self.exit.name)

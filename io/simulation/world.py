@@ -40,6 +40,7 @@ from anchorwatch.io.simulation.life import Errand, Life
 from anchorwatch.io.simulation.markets import played
 from anchorwatch.io.simulation.network import FakeNetwork, Sighting
 from anchorwatch.io.simulation.observer import Observer, Violation
+from anchorwatch.io.simulation.recording import Judgement, Recorder
 from anchorwatch.io.simulation.scenario import BadScenario, Scenario
 from anchorwatch.io.venue.accounts import DEFAULT_KEY, AccountSpec
 from anchorwatch.io.venue.exchange import Venue
@@ -83,6 +84,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     others_ms: tuple[int, ...]
     plan: tuple[Fault, ...]
     trace: tuple[str, ...] = ()
+    judgement: Judgement | None = None
 
 
 class World:
@@ -118,6 +120,8 @@ class World:
         self.writing = trio.Event()
         self.last_write_connection = -1
         self.is_healed = False
+        # Of the bot that is supervised and of the account it trades; who wants a trace gives one before the run.
+        self.recorder: Recorder | None = None
         # Where each life records its events: this name with the number of the life behind it.
         self.tape: Path | None = None
         self._faults_scope = trio.CancelScope()
@@ -196,6 +200,7 @@ class World:
             observer=self.observer,
             errand=errand,
             strategy=self.scenario.strategy,
+            recorder=self.recorder if disk is self.disk else None,
             tape=self.tape.with_name(f"{self.tape.name}-{self.lives}") if self.tape is not None else None,
         )
 
