@@ -285,7 +285,7 @@ class World:
             for leg, spell_ms in naked.items():
                 seen_s = min(spell_ms / 1000, now_s - seeing_since_s)
                 if seen_s > NAKED_MAX_S and not self.observer.is_disturbed(leg[0]):
-                    self.observer.violate("S7", f"{leg} has had no stop for {spell_ms / 1000:.0f} s")
+                    self.observer.violate("S7", f"{leg} has had no stop for {NAKED_MAX_S:g} s")
 
     def _sees(self) -> bool:
         """Whether nothing is amiss between the bot and the exchange, and the bot is at work."""

@@ -15,6 +15,7 @@ import pytest
 
 from anchorwatch.io import account, engine, links, perform
 from anchorwatch.io.account import AccountCalls
+from anchorwatch.io.birth import StrategyChoice
 from anchorwatch.io.journal import Journal
 from anchorwatch.io.okx.errors import Remedy, classify_login
 from anchorwatch.io.okx.outcomes import Answered, Unknown
@@ -52,6 +53,7 @@ class Defect:
     for_s: float = 75.0
     seed: int = 3
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    strategy: StrategyChoice | None = None
 
     def story(self) -> Scenario:
         found = find_scenario(self.scenario)
@@ -63,6 +65,7 @@ class Defect:
             for_s=self.for_s,
             settings=settings,
             random_faults=False,
+            strategy=self.strategy or found.strategy,
             market=msgspec.structs.replace(found.market, seed=3),
         )
 
@@ -192,7 +195,7 @@ def an_entry_never_expires(patch: pytest.MonkeyPatch) -> None:
     place = OkxRest.place_order
 
     async def for_ever(self: OkxRest, request: Any, **how: Any) -> Any:
-        return await place(self, request, **{**how, "valid_ms": 600_000})
+        return await place(self, request, **{**how, "expires_ms": how["expires_ms"] + 600_000})
 
     patch.setattr(OkxRest, "place_order", for_ever)
 
@@ -272,9 +275,6 @@ def _believe(context: Any, leg: Any) -> bool:
     leg.resting = leg.wanted
     context.tell(of_leg(Part.PROTECTION, leg.leg), protection.CoverAdopted(context.next_sequence()))
     return True
-
-
-# The book.
 
 
 # Connections.

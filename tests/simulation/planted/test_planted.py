@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anchorwatch.io.simulation.world import Outcome, simulate
+from tests.simulation.planted import pains
 from tests.simulation.planted.defects import DEFECTS, Defect
 
 QUICK = DEFECTS[::4]
@@ -39,4 +40,10 @@ def test_without_its_defect_a_plan_violates_nothing(defect: Defect, tmp_path: Pa
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({defect.name for defect in DEFECTS}) >= 20
+    names = {defect.name for defect in DEFECTS}
+    assert len(names) == len(DEFECTS) >= 29
+    assert {defect.name for defect in DEFECTS if defect.plant.__module__ == pains.__name__} >= {
+        "a_failed_query_is_read_as_flat",
+        "a_timer_declares_an_unanswered_order_rejected",
+        "nobody_reads_the_account_after_a_reconnect",
+    }
