@@ -20,11 +20,12 @@ from anchorwatch.machine.market import SIGNAL
 
 def may_pass(chart: Chart) -> bool:
     """Whether a plain candle without a wish changes nothing but the chart."""
-    return (
-        not chart.missing
-        and all(snapshot.state is S.SOUND for snapshot in chart.repairs.values())
-        and all(chart.market.buffer(timeframe).missing() is None for timeframe in chart.repairs)
-    )
+    if chart.missing:
+        return False
+    for timeframe, snapshot in chart.repairs.items():
+        if snapshot.state is not S.SOUND or chart.market.buffer(timeframe).missing() is not None:
+            return False
+    return True
 
 
 def pass_over(context: Context, chart: Chart, stretches: Mapping[str, Stretch]) -> None:
