@@ -326,9 +326,18 @@ class Simulation(_Reported):
                 virtual_seconds=round(float(self.report.get("virtual_seconds", 0.0)), 1),
                 faults=self._faults(),
                 seeds=seeds,
-                details=tuple(broken[:DETAILS_MAX]) or (("every property of every run", "held"),),
+                details=tuple(broken[:DETAILS_MAX])
+                or (("every property of every run", "held"), *self._struck()),
             )
         ]
+
+    def _struck(self) -> list[tuple[str, str]]:
+        """How often the rarest kind of fault struck: "nothing went wrong" says something about those that did."""
+        floors = self.report.get("floors")
+        if not floors:
+            return []
+        words = f"{floors['least_struck']} times, {floors['least_in_flight']} while a write was in flight"
+        return [("each kind of fault struck at least", words)]
 
 
 class SweptKills(_Reported):

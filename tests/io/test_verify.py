@@ -263,10 +263,14 @@ def test_a_simulation_tells_its_seeds_and_faults_and_a_violation_with_its_replay
         "faults": {"reset": 3, "never": 0},
         "cpu_seconds": 1.5,
         "virtual_seconds": 1200.0,
+        "floors": {"least_struck": 21, "least_in_flight": 6, "met": True, "short": []},
         "digests": {"1": "a", "2": "b"},
     }
     [shown] = simulation.pieces("P2", Wanted(simulate=True))
     assert (shown.result, shown.runs, shown.seeds, shown.faults) == (Result.PASSED, 2, "1…2", {"reset": 3})
+    assert shown.details[1] == (
+        "each kind of fault struck at least", "21 times, 6 while a write was in flight"
+    )  # fmt: skip
     simulation.report["violations"] = [
         {"seed": 2, "property": "S6", "replay": "anchorwatch simulate --seed 2"}
     ]
