@@ -37,8 +37,10 @@ class FactsFile:
             self._file.close()
 
     def record(self, effect: Record) -> None:
-        self.facts += len(effect.facts)
-        self._buffer += self._encoder.encode_lines(effect.facts)
+        for fact in effect.facts:
+            self.facts += 1
+            self._buffer += self._encoder.encode(fact)
+            self._buffer += b"\n"
         if len(self._buffer) > FLUSHED_AT_BYTES:
             self._flush()
 

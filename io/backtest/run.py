@@ -195,22 +195,20 @@ class Backtest:
 
     def _minutes_that_decide_nothing(self, next_ms: int) -> int:
         """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`)."""
-        if len(self._ahead) < len(self.tapes) or self._candle_ms != next_ms:
+        shell, desk = self.shell, self.desk
+        if len(self._ahead) < len(self.tapes) or not self.ready or self._candle_ms != next_ms:
             return 0
-        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms)
+        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms, shell.next_due_ms())
         minutes = (limit_ms - 1 - next_ms) // MINUTE_MS + 1
         for name, ahead in self._ahead.items():
             tape = self.tapes[name]
-            if tape.next_open_ms != next_ms:
+            if minutes <= 0 or tape.next_open_ms != next_ms or not desk.may_pass(name):
                 return 0
             minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row]))
-        if minutes > 0:
-            minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
-        if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
-            return 0
         for watch in self._watches:
-            minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
-        return minutes
+            if minutes > 0:
+                minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
+        return max(0, minutes)
 
     def _pass_over(self, minutes: int) -> None:
         """The clock stands at the last of the boundaries that are left out."""
@@ -225,6 +223,9 @@ class Backtest:
         for name, tape in self.tapes.items():
             tape.pass_to(tape.row + minutes)
             self.shell.pass_over(name, stretches[name])
+        for watch in self._watches:
+            self.shell.moved(watch.tape)
+        self.shell.drain()
 
     # A boundary: what closes and what opens at one moment.
 
@@ -256,9 +257,6 @@ class Backtest:
             if shell.sent != sent or self._is_exposed(tape):
                 shell.moved(tape)
         shell.drain()
-        if now_ms == self._tick_ms:
-            self._tell_time()
-            shell.drain()
 
     def _may_keep_quiet(self, tape: Tape) -> bool:
         """Whether nothing will be decided by the prices of the minute that has just ended: the strategy can have no
@@ -281,7 +279,11 @@ class Backtest:
     # Inside a minute.
 
     def _until(self, limit_ms: int) -> None:
-        """Everything that is due before ``limit_ms``, in order, and the trades that can matter."""
+        """Everything that is due before ``limit_ms``, in order, and the trades that can matter.
+
+        The engine's clock ticks before it hears what is traded at that moment, and what it asks for then meets that
+        trade already: a tick at ``limit_ms`` is told here, and answered behind the boundary.
+        """
         shell = self.shell
         while True:
             due_ms = shell.next_due_ms()
@@ -292,18 +294,22 @@ class Backtest:
                 continue
             tape, trade_ms = self._next_watched(limit_ms)
             at_ms = min(trade_ms, due_ms, self._tick_ms)
-            if at_ms >= limit_ms:
+            if at_ms >= limit_ms < self._tick_ms:
                 return
             self._set_clock(at_ms)
-            if trade_ms == at_ms:
+            if self._tick_ms == at_ms:
+                self._catch_up(at_ms - 1)
+                self._tell_time()
+                if at_ms == limit_ms:
+                    return
+                self._catch_up(at_ms)
+            elif trade_ms == at_ms:
                 assert tape is not None
                 self._play(tape)
                 if not self._is_asleep(tape):
                     shell.moved(tape)
             else:
                 self._catch_up(at_ms)
-                if self._tick_ms == at_ms:
-                    self._tell_time()
             shell.drain()
 
     def _comes_before_anything_else(self, due_ms: int) -> bool:
@@ -324,7 +330,7 @@ class Backtest:
         for tape in self.tapes.values():
             self.shell.tell_prices(tape, again=True)
         self._ticked_ms = self.shell.clock
-        self.shell.inbox.append(world.ClockTicked())
+        self.shell.deliver(world.ClockTicked())
 
     def _next_watched(self, limit_ms: int) -> tuple[Tape | None, int]:
         """The next trade that can matter. A minute in which none can is left to `Tape.finish`."""
@@ -372,7 +378,7 @@ class Backtest:
     def _tick_from(self, until_ms: int) -> int:
         """The first of the engine's looks at the clock, after now, that is not before ``until_ms``."""
         now_ms = self.shell.clock
-        from_ms = max(until_ms, now_ms + (self._ticked_ms == now_ms)) - self.start_ms
+        from_ms = max(until_ms, now_ms + 1) - self.start_ms
         return NEVER_MS if until_ms >= NEVER_MS else self.start_ms + -(-from_ms // TICK_MS) * TICK_MS
 
     def _is_exposed(self, tape: Tape) -> bool:

@@ -58,3 +58,16 @@ def test_a_crash_with_its_stops_and_gaps_in_price_gives_the_same_fills() -> None
     engine, backtest = both(path, {**LIVELY, "entry.order_kind": "market"}, 11 * 1440 + 755, 45)
     assert len(engine) >= 2, "an entry and its end: the guard of the spread lets little more through"
     assert backtest == engine
+
+
+@pytest.mark.data
+def test_a_loser_whose_time_is_over_in_the_second_of_a_price_gives_the_same_fills() -> None:
+    """The engine's clock ticks before that price is heard of; what it asks for then meets it. The default strategy."""
+    path = recorded("binance_usdm_BTCUSDT_1m_setA.csv.gz")
+    instrument = instrument_for("BTC-USDT-SWAP")
+    assert instrument is not None
+    closed_ms = 1_747_053_806_000
+    start = (closed_ms - read_candles(path, instrument).first_ms) // MINUTE_MS - 30
+    engine, backtest = both(path, {}, start, 35)
+    assert engine[-1].at_ms == closed_ms
+    assert backtest == engine
