@@ -348,6 +348,7 @@ class _Run:
         self._doubt_after_relogin(before)
         self._cancel_resting_entries()
         self._mind_the_dead_man()
+        self._send_the_guarded()
         self._flatten_late_fills()
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
@@ -405,6 +406,14 @@ class _Run:
         is_left_behind = switch.state is dead_man.S.UNKNOWN and self.bot.lifecycle.state in AT_THE_VENUE
         if rests is not switch.data.is_wanted or is_left_behind:
             self.tell(DEAD_MAN, dead_man.SwitchWanted() if rests else dead_man.SwitchUnwanted())
+
+    def _send_the_guarded(self) -> None:
+        """An entry that rests goes out when the countdown that would take it back is known to run, and not before."""
+        if self.bot.dead_man.state not in dead_man.GUARDS:
+            return
+        for leg, slot in self.bot.legs:
+            if slot.entry.state is order.S.UNGUARDED:
+                self.tell(Address(Part.ENTRY, leg=leg), order.GuardRuns(slot.entry.data.seq))
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""

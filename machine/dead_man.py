@@ -189,6 +189,8 @@ def give_up(switch: Switch, event: StopsTaken) -> Step[Switch]:
 
 ASKING = (S.ARMING, S.RENEWING, S.RETRYING)
 """States in which the answer to a renewal is awaited."""
+GUARDS = (S.ARMED, S.RENEWING, S.OFF)
+"""States in which an entry may be sent that rests: the countdown runs, or is not to be had at all."""
 SHUT = (S.FAILING, S.RETRYING)
 """States in which no entry may rest."""
 QUIET = (S.DISARMED, S.OFF)

@@ -7,6 +7,10 @@ Theory of operation
   journal.  When the journal fails, an entry is withdrawn; a closing order goes out
   all the same, because a position matters more than its record.
 
+* **What may rest is not sent before the countdown runs** that takes it back when its
+  bot falls silent (the dead man's switch).  UNGUARDED waits for it; where it cannot be
+  had the entry is withdrawn, because a fill with nobody there has no stop that trails.
+
 * **An unanswered order is in doubt, not dead.**  A lost answer, a server error or a
   time-out leads to IN_DOUBT, which asks the venue by client order id until it is
   told something.  No timer decides: only the proof that the venue cannot hold the
@@ -64,6 +68,7 @@ class Role(Enum):
 class S(State):
     IDLE = "idle"
     PLANNED = "planned"
+    UNGUARDED = "unguarded"
     SENT = "sent"
     LIVE = "live"
     PARTIAL = "partial"
@@ -112,6 +117,10 @@ class IntentRecorded(OfOrder, frozen=True):
 
 class IntentFailed(OfOrder, frozen=True):
     reason: Reason = ""
+
+
+class GuardRuns(OfOrder, frozen=True):
+    """The countdown that takes back what rests is known to run, or there is none to be had."""
 
 
 class WriteDenied(OfOrder, frozen=True):
@@ -258,6 +267,10 @@ def is_closing(order: Order, event: Event) -> bool:
     return order.role is Role.CLOSE
 
 
+def may_rest(order: Order, event: Event) -> bool:
+    return order.rests
+
+
 def is_cancel_wanted(order: Order, event: Event) -> bool:
     return order.cancel_wanted
 
@@ -346,7 +359,7 @@ FREE = (S.IDLE, *FINAL)
 """States in which the slot can take a new order."""
 REPORTS = (OrderSeenLive, OrderPartlyFilled, OrderFilled, OrderCancelled)
 OF_ORDER = (
-    IntentRecorded, IntentFailed, WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS,
+    IntentRecorded, IntentFailed, GuardRuns, WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS,
     CancelWanted, CancelAcknowledged, CancelFruitless, CancelFailed,
     RepriceWanted, AmendAcknowledged, AmendRefused, AmendFruitless,
     OrderDoubted, QueryDue, QueryInconclusive, AbsenceProven,
@@ -354,7 +367,7 @@ OF_ORDER = (
 QUERIES = (QueryDue, QueryInconclusive, AbsenceProven)
 CANCEL_ANSWERS = (CancelAcknowledged, CancelFruitless, CancelFailed)
 AMEND_ANSWERS = (AmendAcknowledged, AmendRefused, AmendFruitless)
-BEFORE_THE_WIRE = (IntentRecorded, IntentFailed, WriteDenied)
+BEFORE_THE_WIRE = (IntentRecorded, IntentFailed, GuardRuns, WriteDenied)
 
 # fmt: off
 TABLE = (
@@ -362,7 +375,10 @@ TABLE = (
     #     source         event                destination    guard                    action
     *(Row(s,             OrderWanted,         S.PLANNED,                              then=plan)           for s in FREE),
     *(Row(s,             OrderRecovered,      S.IN_DOUBT,                             then=recover)        for s in FREE),
+    Row(  S.PLANNED,     IntentRecorded,      S.UNGUARDED,   when=may_rest,                                because="what rests while its bot is dead fills with nobody to protect it"),
     Row(  S.PLANNED,     IntentRecorded,      S.SENT,                                 then=send),
+    Row(  S.UNGUARDED,   GuardRuns,           S.SENT,                                 then=send),
+    Row(  S.UNGUARDED,   CancelWanted,        S.WITHDRAWN,                            then=end_withdrawn),
     Row(  S.PLANNED,     IntentFailed,        S.SENT,        when=is_closing,         then=send,           because="a position matters more than its record"),
     Row(  S.PLANNED,     IntentFailed,        S.WITHDRAWN,                            then=end_withdrawn),
     Row(  S.PLANNED,     CancelWanted,        S.WITHDRAWN,                            then=end_withdrawn),
@@ -404,19 +420,21 @@ TABLE = (
     *ignored((S.CANCELLING,),    (CancelWanted, CancelAcknowledged), "the cancel is under way"),
     *ignored((S.IN_DOUBT,),      (OrderAcknowledged, OrderRefused, AnswerLost, *CANCEL_ANSWERS, *AMEND_ANSWERS, OrderDoubted), "the query decides"),
     *ignored((S.SENT,),          (OrderDoubted,), "its answer is still to come"),
-    *ignored((S.PLANNED,),       (OrderDoubted,), "it was not sent yet"),
+    *ignored((S.PLANNED, S.UNGUARDED), (OrderDoubted,), "it was not sent yet"),
     *ignored((*RESTING, S.AMENDING, S.CANCELLING), QUERIES, "a push answered before the query did"),
     *ignored((*RESTING, S.AMENDING), CANCEL_ANSWERS, "the answer to a cancel that a query has overtaken"),
     *ignored((*RESTING, S.CANCELLING), AMEND_ANSWERS, "the answer to an amendment that a query has overtaken"),
-    *ignored((S.PLANNED, S.SENT, S.AMENDING, S.CANCELLING, S.IN_DOUBT), (RepriceWanted,), "only what is known to rest, with no write under way, is repriced"),
+    *ignored((S.PLANNED, S.UNGUARDED, S.SENT, S.AMENDING, S.CANCELLING, S.IN_DOUBT), (RepriceWanted,), "only what is known to rest, with no write under way, is repriced"),
     *ignored(FREE,               (CancelWanted, RepriceWanted, OrderDoubted), "there is nothing to cancel, to reprice or to ask for"),
     *ignored(FINAL,              (OrderAcknowledged, OrderRefused, AnswerLost, OrderSeenLive, OrderCancelled, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "its end is known; the report was still under way"),
     *ignored((S.FILLED,),        (OrderPartlyFilled, OrderFilled), "reports may come twice"),
     *ignored((S.WITHDRAWN,),     (IntentRecorded, IntentFailed), "withdrawn while the journal wrote"),
     # What cannot happen.
-    *impossible((S.PLANNED, *OUT), (OrderWanted, OrderRecovered), "one order at a time"),
+    *impossible((S.PLANNED, S.UNGUARDED, *OUT), (OrderWanted, OrderRecovered), "one order at a time"),
     *impossible((S.IDLE,), tuple(e for e in OF_ORDER if e not in (CancelWanted, RepriceWanted, OrderDoubted)), "no order was made yet"),
-    *impossible((S.PLANNED,), (WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "nothing was sent yet"),
+    *impossible((S.PLANNED, S.SENT, S.WITHDRAWN), (GuardRuns,), "only an order that waits for it is told"),
+    *impossible((S.UNGUARDED,), (IntentRecorded, IntentFailed), "it is recorded"),
+    *impossible((S.PLANNED, S.UNGUARDED), (WriteDenied, OrderAcknowledged, OrderRefused, AnswerLost, *REPORTS, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "nothing was sent yet"),
     *impossible((S.SENT,), (IntentRecorded, IntentFailed, *CANCEL_ANSWERS, *AMEND_ANSWERS, *QUERIES), "only the order itself was sent"),
     *impossible((*RESTING, S.AMENDING, S.CANCELLING, S.IN_DOUBT, S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT), BEFORE_THE_WIRE, "that was settled before it was sent"),
     *impossible((S.WITHDRAWN,), (WriteDenied,), "a write is denied once"),

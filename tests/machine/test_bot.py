@@ -9,8 +9,26 @@ import msgspec
 import pytest
 
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, reconciliation
-from anchorwatch.machine.bot import LIFECYCLE, PERMISSION, RECONCILIATION, Address, Bot, Outcome, Part
+from anchorwatch.machine import (
+    connection,
+    dead_man,
+    lifecycle,
+    order,
+    permission,
+    position,
+    protection,
+    reconciliation,
+)
+from anchorwatch.machine.bot import (
+    DEAD_MAN,
+    LIFECYCLE,
+    PERMISSION,
+    RECONCILIATION,
+    Address,
+    Bot,
+    Outcome,
+    Part,
+)
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.kernel import Data, Effect, Event, Snapshot, UnexpectedEvent
 from anchorwatch.machine.units import Conduct, LegKey, PositionMode
@@ -143,7 +161,42 @@ def resting(leg: LegKey = LONG) -> Bot:
     """A READY bot whose post-only entry is live."""
     bot, effects = after(ready(), (entry(leg), bots.EntryWanted(rests=True)))
     seq = next(one.seq for one in effects if isinstance(one, order.RecordIntent))
-    return after(bot, (entry(leg), order.IntentRecorded(seq)), (entry(leg), order.OrderSeenLive(seq)))[0]
+    return after(
+        bot,
+        (entry(leg), order.IntentRecorded(seq)),
+        (DEAD_MAN, dead_man.RenewalTaken(bot.dead_man.data.seq)),
+        (entry(leg), order.OrderSeenLive(seq)),
+    )[0]
+
+
+def planned_to_rest() -> tuple[Bot, int]:
+    """A READY bot whose first post-only entry is recorded; the countdown has just been asked for."""
+    bot, _ = after(ready(), (entry(), bots.EntryWanted(rests=True)))
+    seq = bot.slot(LONG).entry.data.seq
+    bot, effects = after(bot, (entry(), order.IntentRecorded(seq)))
+    assert not any(isinstance(one, order.SendOrder) for one in effects)
+    assert (bot.slot(LONG).entry.state, bot.dead_man.state) == (order.S.UNGUARDED, dead_man.S.ARMING)
+    return bot, seq
+
+
+def test_an_entry_that_rests_is_sent_when_the_countdown_runs() -> None:
+    bot, seq = planned_to_rest()
+    bot, effects = after(bot, (DEAD_MAN, dead_man.RenewalTaken(bot.dead_man.data.seq)))
+    assert order.SendOrder(order.Role.ENTRY, seq) in effects
+    assert bots.may_still_send(bot, LONG, seq) == ()
+
+
+def test_an_entry_that_would_rest_is_withdrawn_when_the_countdown_cannot_be_had() -> None:
+    bot, _ = planned_to_rest()
+    bot, effects = after(bot, (DEAD_MAN, dead_man.RenewalFailed(bot.dead_man.data.seq, "no answer")))
+    assert not any(isinstance(one, order.SendOrder) for one in effects)
+    assert bot.slot(LONG).entry.state is order.S.WITHDRAWN
+
+
+def test_a_switch_that_is_given_up_while_an_entry_waits_for_it_holds_nothing_up() -> None:
+    bot, seq = planned_to_rest()
+    _, effects = after(bot, (DEAD_MAN, dead_man.StopsTaken("a stop went with it")))
+    assert order.SendOrder(order.Role.ENTRY, seq) in effects
 
 
 def shut(how: str, bot: Bot) -> tuple[Address, Event]:
@@ -537,7 +590,7 @@ def test_a_hostile_world_never_brings_an_event_that_no_table_expects(seed: int) 
 def test_the_walks_go_where_it_matters() -> None:
     """Sometimes: without these the walks above would show nothing."""
     reached: Counter[str] = Counter()
-    for seed in range(24):
+    for seed in range(32):
         world = walk(seed)
         reached.update(role.value for _, role, _ in world.sent)
         for line in world.trace:

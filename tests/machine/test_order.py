@@ -277,8 +277,10 @@ def test_always_an_order_is_sent_once_and_after_its_intent(everything: Walk) -> 
     assert {(edge.before.state, type(edge.event)) for edge in sends} == {
         (S.PLANNED, o.IntentRecorded),
         (S.PLANNED, o.IntentFailed),
+        (S.UNGUARDED, o.GuardRuns),
     }
     for edge in sends:
+        assert not edge.before.data.rests or edge.before.state is S.UNGUARDED
         if isinstance(edge.event, o.IntentFailed):
             assert edge.before.data.role is CLOSE
 

@@ -103,6 +103,41 @@ async def test_an_entry_follows_the_quote_in_place(autojump_clock: MockClock, le
             assert scene.writes().count("trade/order") == 1
 
 
+async def test_the_countdown_runs_at_the_exchange_before_the_first_entry_that_rests(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene:
+        await scene.before_a_cross()
+        async with scene.life(maker()) as life:
+            await life.ready()
+            scene.fault("slow_answer", "trade/cancel-all-after", delay_ms=2_000)
+            await scene.cross()
+            await trio.sleep(0.2)
+            assert scene.orders(Made.ENTRY) == [], "its answer is still under way"
+            await life.until(lambda: life.slot().entry.state is order.S.LIVE)
+            [placed] = resting(scene)
+            begun = [one for one in scene.rig.venue.log if one.detail.startswith("trade/cancel-all-after")]
+            assert begun[0].at_ms <= placed.created_ms - 2_000
+
+
+@pytest.mark.parametrize("kind", ["reject_with_code", "accept_then_timeout", "reject_then_timeout"])
+async def test_without_the_countdown_no_entry_rests_and_the_next_one_does(
+    autojump_clock: MockClock, kind: FaultKind
+) -> None:
+    async with exchange() as scene:
+        await scene.before_a_cross()
+        async with scene.life(maker()) as life:
+            await life.ready()
+            scene.fault(kind, "trade/cancel-all-after", times=0)
+            await scene.cross()
+            await trio.sleep(8)
+            assert scene.orders(Made.ENTRY) == []
+            assert life.slot().entry.state is order.S.WITHDRAWN
+            assert life.lines("DEAD_MAN_FAILING")
+            scene.heal()
+            await rested(scene, life, BTC_SHORT)
+
+
 async def test_an_entry_that_nobody_fills_is_taken_back_when_its_time_is_over(
     autojump_clock: MockClock,
 ) -> None:
