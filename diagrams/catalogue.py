@@ -158,7 +158,6 @@ MACHINES = (
         "Whether the venue is open for entries",
         goal=maintenance.S.OPEN,
         path=(maintenance.S.OPEN, maintenance.S.NEAR, maintenance.S.UNDER_WAY),
-        trouble=(maintenance.S.UNDER_WAY,),
     ),
     Machine(
         guards.LIQUIDATION,
