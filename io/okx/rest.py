@@ -12,6 +12,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 
 import trio
@@ -33,7 +34,7 @@ from anchorwatch.io.okx.requests import (
     OrderRequest,
     plain,
 )
-from anchorwatch.io.okx.transport import KEEP_ALIVE_S, WARM_CONNECTIONS, Transport
+from anchorwatch.io.okx.transport import KEEP_ALIVE_S, SPARE_CONNECTIONS, WARM_CONNECTIONS, Transport
 from anchorwatch.io.okx.wire_account import (
     AccountConfig,
     Balance,
@@ -119,20 +120,22 @@ class OkxRest:
         """Keep connections open, and the venue's clock measured, until cancelled.
 
         A stop that has to dial first is a round trip later, two with TLS, and a fill may come after minutes of quiet.
-        The spare connection has its turn when the others have had theirs: there is always one for a stop.
+        The spare ones have their turn when the others have had theirs: there is always one for a stop.
         """
         while True:
             await trio.sleep(WARM_EVERY_S)
-            async with trio.open_nursery() as nursery:
-                for _ in range(WARM_CONNECTIONS):
-                    nursery.start_soon(self.server_time)
-            await self._calls.measure_clock(deadline_s=calls.READ_DEADLINE_S, spare=True)
+            for spare, number in ((False, WARM_CONNECTIONS), (True, SPARE_CONNECTIONS)):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(number):
+                        nursery.start_soon(partial(self.server_time, spare=spare))
 
     # The venue.
 
-    async def server_time(self, *, deadline_s: float = calls.READ_DEADLINE_S) -> Read[Sample]:
+    async def server_time(
+        self, *, deadline_s: float = calls.READ_DEADLINE_S, spare: bool = False
+    ) -> Read[Sample]:
         """Measures the clock offset; the sample is taken into `clock`."""
-        return await self._calls.measure_clock(deadline_s=deadline_s)
+        return await self._calls.measure_clock(deadline_s=deadline_s, spare=spare)
 
     async def system_status(self, *, state: str = "") -> Read[SystemStatus]:
         """Maintenance that is scheduled, going on or opening. Limited to one call in 5 s."""

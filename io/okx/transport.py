@@ -28,6 +28,8 @@ KEEP_ALIVE_S = 25.0
 
 # One for the stop, when another waits for the answer to the entry or its cancel, and a third asks for that order.
 WARM_CONNECTIONS = 3
+# For a stop and an amendment beside it, when the others are kept warm or read the account. No reading takes them.
+SPARE_CONNECTIONS = 2
 # The longest answer is the list of all swaps, below 1 MB.
 BODY_BYTES_MAX = 8 * 1024 * 1024
 CLOSE_S = 1.0  # for a farewell to connections that nobody hears any more
@@ -124,10 +126,10 @@ class Transport:
         for pool in (self._main, self._spare):
             await pool.client.aclose()
 
-    def _choose(self, *, spare: bool) -> _Pool:
-        """The main pool, but where its warm connections are all in use and the spare one is not."""
-        is_main_busy = self._main.active >= WARM_CONNECTIONS and not self._spare.active
-        return self._spare if spare or is_main_busy else self._main
+    def _choose(self, *, is_write: bool, spare: bool) -> _Pool:
+        """The main pool; for a write the spare one, where the others are all in use and it is not."""
+        is_main_busy = self._main.active >= WARM_CONNECTIONS and self._spare.active < SPARE_CONNECTIONS
+        return self._spare if spare or (is_write and is_main_busy) else self._main
 
     async def _leave_behind(self, pool: _Pool) -> None:
         """A connection has swallowed a request: the others of its age may be as dead, and none says so."""
@@ -165,8 +167,8 @@ class Transport:
 
         `target` starts with `/api/v5/` and includes the query, percent-encoded.  With `signed_at_ms` (venue time)
         the request is signed.  `still_wanted` is asked at the last moment, when a connection is there and the
-        first byte is about to be written; on False nothing is sent.  ``spare`` takes the connection that is kept for
-        when all others are in use.
+        first byte is about to be written; on False nothing is sent.  ``spare`` takes one of the connections that
+        are kept for writes when all others are in use.
         """
         sent_ms: int | None = None
 
@@ -177,7 +179,7 @@ class Transport:
                     raise _Withdrawn
                 sent_ms = self._now_ms()
 
-        pool = self._choose(spare=spare)
+        pool = self._choose(is_write=method == "POST", spare=spare)
         prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
         request = pool.client.build_request(
             method,
