@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from anchorwatch.diagrams.check import classification, process, surroundings
@@ -11,7 +13,7 @@ from anchorwatch.diagrams.check.columns import Column, Numbers, Rows
 from anchorwatch.diagrams.check.items import Item
 from anchorwatch.diagrams.check.looking import Changes, Forest, Look, Tables, Vector
 from anchorwatch.diagrams.check.process import Shell
-from anchorwatch.diagrams.check.production import Interned, Production, Tell
+from anchorwatch.diagrams.check.production import Interned, Production, Tell, step_key
 from anchorwatch.diagrams.check.properties import unprotected_at_ready
 from anchorwatch.diagrams.check.recording import Fired
 from anchorwatch.machine import lifecycle
@@ -40,6 +42,7 @@ class Breaths:
         tables: Tables,
         shells: Interned[Shell],
         changes: Changes,
+        notes_steps: bool,
     ) -> None:
         self._bounds, self._production, self._tables, self._shells = bounds, production, tables, shells
         self._changes = changes
@@ -51,6 +54,7 @@ class Breaths:
         self._known_rows: Fired = set()
         self._forest = Forest()
         self._trees: dict[int, int] = {}
+        self._users: dict[int, set[int]] | None = {} if notes_steps else None  # by step: whose trees hold it
         self._bots, self._shells_after, self._changed, self._breaches = Column(), Column(), Column(), Column()
         self.breaches: Interned[str] = Interned()
         assert self.breaches("") == 0, "nothing is falsy"
@@ -92,7 +96,10 @@ class Breaths:
 
         def compute(row: int, vector: Vector) -> tuple[list[int], int]:
             look = Look(self._tables, vector)
-            leaf = self._breathe(look, int(bots[row]), int(shells[row]), int(told[row]))
+            leaf, steps = self._breathe(look, int(bots[row]), int(shells[row]), int(told[row]))
+            if self._users is not None:
+                for step in steps:
+                    self._users.setdefault(step, set()).add(int(keys[of_key[row]]))
             if len(fired) > len(known):
                 firsts.append((row, frozenset(fired - known)))
                 known.update(fired)
@@ -107,18 +114,26 @@ class Breaths:
             firsts,
         )
 
+    def forget(self, steps: Iterable[int]) -> None:
+        """Forget every breath in which one of these steps was made."""
+        assert self._users is not None, "this model was not asked to note them"
+        for step in steps:
+            for key in self._users.get(step, ()):
+                self._trees.pop(key, None)
+
     def _tree(self, key: int) -> int:
         tree = self._trees.get(key)
         if tree is None:
             tree = self._trees[key] = self._forest.plant()
         return tree
 
-    def _breathe(self, look: Look, bot: int, shell: int, told: int) -> int:
-        """One breath, computed: the number of what it led to."""
+    def _breathe(self, look: Look, bot: int, shell: int, told: int) -> tuple[int, list[int]]:
+        """One breath, computed: the number of what it led to, and the steps that the bot made."""
         production, tell_of = self._production, self._tell_of
         legs = [look.leg(which) for which in range(production.legs_count)]
         items, broken = self._told.values[told]
         queue = list(items)
+        steps: list[int] = []
         taken = 0
         began = production.life_of[bot]
         while queue and not broken:
@@ -135,6 +150,7 @@ class Breaths:
                 queue[:0] = [self._item(one) << 1 | which for one in said]
                 continue
             stepped = production.step(bot, tell, which)
+            steps.append(step_key(bot, tell, which))
             if stepped.defect:
                 broken = stepped.defect
                 break
@@ -158,7 +174,7 @@ class Breaths:
         self._shells_after.append(shell)
         self._changed.append(self._changes(changes))
         self._breaches.append(self.breaches(broken))
-        return len(self._bots) - 1
+        return len(self._bots) - 1, steps
 
     def _absorb_by_shell(self, shell: int, effects: int) -> tuple[int, tuple[int, ...]]:
         key = (shell, effects)

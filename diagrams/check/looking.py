@@ -25,6 +25,10 @@ Vector = list[int]
 """The fields of every leg, each by number, and then those of the facets; last what a rule may look at as it is."""
 
 
+VALUES_MAX = 1 << 16
+"""Different values of one field: its number has sixteen bits."""
+
+
 class Tables:
     """Numbers for the values of every field of a leg and of the facets."""
 
@@ -220,6 +224,9 @@ class Changes:
     def __call__(self, changes: tuple[tuple[int, int], ...]) -> int:
         number = self._numbers(changes)
         if number == len(self._lists):
+            assert all(value < VALUES_MAX for _, value in changes), (
+                "a field has more values than it has room for"
+            )
             self._lists.append(list(changes))
         return number
 

@@ -8,7 +8,7 @@ state without it, and what follows from a core is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import msgspec
@@ -56,7 +56,10 @@ class _Found(msgspec.Struct, frozen=True):
 class Model:
     """One configuration of the composed bot."""
 
-    def __init__(self, bounds: Bounds, properties: tuple[Property, ...] = PROPERTIES) -> None:
+    def __init__(
+        self, bounds: Bounds, properties: tuple[Property, ...] = PROPERTIES, *, notes_steps: bool = False
+    ) -> None:
+        """``notes_steps``: it is kept which breath made which steps of the bot, for `anew`."""
         self.bounds = bounds
         self.purses = Purses(bounds)
         self.production = Production(2 if bounds.both_legs else 1)
@@ -66,9 +69,21 @@ class Model:
         self.legs = Vectors(LEG_FIELDS)
         self.shells: Interned[Shell] = Interned()
         self._changes = Changes()
-        self._breaths = Breaths(bounds, self.production, self.tables, self.shells, self._changes)
+        self._breaths = Breaths(bounds, self.production, self.tables, self.shells, self._changes, notes_steps)
         self._offers = Offers(bounds, self.production, self.tables, self.shells, self._changes, self._breaths)
         self.labels = self._offers.labels
+        self._facet_rows = Vectors(len(Facets.__struct_fields__))
+        self._forest = Forest()
+        self._claims = [(one, self._forest.plant()) for one in properties]
+        self._calm = self._forest.plant()
+        self._crash = self._forest.plant()
+        self._judged, self._left = Ragged(2), Ragged(1)
+        self._witnesses = {"S0"}  # every step is a witness of that
+        self._unborn: dict[int, int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has been reached yet but the first core."""
         self.broken: dict[int, list[Broken]] = {}  # by pair
         self.first_steps: list[tuple[int, int, int, Answered]] = []
         """Core, label, the core after it, and rows: the steps in which rows answered for the first time."""
@@ -81,22 +96,19 @@ class Model:
             Column(),
             Column(fill=-1),
         )  # by pair: where its steps are; -1: not asked for
-        self._facet_rows = Vectors(len(Facets.__struct_fields__))
-        self._forest = Forest()
-        self._claims = [(one, self._forest.plant()) for one in properties]
-        self._calm = self._forest.plant()
-        self._crash = self._forest.plant()
-        self._judged, self._left = Ragged(2), Ragged(1)
-        self._witnesses = {"S0"}  # every step is a witness of that
-        self._unborn: dict[int, int] = {}
         first = Shell()
-        bot = self.production.number(process.unborn(bounds, first))
+        bot = self.production.number(process.unborn(self.bounds, first))
         start = np.array([self.tables.vector(Leg())], dtype=np.uint16)
         self.initial = int(
             self._numbered(
                 np.array([bot]), [self.legs(start)] * self.legs_count, np.array([self.shells(first)])
             )[0]
         )
+
+    def anew(self, steps: Iterable[int]) -> None:
+        """Begin again, when the bot makes these steps otherwise than before; all else is remembered."""
+        self._breaths.forget(steps)
+        self._begin()
 
     # States.
 

@@ -10,26 +10,31 @@ when their numbered steps are.
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from multiprocessing import get_context
+import itertools
+import os
+import resource
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.contracts import broken_contract
-from anchorwatch.diagrams.check.defects import answering, routing
+from anchorwatch.diagrams.check.edits import Mutant, mutants
 from anchorwatch.diagrams.check.liveness import PROMISES, Graph, broken_promise
 from anchorwatch.diagrams.check.model import Model
-from anchorwatch.diagrams.check.production import stale_defect
+from anchorwatch.diagrams.check.probes import defect_of_the_past
 from anchorwatch.diagrams.check.search import Search
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine.bot import Part
 from anchorwatch.machine.connection import Name
-from anchorwatch.machine.kernel import BadTable, Definition, Effect, Row, Snapshot, Verdict
+from anchorwatch.machine.kernel import BadTable
 
 WORLDS: tuple[Bounds, ...] = (
     Bounds("one", entries=1, faults=1, prompt=True, strangers=True, doubts=True, checks=True),
@@ -51,41 +56,11 @@ WORLDS: tuple[Bounds, ...] = (
 )
 """Small worlds that together reach the tables, in the order in which they are tried."""
 
-ROUTER_ANSWERS: tuple[tuple[str, object], ...] = (
-    ("entry_obstacles", ()),
-    ("may_still_send", ()),
-    ("may_still_amend", ()),
-    ("standing_obstacles", ()),
-    ("resting_obstacles", ()),
-    ("is_covered", True),
-    ("is_covered", False),
-    ("is_settled", True),
-    ("is_settled", False),
-    ("in_flight", True),
-    ("in_flight", False),
-    ("holds_ours", True),
-    ("holds_ours", False),
-    ("lacks_a_fact_of_the_bot", False),
-    ("lacks_a_fact_of_the_bot", True),
-)
-ROUTER_STEPS = (
-    "_doubt_after_relogin",
-    "_flatten_late_fills",
-    "_cancel_resting_entries",
-    "_end_trading_control",
-)
-"""Consequences that the router draws, each of which may be forgotten."""
+GROWTH_MAX = 4
+"""An edit may make a world so many times as large, and is then not followed further in it."""
 
-
-class Mutant(msgspec.Struct, frozen=True):
-    """One edit, in words. The router has no rows; ``cell`` are the rows whose turn the edit may take."""
-
-    machine: str
-    row: int
-    words: str
-    plant: Callable[[], AbstractContextManager[None]]
-    cell: tuple[int, ...] = ()
-    is_stale: bool = False  # the row is about reports of the past
+CPU_MAX_S = 120
+"""The longest judgement takes a quarter of it; what takes longer is a bot that answers itself for ever."""
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -98,22 +73,38 @@ class Judged(msgspec.Struct, frozen=True):
     world: str = ""
 
 
-class Base(msgspec.Struct, frozen=True):
-    """One world without any edit."""
+class Base:
+    """One world without any edit, seen whole."""
 
-    bounds: Bounds
-    signature: str
-    rows: frozenset[tuple[str, int]]
-    probed: frozenset[tuple[str, int]]
-    snapshots: tuple[tuple[Part, Snapshot[Any]], ...]  # every one that was reached
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.model = Model(bounds, notes_steps=True)
+        search = Search(self.model)
+        search.run(1, lambda: False)
+        assert search.complete, f"{bounds.name}: {[found.property for found in search.counterexamples]}"
+        self.signature = signature(search)
+        self.model.bounds = self.wider = msgspec.structs.replace(bounds, states_max=GROWTH_MAX * len(search))
+        self.rows = frozenset(search.fired)
+        self.probed = frozenset(search.probed)
+        self.snapshots = tuple(self.model.production.reached())
+        self._steps_of: dict[tuple[str, int], list[int]] = {}
+        for step, rows in self.model.production.rows_of.items():
+            for row in rows:
+                self._steps_of.setdefault(row, []).append(step)
 
+    def edited(self, mutant: Mutant) -> Model | None:
+        """This world with ``mutant`` in force; None when the bot makes every step as before.
 
-def base_of(bounds: Bounds) -> Base:
-    search = Search(Model(bounds))
-    search.run(1, lambda: False)
-    assert search.complete, f"{bounds.name}: {[found.property for found in search.counterexamples]}"
-    reached = tuple(search.model.production.reached())
-    return Base(bounds, signature(search), frozenset(search.fired), frozenset(search.probed), reached)
+        The router is looked at by the world and the properties too, so all is made anew when it is edited.
+        """
+        if mutant.machine == "router":
+            return Model(self.wider)
+        of_rows = (self._steps_of.get((mutant.machine, row), ()) for row in mutant.cell)
+        steps = self.model.production.stepped_otherwise(sorted(set(itertools.chain.from_iterable(of_rows))))
+        if not steps:
+            return None
+        self.model.anew(steps)
+        return self.model
 
 
 def signature(search: Search) -> str:
@@ -124,118 +115,61 @@ def signature(search: Search) -> str:
     return digest.hexdigest()
 
 
-# The edits.
-
-
-def mutants() -> Iterator[Mutant]:
-    """Every single edit of a row, and of the router."""
-    seen: set[str] = set()
-    for definition in bots.DEFINITIONS.values():
-        if definition.name not in seen:
-            seen.add(definition.name)
-            yield from _of_table(definition)
-    for effect in bots.ROUTES:
-        words = f"the route of {effect.__name__} is forgotten"
-        yield Mutant("router", -1, words, _Plant(routing, effect, _nowhere))
-    for name, answer in ROUTER_ANSWERS:
-        yield Mutant("router", -1, f"{name} always answers {answer!r}", _Plant(answering, name, answer))
-    for name in ROUTER_STEPS:
-        yield Mutant("router", -1, f"{name} is forgotten", _Plant(_forgetting, name))
-
-
-def _of_table(definition: Definition[Any]) -> Iterator[Mutant]:
-    states = definition.states
-    for number, row in enumerate(definition.rows):
-        if row.verdict is Verdict.IMPOSSIBLE:
-            continue  # no world reaches it, or S0 would say so
-        guard = f" when {row.when.__name__}" if row.when is not None else ""
-        where = f"{row.source.name}, {row.event.__name__}{guard}"
-        edits: list[tuple[str, Row | None]] = [("is deleted", None)]
-        after = states[(states.index(row.dest) + 1) % len(states)]
-        if row.verdict is Verdict.MOVES:
-            edits.append((f"goes to {after.name}", msgspec.structs.replace(row, dest=after)))
-            if row.dest is not row.source:
-                edits.append(("stays", msgspec.structs.replace(row, dest=row.source)))
-            if row.then is not None:
-                edits.append((f"forgets {row.then.__name__}", msgspec.structs.replace(row, then=None)))
-        else:
-            moved = msgspec.structs.replace(row, dest=after, verdict=Verdict.MOVES)
-            edits.append((f"goes to {after.name}", moved))
-        if row.when is not None:
-            edits.append(("drops its guard", msgspec.structs.replace(row, when=None)))
-        for words, edited in edits:
-            plant = _Plant(_edited, definition.name, number, edited)
-            takes_turns = words == "drops its guard"
-            cell = tuple(
-                other
-                for other, one in enumerate(definition.rows)
-                if other == number or (takes_turns and (one.source, one.event) == (row.source, row.event))
-            )
-            is_stale = row.verdict is Verdict.IGNORED and row.when is not None and not takes_turns
-            yield Mutant(definition.name, number, f"{where}: {words}", plant, cell, is_stale)
-
-
-class _Plant:
-    def __init__(self, make: Callable[..., AbstractContextManager[None]], *given: Any) -> None:
-        self._make, self._given = make, given
-
-    def __call__(self) -> AbstractContextManager[None]:
-        return self._make(*self._given)
-
-
-@contextmanager
-def _edited(machine: str, number: int, edited: Row | None) -> Iterator[None]:
-    """The table of ``machine`` with one row edited, or without it; what lies below in its cell is cut if need be."""
-    before = dict(bots.DEFINITIONS)
-    for part, definition in before.items():
-        if definition.name == machine:
-            bots.DEFINITIONS[part] = _with(definition, number, edited)
-    try:
-        yield
-    finally:
-        bots.DEFINITIONS.update(before)
-
-
-def _with(definition: Definition[Any], number: int, edited: Row | None) -> Definition[Any]:
-    rows = list(definition.rows)
-    row = rows[number]
-    cell = [one for one in range(len(rows)) if (rows[one].source, rows[one].event) == (row.source, row.event)]
-    if edited is not None:
-        rows[number] = edited
-        if edited.when is None:
-            rows = [one for place, one in enumerate(rows) if place not in cell or place <= number]
-    elif number == cell[-1]:
-        rows[number] = Row(row.source, row.event, row.source, because="deleted", verdict=Verdict.IMPOSSIBLE)
-    else:
-        del rows[number]
-    return Definition(definition.name, definition.initial, rows)
-
-
-@contextmanager
-def _forgetting(name: str) -> Iterator[None]:
-    before = getattr(bots._Run, name)
-    setattr(bots._Run, name, lambda *_: None)
-    try:
-        yield
-    finally:
-        setattr(bots._Run, name, before)
-
-
-def _nowhere(run: Any, address: bots.Address, effect: Effect) -> list[bots.Told]:
-    return []
-
-
-# The judgement.
-
-
 def judged(mutant: Mutant, bases: Sequence[Base]) -> Judged:
-    """What becomes of ``mutant`` in the worlds that reach it, the small ones first."""
+    """What becomes of ``mutant``."""
+    return next(iter(all_judged([mutant], bases, 1)))
+
+
+def all_judged(edits: Iterable[Mutant], bases: Sequence[Base], workers: int) -> Iterator[Judged]:
+    """What becomes of each, in the order in which it is known, ``workers`` at a time.
+
+    Each is judged in a process that is forked off for it: it has the worlds as they were
+    explored without any edit, and what it makes of them ends with it.
+    """
+    under_way: dict[int, tuple[int, Mutant]] = {}  # by pipe: the process, and what it judges
+    waiting = iter(edits)
+    while True:
+        for mutant in itertools.islice(waiting, workers - len(under_way)):
+            pipe, process = _forked(mutant, bases)
+            under_way[pipe] = (process, mutant)
+        if not under_way:
+            return
+        for pipe in select.select(list(under_way), [], [])[0]:
+            with os.fdopen(pipe, "rb") as answer:
+                said = answer.read()
+            process, mutant = under_way.pop(pipe)
+            _, status = os.waitpid(process, 0)
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+                yield Judged(mutant.machine, mutant.words, "property", "S0: a step that never ends")
+            else:  # it has said nothing if it has failed: then it has told why
+                yield msgspec.json.decode(said, type=Judged)
+
+
+def _forked(mutant: Mutant, bases: Sequence[Base]) -> tuple[int, int]:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    read, write = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(write)
+        return read, process
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_MAX_S, CPU_MAX_S + 1))
+        with os.fdopen(write, "wb") as answer:
+            answer.write(msgspec.json.encode(_judge(mutant, bases)))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _judge(mutant: Mutant, bases: Sequence[Base]) -> Judged:
+    """Contracts first, because they take no time; then the worlds that reach the edit, the small ones first."""
 
     def verdict(kind: str, by: str = "", world: str = "") -> Judged:
         return Judged(mutant.machine, mutant.words, kind, by, world)
 
-    cell = {(mutant.machine, row) for row in mutant.cell}
-    reaching = [base for base in bases if mutant.machine == "router" or cell & base.rows]
     try:
         with mutant.plant():
             changed = False
@@ -244,13 +178,18 @@ def judged(mutant: Mutant, bases: Sequence[Base]) -> Judged:
                 return verdict("contract", contract)
             if mutant.is_stale and any(_is_moved_by_the_past(mutant, base) for base in bases):
                 return verdict("property", "S0", "probes")
-            for base in reaching:
-                search = Search(Model(base.bounds))
+            for base in bases:
+                model = base.edited(mutant)
+                if model is None:
+                    continue
+                search = Search(model)
                 search.run(1, lambda: False)
                 if search.counterexamples:
                     return verdict("property", search.counterexamples[0].property, base.bounds.name)
                 if signature(search) != base.signature:
                     changed = True
+                    if not search.complete:
+                        continue  # it has grown out of all proportion; what never ends is asked in another world
                     graph = Graph(search)
                     for promise in PROMISES:
                         if broken_promise(graph, promise) is not None:
@@ -264,40 +203,43 @@ def _is_moved_by_the_past(mutant: Mutant, base: Base) -> bool:
     if (mutant.machine, mutant.row) not in base.probed:
         return False
     return any(
-        stale_defect(part, snapshot)
+        defect_of_the_past(part, snapshot)
         for part, snapshot in base.snapshots
         if bots.DEFINITIONS[part].name == mutant.machine
     )
 
 
-_BASES: list[Base] = []
+def run(
+    workers: int,
+    every: int = 1,
+    tell: Callable[[Judged], object] = print,
+    kept: Path | None = None,
+) -> dict[str, Any]:
+    """Judge every mutant, or every ``every``-th of them; the keys are those of the report.
 
-
-def _prepare() -> None:
-    _BASES.extend(base_of(bounds) for bounds in WORLDS)
-
-
-def _judged_by_number(number: int) -> Judged:
-    return judged(_ALL[number], _BASES)
-
-
-_ALL: list[Mutant] = []
-
-
-def _start() -> None:
-    _prepare()
-    _ALL.extend(mutants())
-
-
-def run(workers: int, every: int = 1, tell: Callable[[Judged], object] = print) -> dict[str, Any]:
-    """Judge every mutant, or every ``every``-th of them; the keys are those of the report."""
-    numbers = range(0, len(list(mutants())), every)
-    results: list[Judged] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start) as pool:
-        for one in pool.map(_judged_by_number, numbers, chunksize=4):
-            tell(one)
-            results.append(one)
+    ``kept`` is a file of judgements: those that it holds are not made again, and new ones are added to it as
+    they are made, so that a run which was cut off goes on.
+    """
+    known = _read(kept) if kept is not None and kept.exists() else []
+    done = {(one.machine, one.words) for one in known}
+    wanted = [
+        one for one in itertools.islice(mutants(), 0, None, every) if (one.machine, one.words) not in done
+    ]
+    results = list(known)
+    bases = [Base(bounds) for bounds in WORLDS] if wanted else []
+    gc.freeze()  # what is there now is shared with every process that is forked off
+    for one in all_judged(wanted, bases, workers):
+        tell(one)
+        results.append(one)
+        if kept is not None:
+            with kept.open("ab") as file:
+                file.write(msgspec.json.encode(one) + b"\n")
+    gc.unfreeze()
     return summed(results)
+
+
+def _read(kept: Path) -> list[Judged]:
+    return [msgspec.json.decode(line, type=Judged) for line in kept.read_bytes().splitlines()]
 
 
 def summed(results: Sequence[Judged]) -> dict[str, Any]:

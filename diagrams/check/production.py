@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from anchorwatch.diagrams.check.columns import Column
+from anchorwatch.diagrams.check.probes import defect_of_the_past
 from anchorwatch.diagrams.check.recording import Fired
 from anchorwatch.machine import (
     bot as bots,
@@ -29,9 +30,7 @@ from anchorwatch.machine.kernel import (
     Snapshot,
     UnexpectedEvent,
     canonical,
-    identities,
     kinds,
-    renamed,
 )
 from anchorwatch.machine.units import LegKey, Side
 
@@ -126,6 +125,12 @@ class Stepped(msgspec.Struct, frozen=True):
     defect: str  # S0 (an UnexpectedEvent, a failed assertion) or S11 (the other leg moved), or empty
 
 
+def step_key(bot: int, tell: int, which: int) -> int:
+    """One number for a step."""
+    assert tell < 1 << 16
+    return (bot << 16 | tell) << 1 | which
+
+
 class Production:
     def __init__(self, legs_count: int = 1) -> None:
         self.legs_count = legs_count
@@ -135,7 +140,10 @@ class Production:
         self.facets: Interned[Facets] = Interned()
         self.facets_of = tuple(Column() for _ in range(legs_count))  # by leg and bot
         self.is_born, self.is_running = Column(), Column()  # by bot
-        self.fired: Fired = set()  # rows of the tables that have answered
+        self.answering: Fired = set()  # rows of the tables that answer in the step that is being made
+        self.fired: Fired = set()  # those that have answered in any
+        self.rows_of: dict[int, frozenset[tuple[str, int]]] = {}  # by step: those that answered in it
+        self._row_sets: dict[frozenset[tuple[str, int]], frozenset[tuple[str, int]]] = {}
         self.life_of: list[lifecycle.S] = []  # by bot
         self._defect_of: list[str] = []  # by bot: a report of the past would move it
         self._stepped: dict[int, Stepped] = {}
@@ -183,11 +191,25 @@ class Production:
         return iter(self._reached)
 
     def step(self, bot: int, tell: int, which: int = 0) -> Stepped:
-        key = (bot << 16 | tell) << 1 | which
+        key = step_key(bot, tell, which)
         found = self._stepped.get(key)
         if found is None:
+            self.answering.clear()
             found = self._stepped[key] = self._step(bot, tell, which)
+            rows = frozenset(self.answering)
+            self.rows_of[key] = self._row_sets.setdefault(rows, rows)
+            self.fired |= rows
         return found
+
+    def stepped_otherwise(self, keys: Iterable[int]) -> list[int]:
+        """Of these steps those that the tables in force make otherwise than before; they are known anew."""
+        changed = []
+        for key in keys:
+            now = self._step(key >> 17, key >> 1 & 0xFFFF, key & 1)
+            if now != self._stepped[key]:
+                self._stepped[key] = now
+                changed.append(key)
+        return changed
 
     @property
     def steps(self) -> int:
@@ -225,65 +247,11 @@ class Production:
             key = (address.part, id(snapshot))
             found = self._probed.get(key)
             if found is None:
-                found = self._probed[key] = stale_defect(address.part, snapshot)
+                found = self._probed[key] = defect_of_the_past(address.part, snapshot)
                 self._reached.append((address.part, snapshot))
             if found:
                 return found
         return ""
-
-
-def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
-    """How this snapshot is moved by a report about something earlier; empty when it is not.
-
-    What is dropped from the world because it has become stale is dropped rightly, if
-    this finds nothing.
-    """
-    definition = bots.DEFINITIONS[part]
-    # A thousand later, so that there is something earlier, whatever the snapshot.
-    given = {value: value + 1_000 for value in identities(snapshot.data) if value}
-    snapshot = Snapshot(snapshot.state, renamed(snapshot.data, {0: 0, **given}))
-    if not given:
-        return ""
-    step = getattr(definition, "probe", definition.step)
-    for event in definition.events:
-        named = [field for field, kind in kinds(event).items() if kind is Kind.IDENTITY]
-        if len(named) != 1 or named[0] not in STALE_FIELDS or event in NEW_IDENTITY:
-            continue
-        for stale in _with_choices(event, named[0]):
-            try:
-                after, effects = step(snapshot, stale)
-            except (UnexpectedEvent, AssertionError) as error:
-                return f"{type(error).__name__} on a stale report: {error}"
-            if after != snapshot or effects:
-                return f"{definition.name}: a stale {event.__name__} moves {snapshot.state.name}"
-    return ""
-
-
-STALE_FIELDS = ("seq", "epoch")
-NEW_IDENTITY = (
-    order.OrderWanted,
-    order.OrderRecovered,
-    protection.CoverWanted,
-    protection.CoverAdopted,
-    protection.BridgeWanted,
-)
-"""Events that bring the next identity instead of speaking of one."""
-
-
-def _with_choices(event: type[Event], named: str) -> Iterator[Event]:
-    others = [field for field in event.__struct_fields__ if field != named and field not in kinds(event)]
-    if event is protection.StopRefused:
-        for refusal in protection.Refusal:
-            yield protection.StopRefused(1, refusal)
-    elif event is lifecycle.StopStepEnded:
-        for outcome in lifecycle.Outcome:
-            yield lifecycle.StopStepEnded(1, outcome)
-    elif event is connection.Hindered:
-        for hindrance in connection.Hindrance:
-            yield connection.Hindered(1, hindrance)
-    else:
-        assert not others, f"{event.__name__}: no choice of {others}"
-        yield event(**{named: 1})
 
 
 def addressed(bot: Bot, tell: Tell, leg: LegKey = LEGS[0]) -> tuple[Address, Event]:
@@ -308,6 +276,7 @@ OF_LEG = (Part.ENTRY, Part.CLOSE, Part.POSITION, Part.PROTECTION)
 def _addresses(bot: Bot) -> Iterator[Address]:
     yield bots.LIFECYCLE
     yield bots.RECONCILIATION
+    yield bots.DEAD_MAN
     for link in bot.links:
         yield Address(Part.CONNECTION, link=link.data.name)
     for key, _ in bot.legs:

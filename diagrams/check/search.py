@@ -87,7 +87,7 @@ class Search:
 
         A state that breaks a property is not explored further.
         """
-        with _without_collecting(), recorded(self.fired, self.probed):
+        with _without_collecting(), recorded(self.model.production.answering, self.probed):
             self._run(violations_max, is_over)
 
     def _run(self, violations_max: int, is_over: Callable[[], bool]) -> None:

@@ -15,13 +15,13 @@ from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFEC
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.model import Model
+from anchorwatch.diagrams.check.probes import defect_of_the_past
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import (
     Canonical,
     Production,
     addressed,
     canonical_bot,
-    stale_defect,
 )
 from anchorwatch.diagrams.check.properties import PROPERTIES
 from anchorwatch.diagrams.check.run import check, names, run, ways
@@ -117,7 +117,7 @@ def test_no_snapshot_that_is_reached_is_moved_by_a_report_of_the_past(explored: 
         )
     }
     assert len(snapshots) > 20
-    assert [stale_defect(part, snapshot) for part, snapshot in snapshots] == [""] * len(snapshots)
+    assert [defect_of_the_past(part, snapshot) for part, snapshot in snapshots] == [""] * len(snapshots)
 
 
 def stretched(bot: Bot, factor: int) -> Bot:

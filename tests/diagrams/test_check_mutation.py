@@ -10,7 +10,8 @@ from anchorwatch.diagrams.check import mutation
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_contract
 from anchorwatch.diagrams.check.defects import answering
-from anchorwatch.diagrams.check.mutation import Base, Mutant, base_of, judged, mutants
+from anchorwatch.diagrams.check.edits import Mutant, mutants
+from anchorwatch.diagrams.check.mutation import Base, judged
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.kernel import BadTable
 
@@ -20,7 +21,7 @@ SAMPLED = 211
 
 @pytest.fixture(scope="module")
 def bases() -> list[Base]:
-    return [base_of(bounds) for bounds in mutation.WORLDS[:5]]
+    return [Base(bounds) for bounds in mutation.WORLDS[:5]]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_no_sampled_edit_of_orders_and_stops_survives(bases: list[Base], every: 
 
 def test_a_world_that_is_broken_without_any_edit_is_no_base() -> None:
     with pytest.raises(AssertionError), bots_covered_always():
-        base_of(Bounds("stop", entries=1, stops=True))
+        Base(Bounds("stop", entries=1, stops=True))
 
 
 def bots_covered_always() -> AbstractContextManager[None]:

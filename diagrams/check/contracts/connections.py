@@ -112,6 +112,25 @@ def silence_is_not_health() -> bool:
     )
 
 
+def what_hinders_is_told_once() -> bool:
+    """What stands in the way of a connection is told once, and the attempts go on with their waits."""
+    for state in connection.HINDERED:
+        for hindrance in connection.Hindrance:
+            hindered = connection.Hindered(7, hindrance)
+            told, first = step(Part.CONNECTION, Snapshot(state, LINK), hindered)
+            known = msgspec.structs.replace(told.data, epoch=7)
+            again, second = step(Part.CONNECTION, Snapshot(state, known), hindered)
+            if (told.state, again.state) != (C.BACKING_OFF, C.BACKING_OFF):
+                return False
+            waits = [any(isinstance(one, connection.StartWait) for one in asked) for asked in (first, second)]
+            alarms = [
+                any(isinstance(one, connection.RaiseAlarm) for one in asked) for asked in (first, second)
+            ]
+            if waits != [True, True] or alarms != [True, False]:
+                return False
+    return True
+
+
 def a_refused_login_waits_for_a_person() -> bool:
     refused = leads(
         Part.CONNECTION,
@@ -189,6 +208,7 @@ CONTRACTS: tuple[Contract, ...] = (
         the_count_is_forgotten_when_live_has_lasted,
     ),
     Contract("R7.1", "silence is noticed, and answered by a frame", silence_is_not_health),
+    Contract("R6.1", "what hinders a connection is told once, and it goes on", what_hinders_is_told_once),
     Contract("R6.2", "a refused login is not a drop", a_refused_login_waits_for_a_person),
     Contract(
         "R6.3",

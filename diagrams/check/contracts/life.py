@@ -94,7 +94,16 @@ def the_stop_goes_through_its_steps() -> bool:
                 return False
         if tuple(steps) != tuple(lifecycle.StopStep) or snapshot.state is not L.STOPPED:
             return False
-    return any(isinstance(one, lifecycle.EndProcess) for one in effects)
+        if not any(isinstance(one, lifecycle.EndProcess) for one in effects):
+            return False
+    stopping = Snapshot(L.STOPPING, LIFE)
+    if step(Part.LIFECYCLE, stopping, lifecycle.DeadlinePassed(6)) != (stopping, ()):
+        return False  # the deadline of a stage that has ended is none of the stop's
+    late, effects = step(Part.LIFECYCLE, stopping, lifecycle.DeadlinePassed(7))
+    first, second = tuple(lifecycle.StopStep)[:2]
+    if lifecycle.RecordStopStep(first, lifecycle.Outcome.DEADLINE_PASSED) not in effects:
+        return False
+    return late.state is L.STOPPING and late.data.step is second
 
 
 # R3: reconciliation.

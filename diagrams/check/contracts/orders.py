@@ -53,8 +53,20 @@ def a_wanted_cancel_is_sent_and_not_forgotten() -> bool:
         sent, asked = step(Part.ENTRY, kept, order.OrderSeenLive(7))
         if sent.state is not O.CANCELLING or not any(isinstance(one, order.CancelOrder) for one in asked):
             return False
-    return resting and leads(
-        Part.ENTRY, O.PLANNED, ENTRY, order.CancelWanted(7, "x"), O.WITHDRAWN, order.OrderEnded
+    amending, _ = step(Part.ENTRY, entry(O.AMENDING), order.CancelWanted(7, "x"))
+    if amending.state is not O.AMENDING or not leads(
+        Part.ENTRY, O.AMENDING, amending.data, order.AmendAcknowledged(7), O.CANCELLING, order.CancelOrder
+    ):
+        return False
+    under_way = stays(
+        Part.ENTRY, (O.CANCELLING,), ENTRY, order.CancelWanted(7, "x"), order.CancelAcknowledged(7)
+    )
+    anothers = stays(Part.ENTRY, order.OUT, ENTRY, order.CancelWanted(6, "x"))
+    return (
+        under_way
+        and anothers
+        and resting
+        and leads(Part.ENTRY, O.PLANNED, ENTRY, order.CancelWanted(7, "x"), O.WITHDRAWN, order.OrderEnded)
     )
 
 

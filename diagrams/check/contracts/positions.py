@@ -99,7 +99,10 @@ def there_is_one_closer() -> bool:
     read = leads(
         Part.POSITION, P.REDUCING, position.Leg(), position.CloseEnded(), P.REDUCING, position.ReadPosition
     )
-    return wanted and entering and verified and again and part and read
+    taken = leads(
+        Part.POSITION, P.REDUCING, position.Leg(), position.ReadEnded(), P.OPEN, position.StartProtection
+    )
+    return wanted and entering and verified and again and part and read and taken
 
 
 def an_end_with_a_cause_is_the_end() -> bool:
@@ -333,6 +336,8 @@ def a_late_answer_about_a_stop_is_none() -> bool:
         )
         and stays(Part.PROTECTION, (*protection.UNCOVERED, Q.MOVING, *closing), STOP, protection.MoveWanted())
         and stays(Part.PROTECTION, protection.UNCOVERED, STOP, protection.CoverWanted(8))
+        and stays(Part.PROTECTION, (*closing, *protection.COVERING), STOP, protection.CoverAdopted(8))
+        and stays(Part.PROTECTION, closing, STOP, protection.StopTriggered(7))
     )
 
 
