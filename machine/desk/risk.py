@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import numpy as np
-
 from anchorwatch.machine import limits, order, permission, position
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import PERMISSION
+from anchorwatch.machine.correlation import correlation
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.market import SIGNAL
@@ -148,31 +147,27 @@ def _exposure(context: Context, key: LegKey, contracts: Decimal) -> limits.Expos
 
 
 def _correlated(context: Context, leg: LegKey, busy: list[LegKey]) -> tuple[str, ...]:
-    """Two positions of one direction in markets that move as one are one position of twice the size."""
-    most = context.parameters.limits.correlation
-    if most >= 1:
+    """Two positions of one direction in markets that move as one are one position of twice the size.
+
+    What is not known is not taken for harmless: too few candles refuse, too.
+    """
+    own = context.parameters.limits
+    if own.correlation >= 1:
         return ()
     for other in busy:
         if other.instrument == leg.instrument or other.side is not leg.side:
             continue
         found = _correlation(context, leg.instrument, other.instrument)
-        if found is not None and found > most:
+        if found is None:
+            return (f"whether it moves as {other.instrument} does is not known",)
+        if found > own.correlation:
             return (f"it moves as {other.instrument} does (correlation {found:.2f})",)
     return ()
 
 
 def _correlation(context: Context, one: str, other: str) -> float | None:
-    """Of the returns of the newest signal candles; None where too few are kept, or nothing moved."""
-    count = context.parameters.limits.correlation_candles
-    charts = [context.charts.get(name) for name in (one, other)]
-    closes = []
-    for chart in charts:
-        if chart is None or len(chart.market.buffer(SIGNAL)) < count + 1:
-            return None
-        closes.append(chart.market.buffer(SIGNAL).arrays(count + 1))
-    if int(closes[0].open_ms[-1]) != int(closes[1].open_ms[-1]):
-        return None  # one candle of this minute is not there yet
-    returns = [np.diff(np.log(arrays.close)) for arrays in closes]
-    if not all(values.std() > 0 for values in returns):
+    mine, its = context.charts.get(one), context.charts.get(other)
+    if mine is None or its is None:
         return None
-    return float(np.corrcoef(returns[0], returns[1])[0, 1])
+    returns = context.parameters.limits.correlation_candles
+    return correlation(mine.market.buffer(SIGNAL).arrays(), its.market.buffer(SIGNAL).arrays(), returns)
