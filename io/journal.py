@@ -21,6 +21,7 @@ from anchorwatch.io.file_lock import FileLock, Held
 from anchorwatch.machine.facts import (
     AnyFact,
     DeadManFact,
+    EmergencyFact,
     Fact,
     Facts,
     GenerationFact,
@@ -41,12 +42,14 @@ from anchorwatch.machine.facts import (
 )
 from anchorwatch.machine.units import LegKey
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a fact is added or changed, so that an earlier version refuses what it cannot understand."""
 
 MIGRATIONS: dict[int, str] = {
     # Facts were added, and fields with defaults: the rows of version 1 are read as they are.
     1: "",
+    # Emergency closes were added.
+    2: "",
 }
 """What leads from a version to the next one: SQL, run in one transaction with the others."""
 
@@ -60,6 +63,8 @@ ENDED_KEPT = 2000
 CLOSED_KEPT = 2000
 # Three crashes in ten minutes are told from these; a bot restarted every minute fills them in a day.
 GENERATIONS_KEPT = 1000
+# Two within a minute end entries; the others are for people.
+EMERGENCIES_KEPT = 100
 
 _SCHEMA = f"""
     CREATE TABLE owner (environment TEXT NOT NULL, account TEXT NOT NULL);
@@ -74,7 +79,12 @@ _SCHEMA = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {SCHEMA_VERSION};
 """
-_KEEP = {OrderEndedFact: ENDED_KEPT, LegClosedFact: CLOSED_KEPT, GenerationFact: GENERATIONS_KEPT}
+_KEEP = {
+    OrderEndedFact: ENDED_KEPT,
+    LegClosedFact: CLOSED_KEPT,
+    GenerationFact: GENERATIONS_KEPT,
+    EmergencyFact: EMERGENCIES_KEPT,
+}
 
 _F = TypeVar("_F", bound=Fact)
 
@@ -329,7 +339,7 @@ def _key(fact: Fact) -> str:
             return fact.instrument
         case PartialTakenFact():
             return f"{_leg_words(fact.leg)}:{fact.reason}"
-        case LegClosedFact():
+        case LegClosedFact() | EmergencyFact():
             return f"{_leg_words(fact.leg)}@{fact.at_ms}"
         case GenerationFact():
             return f"{fact.token}@{fact.started_at_ms}"
@@ -359,6 +369,7 @@ def _gathered(facts: Sequence[Any]) -> Facts:
         closed=of(LegClosedFact),
         permission=permission[0] if permission else None,
         dead_man=switch[0] if switch else None,
+        emergencies=of(EmergencyFact),
         generations=of(GenerationFact),
         risk=next(iter(of(RiskFact)), None),
         streaks=of(StreakFact),

@@ -137,6 +137,14 @@ class DeadManFact(Fact, frozen=True):
     at_ms: int
 
 
+class EmergencyFact(Fact, frozen=True):
+    """A leg was to be closed because the exchange would not have closed it; ``why`` is its code, or what took too long."""
+
+    leg: LegKey
+    at_ms: int
+    why: str
+
+
 class GenerationFact(Fact, frozen=True):
     """One life of the bot; ``clean_stop_at_ms`` is None until it stopped in order."""
 
@@ -165,6 +173,7 @@ AnyFact = (
     | PermissionFact
     | HandsOffFact
     | DeadManFact
+    | EmergencyFact
     | GenerationFact
     | SequenceFact
 )
@@ -194,6 +203,7 @@ class Facts(msgspec.Struct, frozen=True):
     closed: tuple[LegClosedFact, ...] = ()
     permission: PermissionFact | None = None
     dead_man: DeadManFact | None = None
+    emergencies: tuple[EmergencyFact, ...] = ()
     generations: tuple[GenerationFact, ...] = ()
     risk: RiskFact | None = None
     streaks: tuple[StreakFact, ...] = ()

@@ -157,6 +157,7 @@ class Desk:
         self._polled_ms = 0
         self._quiet: dict[str, quiet.Quiet] = {}
         risk.remember(self._context, known_facts)
+        emergencies.remember(self._context, known_facts)
         market.forget(self._context)
         self._context.take_effects()
 

@@ -1,7 +1,8 @@
 """Closes that a missing cover asks for: told, counted, and the end of entries when they repeat.
 
 One emergency close is an accident. Two with one cause within a minute are a defect, of ours or of the venue, that
-every further entry would meet again: entries are halted, and a third is not entered into.
+every further entry would meet again: entries are halted, and a third is not entered into. They are remembered over a
+restart: a crash between the two is no new beginning.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ from anchorwatch.machine import permission, protection
 from anchorwatch.machine.book import Emergency
 from anchorwatch.machine.bot import PERMISSION, Address
 from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.facts import EmergencyFact, Facts
+from anchorwatch.machine.requests import Record
 
 REPEATED = 2
 REPEATED_WITHIN_MS = 60_000
+
+
+def remember(context: Context, facts: Facts) -> None:
+    context.book.emergencies = [Emergency(one.at_ms, one.why) for one in facts.emergencies]
 
 
 def note(context: Context, address: Address, effect: protection.AskForClose) -> None:
@@ -24,6 +31,7 @@ def note(context: Context, address: Address, effect: protection.AskForClose) -> 
     since_ms = context.now_ms - REPEATED_WITHIN_MS
     recent = [one for one in book.emergencies if one.at_ms > since_ms]
     book.emergencies = [*recent, Emergency(context.now_ms, why)]
+    context.ask(Record((EmergencyFact(address.leg, context.now_ms, why),)))
     count = len([one for one in book.emergencies if one.why == why])
     if count >= REPEATED:
         reason = f"{count} emergency closes within a minute: {why}"

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from anchorwatch.io.journal import SCHEMA_VERSION, JournalError, open_journal, remembered
 from anchorwatch.machine import position
-from anchorwatch.machine.facts import Facts
+from anchorwatch.machine.facts import EmergencyFact, Facts
 from anchorwatch.machine.units import LegKey, Side
 from tests.mission.rig import BTC_LONG, ETH_SHORT, exchange, still
 from tests.venue.rig import BTC, ETH
@@ -48,6 +48,8 @@ def check(facts: Facts, version: int) -> None:
     if version >= 2:
         assert [taken.reason for taken in long.partials] == ["first target"]
         assert facts.hands_off == ("SOL-USDT-SWAP",)
+    if version >= 3:
+        assert facts.emergencies == (EmergencyFact(BTC_LONG, AT_MS - 1_000, "51008"),)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from trio.testing import MockClock
 
+from anchorwatch.io.journal import open_journal
 from anchorwatch.machine import permission, position, protection
 from anchorwatch.machine.ids import Made
 from tests.mission.rig import BTC_LONG, BTC_SHORT, eager, exchange, still
@@ -29,6 +30,22 @@ async def test_two_emergency_closes_with_one_code_within_a_minute_halt_entries(
             await scene.before_a_cross()
             await scene.cross()
             assert scene.orders(Made.ENTRY) == []
+
+
+async def test_a_crash_between_two_emergency_closes_is_no_new_beginning(autojump_clock: MockClock) -> None:
+    async with exchange() as scene:
+        scene.trade(BTC_LONG, "0.5")
+        scene.fault("reject_with_code", "trade/order-algo", times=0, code="51280")
+        with open_journal(None, "sim", "sim-key") as journal:
+            async with scene.life(still(), journal=journal) as life:
+                await life.until(lambda: bool(life.lines("EMERGENCY_CLOSE")))
+                await life.flat()
+                assert life.bot.permission.state is permission.S.OPEN
+                await life.crash()
+            scene.trade(BTC_SHORT, "0.5")
+            async with scene.life(still(), journal=journal) as life:
+                await life.until(lambda: life.bot.permission.state is permission.S.HALTED, within_s=40)
+                await life.flat(BTC_SHORT)
 
 
 @pytest.mark.parametrize("code", ["51030", "54012"])
