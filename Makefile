@@ -47,7 +47,8 @@ proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs o
 	$(BIN)/anchorwatch simulate --sweep
 	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps
 	$(BIN)/python -m pytest -q -m proof tests/simulation/planted
-	$(BIN)/anchorwatch check --thorough --edits 1
+	mkdir -p out
+	$(BIN)/anchorwatch check --thorough --edits 1 --judged out/judged.jsonl
 	$(BIN)/python -m tests.unprotected
 
 verify: $(STAMP)  ## the user's document, proven line by line: out/verify.html

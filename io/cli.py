@@ -334,12 +334,13 @@ def check(
     paths: Annotated[Path | None, Parameter("--paths", help="only write the shortest ways here")] = None,
     edits: Annotated[int | None, Parameter("--edits", help="judge every n-th edit; 1: all")] = None,
     workers: Annotated[int | None, Parameter("--workers", help="processes")] = None,
+    judged: Annotated[Path | None, Parameter("--judged", help="keep the judgements of --edits here")] = None,
 ) -> int:
     """Explore the machines and their router exhaustively, with a venue that fails, and say which properties hold."""
     from anchorwatch.io.commands.check import Wanted
     from anchorwatch.io.commands.check import check as explore
 
-    wanted = Wanted(json, thorough, world, promela, paths, edits, workers)
+    wanted = Wanted(json, thorough, world, promela, paths, edits, workers, judged)
     return explore(print_now, wanted)
 
 

@@ -33,6 +33,7 @@ SMALL: tuple[Bounds, ...] = (
     Bounds("overtaken", entries=1, overtaking=True),
     Bounds("maker", entries=1, faults=2, rests=True, pushy=True, prompt=True),
     Bounds("parts", entries=1, size=2, faults=2, reduces=True, prompt=True),
+    Bounds("parts of a maker", entries=1, size=2, faults=2, rests=True, pushy=True, prompt=True),
     Bounds("moves", entries=1, faults=2, moves=True, belt=True, strangers=True, doubts=True, prompt=True),
     Bounds("forgetful", entries=1, faults=1, crashes=1, moves=True, strangers=True, pushy=True, prompt=True),
     Bounds("journal", entries=1, faults=2, slow_journal=True, journal_fails=True, checks=True, prompt=True),
@@ -40,6 +41,7 @@ SMALL: tuple[Bounds, ...] = (
     Bounds(
         "switch", entries=1, faults=2, rests=True, dead_man=True, takes_stops=True, stops=True, prompt=True
     ),
+    Bounds("switch again", entries=2, faults=1, rests=True, dead_man=True, takes_stops=True, prompt=True),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
     Bounds("unruly", entries=1, faults=1, unruly=True, checks=True, prompt=True),
     Bounds(

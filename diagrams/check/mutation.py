@@ -218,9 +218,10 @@ def run(
     """Judge every mutant, or every ``every``-th of them; the keys are those of the report.
 
     ``kept`` is a file of judgements: those that it holds are not made again, and new ones are added to it as
-    they are made, so that a run which was cut off goes on.
+    they are made, so that a run which was cut off goes on. It begins anew when the tables or the check have
+    changed since.
     """
-    known = _read(kept) if kept is not None and kept.exists() else []
+    known = _read(kept) if kept is not None else []
     done = {(one.machine, one.words) for one in known}
     wanted = [
         one for one in itertools.islice(mutants(), 0, None, every) if (one.machine, one.words) not in done
@@ -239,7 +240,21 @@ def run(
 
 
 def _read(kept: Path) -> list[Judged]:
-    return [msgspec.json.decode(line, type=Judged) for line in kept.read_bytes().splitlines()]
+    """The judgements of this file, if they are of the code as it is; else the file is begun."""
+    lines = kept.read_bytes().splitlines() if kept.exists() else []
+    if not lines or lines[0].decode() != _code():
+        kept.write_text(f"{_code()}\n", encoding="ascii")
+        return []
+    return [msgspec.json.decode(line, type=Judged) for line in lines[1:]]
+
+
+def _code() -> str:
+    """A digest of the tables and of the check."""
+    digest = hashlib.sha256()
+    for package in (Path(bots.__file__).parent, Path(__file__).parent):
+        for file in sorted(package.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def summed(results: Sequence[Judged]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Wanted(msgspec.Struct, frozen=True):
     paths: Path | None = None  # a file for the shortest ways
     edits: int | None = None  # every so many of them are judged; None: none is
     workers: int | None = None
+    judged: Path | None = None  # a file of judgements, which goes on where it was cut off
 
 
 def check(write: Callable[[str], object], wanted: Wanted) -> int:
@@ -59,7 +60,7 @@ def check(write: Callable[[str], object], wanted: Wanted) -> int:
             if one.verdict == "survivor" and not as_json:
                 write(f"survives: {one.machine}: {one.words}\n")
 
-        counts = mutation.run(workers or os.cpu_count() or 1, edits or 1, tell)
+        counts = mutation.run(workers or os.cpu_count() or 1, edits or 1, tell, wanted.judged)
         if not as_json:
             write(
                 f"{counts['total']} edits: {counts['equivalent']} change nothing, {counts['killed']} are noticed "

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from anchorwatch.diagrams.check import mutation
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.calm import calmed
 from anchorwatch.diagrams.check.configurations import BY_NAME, QUICK
@@ -209,17 +210,29 @@ def test_a_stop_that_is_not_meant_any_more_keeps_resting() -> None:
 
 def test_the_report_for_programs_has_the_keys_that_they_read() -> None:
     written: list[str] = []
-    code = run((ONE,), True, written.append, workers=1)
+    spin = {"config": "one entry", "states": 1, "transitions": 2, "agrees": True}
+    mutants = mutation.summed([mutation.Judged("order", "an edit", "survivor")])
+    code = run((ONE,), True, written.append, workers=1, more=lambda: {"spin": [spin], "mutants": mutants})
     report = json.loads("".join(written))
     assert code == 0
-    assert {"configs", "states", "seconds", "properties", "spin", "mutants", "abstractions"} <= set(report)
+    assert {"states", "seconds", "abstractions"} <= set(report)
+    assert {"total", "equivalent", "killed", "by_property", "by_contract", "survivors"} <= set(
+        report["mutants"]
+    )
+    assert report["spin"] == [spin]
     (config,) = report["configs"]
-    assert config["complete"]
+    measured = {"states", "transitions", "depth", "seconds", "cores", "complete", "cut", "clipped"}
+    assert {"name", "bounds"} | measured <= set(config)
+    assert (config["complete"], config["cut"], config["clipped"]) == (True, False, 0)
     assert config["states"] == report["states"]
+    keys = {"name", "kind", "holds", "witness", "planted_defect_caught", "fairness"}
+    assert all(keys <= set(one) for one in report["properties"])
     assert all(one["holds"] and one["planted_defect_caught"] for one in report["properties"])
-    assert [one["name"] for one in report["properties"] if one["kind"] == "liveness"] == [
-        promise.id for promise in PROMISES
+    assert [one["name"] for one in report["properties"]] == [
+        *(f"S{number}" for number in range(18)),
+        *(promise.id for promise in PROMISES),
     ]
+    assert all(one["fairness"] for one in report["properties"] if one["kind"] == "liveness")
 
 
 def test_a_world_that_was_not_seen_whole_is_no_success() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_contract
 from anchorwatch.diagrams.check.defects import answering
 from anchorwatch.diagrams.check.edits import Mutant, mutants
-from anchorwatch.diagrams.check.mutation import Base, judged
+from anchorwatch.diagrams.check.mutation import Base, Judged, judged
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.kernel import BadTable
 
@@ -72,6 +73,24 @@ def test_no_sampled_edit_of_orders_and_stops_survives(bases: list[Base], every: 
     survivors = [one.words for one in (judged(edit, bases) for edit in sample) if one.verdict == "survivor"]
     assert len(sample) > 10
     assert survivors == []
+
+
+def test_a_run_that_was_cut_off_goes_on_unless_the_code_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutation, "WORLDS", ())  # contracts alone judge here
+    kept, told = tmp_path / "judged.jsonl", list[Judged]()
+    first = mutation.run(1, SAMPLED, told.append, kept)
+    assert (first["total"], first["equivalent"] + first["killed"]) == (len(told), len(told))
+    lines = kept.read_bytes().splitlines()
+    kept.write_bytes(b"\n".join(lines[:-2]) + b"\n")
+    again = list[Judged]()
+    assert mutation.run(1, SAMPLED, again.append, kept) == first
+    assert again == told[-2:]
+    kept.write_bytes(b"\n".join([b"of other code", *lines[1:]]) + b"\n")
+    anew = list[Judged]()
+    assert mutation.run(1, SAMPLED, anew.append, kept) == first
+    assert anew == told
 
 
 def test_a_world_that_is_broken_without_any_edit_is_no_base() -> None:
