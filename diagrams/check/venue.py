@@ -281,9 +281,12 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("somebody closes the position", closed, faults=1)
     if leg.mine.live:
         yield Move("somebody cancels the stop", _stop_gone(leg, facets, StopPush.GONE), faults=1)
-        if bounds.moves:
-            moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
-            yield Move("somebody moves the stop", moved, faults=1)
+    if leg.other.live:
+        gone = replace(leg, other=stop_changed(leg.other, facets, StopPush.GONE))
+        yield Move("somebody cancels another stop", gone, faults=1)
+    if leg.mine.live and bounds.moves:
+        moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+        yield Move("somebody moves the stop", moved, faults=1)
 
 
 def _foreign_trades(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,8 @@ class Life:
             if self._errand.clear_halt:
                 engine.clear_halt()
             if self._recorder is not None:
-                self._recorder.began(engine)
+                self._recorder.began(engine.desk)
+                engine.on_answer = partial(self._recorder.handled, engine.desk)
             self.engine = engine
             self.exit = await engine.run()
         self._chronicle.add(self.name, "ended", self.exit.name)

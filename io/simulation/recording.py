@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.io.engine import Engine
 from anchorwatch.io.venue.accounts import Account
 from anchorwatch.io.venue.announcing import Amendment
 from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.orders import AlgoOrder, Fill, Order
 from anchorwatch.io.venue.positions import Position
 from anchorwatch.machine import trace, world
+from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.units import LegKey, MarginMode, Side
 from anchorwatch.machine.world import OrderState
@@ -55,11 +55,7 @@ class Recorder:
     def order_changed(self, account: Account, order: Order, fill: Fill | None, amendment: Amendment) -> None:
         if account is self._account:
             self._look_who_listens()
-            is_buy = order.side == "buy"
-            side = (
-                Side.LONG if order.pos_side == "long" or (order.pos_side == "net" and is_buy) else Side.SHORT
-            )
-            leg = LegKey(order.inst_id, side, MarginMode(order.margin_mode))
+            leg = LegKey(order.inst_id, _side(order), MarginMode(order.margin_mode))
             stood = trace.OrderStood(
                 self._venue.now_ms(),
                 leg,
@@ -121,11 +117,10 @@ class Recorder:
 
     # Told by the lives.
 
-    def began(self, engine: Engine) -> None:
+    def began(self, desk: Desk) -> None:
         self._standings.clear()
         self._is_alive = True
-        self._take(trace.LifeBegan(self._venue.now_ms(), engine.desk.bot))
-        engine.on_answer = lambda event, effects: self._handled(engine, event, effects)
+        self._take(trace.LifeBegan(self._venue.now_ms(), desk.bot))
 
     def ended(self) -> None:
         """However it ended; told once."""
@@ -133,21 +128,28 @@ class Recorder:
             self._is_alive = False
             self._take(trace.LifeEnded(self._venue.now_ms()))
 
-    def _handled(self, engine: Engine, event: Event, effects: Sequence[Effect]) -> None:
+    def handled(self, desk: Desk, event: Event, effects: Sequence[Effect]) -> None:
+        """The desk has answered an event. A dying gasp is none: nothing comes of it."""
         if not self._is_alive:
-            return  # a dying gasp, of which nothing comes
-        changed = self._changed(engine)
+            return
+        changed = self._changed(desk)
         if effects or changed or not isinstance(event, QUIET):
-            handled = trace.Handled(
-                self._venue.now_ms(), event, tuple(effects), engine.desk.bot, tuple(changed)
-            )
-            self._take(handled)
+            now_ms = self._venue.now_ms()
+            self._take(trace.Handled(now_ms, event, tuple(effects), desk.bot, tuple(changed)))
 
-    def _changed(self, engine: Engine) -> list[trace.LegStanding]:
+    def _changed(self, desk: Desk) -> list[trace.LegStanding]:
         changed = []
-        for key, leg in engine.desk.context.book.legs.items():
+        for key, leg in desk.context.book.legs.items():
             standing = trace.LegStanding(key, leg.total, leg.stop_client_id, leg.stop_venue_id)
             if self._standings.get(key) != standing:
                 self._standings[key] = standing
                 changed.append(standing)
         return changed
+
+
+def _side(order: Order) -> Side:
+    """The side that an order is about: in net mode what it opens, or, being the order of a stop, what it closes."""
+    if order.pos_side != "net":
+        return Side(order.pos_side)
+    opens = order.side if not order.algo_id else {"buy": "sell", "sell": "buy"}[order.side]
+    return Side.LONG if opens == "buy" else Side.SHORT

@@ -144,7 +144,7 @@ class DeskRig:
     def say(self, *events: Event) -> None:
         """Give the desk these events, now; the journal answers at once, and timers are kept."""
         for event in events:
-            for effect in self.desk.handle(event, self.now_ms):
+            for effect in self.handle(event):
                 self._keep(effect)
             written = self.taken(requests.Record) if self.journal_writes else []
             self.say(
@@ -154,6 +154,9 @@ class DeskRig:
                     if record.address is not None and record.done is not None
                 )
             )
+
+    def handle(self, event: Event) -> tuple[Effect, ...]:
+        return self.desk.handle(event, self.now_ms)
 
     def tell(self, address: Address, event: Event) -> None:
         self.say(Told(address, event))

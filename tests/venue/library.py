@@ -23,6 +23,7 @@ from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.okx.signing import rest_prehash, rest_timestamp, signature
 from anchorwatch.io.okx.transport import NoReply, Reply, Transport
 from anchorwatch.io.okx.wire_ws import Push, decode_frame
+from anchorwatch.io.simulation.recording import Recorder
 from anchorwatch.io.venue.accounts import Account, AccountSpec
 from anchorwatch.io.venue.rest import HttpRequest
 from anchorwatch.io.venue.sessions import Session
@@ -34,6 +35,7 @@ from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.parameters import Making, Protecting
+from anchorwatch.machine.trace import Seen
 from anchorwatch.machine.units import MarginMode, PositionMode
 from tests.machine.desk_rig import BTC, START_MS, DeskRig
 from tests.venue.rig import Clock, Rig, login_frame
@@ -58,6 +60,7 @@ class LibraryTransport(Transport):
     def __init__(self, rig: Rig) -> None:
         super().__init__(WHERE, KEYS, rig.clock)
         self._rig = rig
+        self.late: list[tuple[int, HttpRequest]] = []
 
     async def send(
         self,
@@ -87,7 +90,13 @@ class LibraryTransport(Transport):
                 "ok-access-timestamp": stamp,
                 "ok-access-sign": signature(KEYS.secret, text),
             }
-        answer = self._rig.venue.gateway.answer(HttpRequest(method, target, headers, body, "127.0.0.1"))
+        request = HttpRequest(method, target, headers, body, "127.0.0.1")
+        late_ms = self._rig.venue.gateway.late_ms(request)
+        if late_ms:
+            # It is waited for in vain, and lies at the exchange until its time comes.
+            self.late.append((self._rig.clock.now_ms + late_ms, request))
+            return NoReply("no answer", sent=True)
+        answer = self._rig.venue.gateway.answer(request)
         if answer.fate != "whole":
             return NoReply("no answer", sent=True)
         now_ms = self._rig.clock()
@@ -113,9 +122,19 @@ class LibraryRig(DeskRig):
             clock=Clock(START_MS),
             switches=msgspec.structs.replace(given, enforces_rate_limits=False),
         )
-        rest = OkxRest(WHERE, KEYS, self.rig.clock, transport=LibraryTransport(self.rig))
+        self._transport = LibraryTransport(self.rig)
+        rest = OkxRest(WHERE, KEYS, self.rig.clock, transport=self._transport)
         self._calls = AccountCalls(rest, mode, MarginMode.CROSS)
         self._sessions: dict[Name, Session] = {}
+        self.trace: list[Seen] = []
+        self._recorder = Recorder(self.rig.venue, self.account, self.trace.append)
+        self.rig.venue.publisher.watchers.append(self._recorder)
+        self._recorder.began(self.desk)
+
+    def handle(self, event: Event) -> tuple[Effect, ...]:
+        effects = super().handle(event)
+        self._recorder.handled(self.desk, event, effects)
+        return effects
 
     @property
     def account(self) -> Account:
@@ -131,6 +150,7 @@ class LibraryRig(DeskRig):
         """Let this pass, second by second, trading at this price; the desk hears of it all."""
         for _ in range(seconds):
             until_ms = self.now_ms + 1000
+            self._late_requests_arrive(until_ms)
             self.rig.clock.now_ms = until_ms
             self.rig.venue.advance()
             if px is not None:
@@ -142,6 +162,14 @@ class LibraryRig(DeskRig):
             self.quote()
             self.say(world.ClockTicked())
             self.settle()
+
+    def _late_requests_arrive(self, until_ms: int) -> None:
+        for due_ms, request in sorted(self._transport.late, key=lambda one: one[0]):
+            if due_ms <= until_ms:
+                self._transport.late.remove((due_ms, request))
+                self.rig.clock.now_ms = max(self.rig.clock.now_ms, due_ms)
+                self.rig.venue.gateway.answer(request)
+                self.hear()
 
     def _keep_alive(self) -> None:
         """The exchange closes a connection on which nothing is said; the sockets' own pings are not part of this rig."""

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from anchorwatch.diagrams.check.acceptance import accepts
 from anchorwatch.io.venue.faults import Fault, FaultKind
 from anchorwatch.io.venue.positions import Position
 from anchorwatch.machine import connection, lifecycle, order, permission, position, protection, reconciliation
@@ -181,6 +182,8 @@ class DeskAndExchange(RuleBasedStateMachine):
         if hasattr(self, "rig"):
             self.all_is_healed_and_comes_to_rest()
             self._agree()
+            rejections = accepts(self.rig.trace).rejections
+            assert not rejections, "\n".join(line for one in rejections for line in one.lines())
 
     # Looking.
 

@@ -5,7 +5,7 @@ nothing here says again what the exchange or the network may do. What was seen i
 `Possible` keeps every leg that the world may be in, and each observation leaves those that could have done it.
 
 *Shown* is what an observer of the exchange sees of a leg: contracts, the orders of its two slots, whether the stop
-that is meant and any other of ours are live. A rule that changes what is shown needs somebody who saw it; one that
+that is meant and any other of ours are live, and whether an order that a stop has made is. A rule that changes what is shown needs somebody who saw it; one that
 changes nothing shown and tells the bot nothing is *silent*, and may happen between any two observations.
 
 Where messages may be lost, doubled and come out of turn, a leg on whose way more pushes are can do whatever one with
@@ -14,6 +14,7 @@ fewer can, so of two legs that differ only in that the one with more is kept.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ import msgspec
 from anchorwatch.diagrams.check import network, surroundings, venue
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import Compare, EndReading, Move
-from anchorwatch.diagrams.check.leg import FIELDS, Leg, replace
+from anchorwatch.diagrams.check.leg import FIELDS, At, Leg, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import lifecycle, order, permission, position, protection, reconciliation
 
@@ -52,7 +53,7 @@ WAYS_MAX = 50_000
 MEMO_MAX = 20_000
 """Legs whose moves are remembered, for each leg of the account: some megabytes."""
 
-SHOWN = ("contracts", "entry", "close", "the stop", "another stop")
+SHOWN = ("contracts", "entry", "close", "the stop", "another stop", "a stop's order")
 Shown = tuple[Any, ...]
 """One value for each of `SHOWN`."""
 
@@ -78,6 +79,9 @@ READY = Facets(
 RULES = tuple(rule for rule in (*venue.RULES, *network.RULES) if rule not in network.LOSSES)
 """A leg that has lost a push can do nothing that it could not have done with the push still on its way."""
 
+Way = tuple[str, "Way"] | None
+"""The labels of the moves that led somewhere, the last one first."""
+
 Matches = Callable[[Leg, Move], bool]
 Change = Callable[[Leg], Leg | None]
 
@@ -91,6 +95,14 @@ class Impossible(Exception):
         self.nearest = nearest
 
 
+def nameless(label: str) -> str:
+    """The name of a rule, without the sizes of the case."""
+    return SIZES.sub("N", label)
+
+
+SIZES = re.compile(r"\d+")
+
+
 def shown(leg: Leg) -> Shown:
     return (
         leg.contracts,
@@ -98,16 +110,21 @@ def shown(leg: Leg) -> Shown:
         (leg.close.at, leg.close.filled),
         leg.mine.live,
         leg.other.live,
+        leg.child.at is At.LIVE,
     )
 
 
 class Possible:
-    """The legs that the world may be in now. ``used`` counts the rules that observations were explained by."""
+    """The legs that the world may be in now.
 
-    def __init__(self) -> None:
+    ``used`` counts the rules that observations were explained by, ``without`` are those that the model does not have.
+    """
+
+    def __init__(self, without: frozenset[str] = frozenset()) -> None:
         self.legs: tuple[Leg, ...] = (Leg(),)
         self.used: Counter[str] = Counter()
         self.facets = READY
+        self._without = without
         self._memo: dict[tuple[Leg, Facets, Bounds], tuple[Move, ...]] = {}
 
     def listen(self, *, orders: bool, stops: bool) -> None:
@@ -120,14 +137,16 @@ class Possible:
         """At the exchange, within one moment, each of `SHOWN` took these values, one after the other."""
         start = (0,) * len(SHOWN)
         goal = tuple(len(values) for values in seen)
+        ways: dict[tuple[Leg, tuple[int, ...]], Way] = {(leg, start): None for leg in self.legs}
+        queue = list(ways)
         found: dict[Leg, None] = {}
-        queue = [(leg, start) for leg in self.legs]
-        known = dict.fromkeys(queue)
         near: dict[str, None] = {}
         while queue:
-            leg, done = queue.pop()
+            here = queue.pop()
+            leg, done = here
             if done == goal:
                 found[leg] = None
+                self._count(ways[here])
                 continue
             for move in self._moves(leg, bounds):
                 if move.items:
@@ -135,23 +154,26 @@ class Possible:
                 after = _advanced(shown(leg), shown(move.leg), seen, done)
                 if after is None:
                     near[move.label] = None
-                elif (move.leg, after) not in known:
-                    known[move.leg, after] = None
+                elif (move.leg, after) not in ways:
+                    ways[move.leg, after] = (move.label, ways[here])
                     queue.append((move.leg, after))
-                    if after != done:
-                        self.used[move.label] += 1
-            assert len(known) <= WAYS_MAX, "too many ways to have done it"
+            assert len(ways) <= WAYS_MAX, "too many ways to have done it"
         self._keep(found, near)
 
     def told(self, matches: Matches, of: frozenset[str], bounds: Bounds = WIDE) -> None:
         """The bot was told something that only a move which `matches` tells. ``of``: the fields it speaks of."""
         found: dict[Leg, None] = {}
-        for leg in self._closure(self.legs, of, bounds):
+        for leg, way in self._closure(self.legs, of, bounds):
             for move in self._moves(leg, bounds):
                 if move.items and matches(leg, move):
-                    self.used[move.label] += 1
+                    self._count((move.label, way))
                     found[_read(move)] = None
         self._keep(found, () if found else self._near(of, bounds))
+
+    def _count(self, way: Way) -> None:
+        while way is not None:
+            label, way = way
+            self.used[nameless(label)] += 1
 
     def asked(self, change: Change, of: frozenset[str], words: str) -> None:
         """The bot asked for something, which does this to the leg; None where it cannot have been asked for."""
@@ -161,10 +183,11 @@ class Possible:
             if after is not None:
                 found[after] = None
         if not found:
-            for leg in self._closure(self.legs, of, WIDE):
+            for leg, way in self._closure(self.legs, of, WIDE):
                 after = change(leg)
                 if after is not None:
                     found[after] = None
+                    self._count(way)
         self._keep(found, {words: None})
 
     def became(self, change: Callable[[Leg], Leg]) -> None:
@@ -184,25 +207,26 @@ class Possible:
         if found is None:
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            found = tuple(move for rule in RULES for move in rule(leg, self.facets, bounds=bounds))
+            moves = (move for rule in RULES for move in rule(leg, self.facets, bounds=bounds))
+            found = tuple(move for move in moves if nameless(move.label) not in self._without)
             self._memo[key] = found
         return found
 
-    def _closure(self, legs: Iterable[Leg], of: frozenset[str], bounds: Bounds) -> Iterator[Leg]:
-        """These legs, and those that follow from them by silent moves within these fields."""
-        known = dict.fromkeys(legs)
-        queue = list(known)
+    def _closure(self, legs: Iterable[Leg], of: frozenset[str], bounds: Bounds) -> Iterator[tuple[Leg, Way]]:
+        """These legs, and those that follow from them by silent moves within these fields, each with its way."""
+        ways: dict[Leg, Way] = dict.fromkeys(legs)
+        queue = list(ways)
         while queue:
             leg = queue.pop()
-            yield leg
+            yield leg, ways[leg]
             now = shown(leg)
             for move in self._moves(leg, bounds):
-                if move.items or shown(move.leg) != now or move.leg in known:
+                if move.items or shown(move.leg) != now or move.leg in ways:
                     continue
                 if _changed(leg, move.leg) <= of:
-                    known[move.leg] = None
+                    ways[move.leg] = (move.label, ways[leg])
                     queue.append(move.leg)
-            assert len(known) <= WAYS_MAX, "too many ways for it to be"
+            assert len(ways) <= WAYS_MAX, "too many ways for it to be"
 
     def _near(self, of: frozenset[str], bounds: Bounds) -> dict[str, None]:
         """What could have been told of the same fields."""

@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from anchorwatch.diagrams.check.acceptance.hearing import ROLES, TIMERS, Hearing
-from anchorwatch.diagrams.check.acceptance.tracks import Rejection, Tracks, units
+from anchorwatch.diagrams.check.acceptance.tracks import Rejection, Track, Tracks, units
 from anchorwatch.diagrams.check.leg import At, Leg, replace, with_other_meant, without_meaning
 from anchorwatch.diagrams.check.production import AnotherStopMeant
 from anchorwatch.machine import connection, order, position, protection, reconciliation, requests
@@ -40,9 +40,12 @@ class Verdict(msgspec.Struct, frozen=True):
     rejections: tuple[Rejection, ...]
 
 
-def accepts(trace: Iterable[seen.Seen]) -> Verdict:
-    """Whether the environment model could have done everything that this trace shows."""
-    reader = Reader()
+def accepts(trace: Iterable[seen.Seen], without: frozenset[str] = frozenset()) -> Verdict:
+    """Whether the environment model could have done everything that this trace shows.
+
+    ``without`` names rules that it is to do without: what is rejected then is what needs them.
+    """
+    reader = Reader(without)
     for one in trace:
         reader.take(one)
     return reader.verdict()
@@ -51,8 +54,8 @@ def accepts(trace: Iterable[seen.Seen]) -> Verdict:
 class Reader:
     """Reads a trace, one thing at a time."""
 
-    def __init__(self) -> None:
-        self._tracks = Tracks()
+    def __init__(self, without: frozenset[str] = frozenset()) -> None:
+        self._tracks = Tracks(without)
         self._hearing = Hearing(self._tracks)
         self._bot: Bot | None = None
         self._timers: dict[str, tuple[LegKey, str, Role | None]] = {}
@@ -104,16 +107,25 @@ class Reader:
 
     def _take_order(self, one: seen.OrderStood) -> None:
         meant = self._tracks.meant(one.client_id)
+        if one.is_child:
+            self._take_child(self._tracks.of(one.leg), one)
+            return
         if meant is None:
-            # A child of a stop is the model's own; everybody else is a stranger, and so is an order of an earlier life.
-            if one.filled and not one.is_child:
-                for track in self._tracks.of_instrument(one.leg.instrument):
-                    track.strangers_traded = True
+            # Everybody else is a stranger, and so is an order of an earlier life.
+            if one.filled:
+                self._tracks.strangers[one.leg.instrument] = None
             return
         track = meant[0]
         at = At.LIVE if one.state in PENDING else At.DONE
         track.orders[one.client_id] = (at, units(one.filled))
         track.note()
+
+    def _take_child(self, track: Track, one: seen.OrderStood) -> None:
+        track.children[one.client_id] = None
+        track.note()
+        if one.state not in PENDING:
+            del track.children[one.client_id]
+            track.note()
 
     # What became of the life.
 

@@ -50,19 +50,19 @@ class Rejection(msgspec.Struct, frozen=True):
 class Track:
     """One leg: what the exchange shows of it, which ids are meant, and the legs of the model that it may be."""
 
-    def __init__(self, key: LegKey) -> None:
+    def __init__(self, key: LegKey, without: frozenset[str]) -> None:
         self.key = key
-        self.possible = Possible()
+        self.possible = Possible(without)
         self.slots: dict[Role, str] = {}
         self.questions: dict[Role, int] = {}  # about the order of each slot that have no answer yet
         self.orders: dict[str, tuple[At, int]] = {}
         self.stops: dict[str, tuple[str, bool]] = {}  # live ones by the exchange's id: client id, is whole
+        self.children: dict[str, None] = {}  # orders that stops have made, and that are live
         self.meant = ("", "")  # the stop's client id, and the exchange's
         self.contracts = 0
         self.booked = 0
         self.batch: list[list[Any]] = [[] for _ in SHOWN]
         self.last = self._shown()
-        self.strangers_traded = False
         self.rejected: Rejection | None = None
 
     def _shown(self) -> tuple[Any, ...]:
@@ -73,6 +73,7 @@ class Track:
             self.orders.get(self.slots.get(Role.CLOSE, ""), UNSEEN),
             bool(mine),
             len(self.stops) > len(mine),
+            bool(self.children),
         )
 
     def is_meant(self, stop_id: str, client_id: str) -> bool:
@@ -88,7 +89,7 @@ class Track:
                 self.batch[number].append(value)
         self.last = now
 
-    def bounds(self) -> Bounds:
+    def bounds(self, *, strangers_traded: bool) -> Bounds:
         """What may have done it: trades of the sizes seen; strangers only where one was seen to trade."""
         sizes: dict[int, None] = {}
         for number, was in enumerate(self._before_batch()[:3]):
@@ -101,8 +102,8 @@ class Track:
         return msgspec.structs.replace(
             WIDE,
             parts=tuple(sizes),
-            foreign=self.strangers_traded,
-            strangers=self.strangers_traded or not moved,
+            foreign=strangers_traded,
+            strangers=strangers_traded or not moved,
             belt=bool(self.batch[4])
             or any(not whole for stop, (name, whole) in self.stops.items() if self.is_meant(stop, name)),
         )
@@ -114,7 +115,7 @@ class Track:
         """Another stop is meant: what is shown changes without anything having happened."""
         self.meant = meant
         self.last = self._shown()
-        mine, other = self.last[3:]
+        mine, other = self.last[3:5]
 
         def renamed(leg: Leg) -> Leg:
             leg = change(leg)
@@ -129,10 +130,10 @@ class Track:
 
     # Observations.
 
-    def settle(self, number: int, at_ms: int) -> None:
+    def settle(self, number: int, at_ms: int, *, strangers_traded: bool) -> None:
         """What was seen at the exchange within one moment is explained together."""
         if any(self.batch):
-            batch, bounds = self.batch, self.bounds()
+            batch, bounds = self.batch, self.bounds(strangers_traded=strangers_traded)
             self.batch = [[] for _ in SHOWN]
             words = "; ".join(
                 f"{name} {' → '.join(map(_value, values))}"
@@ -142,7 +143,6 @@ class Track:
             self.attempt(
                 number, at_ms, f"at the exchange: {words}", lambda: self.possible.happened(batch, bounds)
             )
-        self.strangers_traded = False
 
     def attempt(self, number: int, at_ms: int, words: str, observe: Callable[[], None]) -> None:
         """Let the legs explain it; a leg whose trace is rejected is not followed any further."""
@@ -157,9 +157,11 @@ class Track:
 class Tracks:
     """Every leg of the account, and where in the trace we are."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: frozenset[str]) -> None:
+        self._without = without
         self.of_leg: dict[LegKey, Track] = {}
         self.roles: dict[str, tuple[LegKey, Role]] = {}  # our orders, by client id
+        self.strangers: dict[str, None] = {}  # instruments that somebody else traded within this moment
         self.is_reading = False
         self.possible_max = 1
         self.observations = 0
@@ -172,7 +174,7 @@ class Tracks:
     def of(self, key: LegKey) -> Track:
         track = self.of_leg.get(key)
         if track is None:
-            track = self.of_leg[key] = Track(key)
+            track = self.of_leg[key] = Track(key, self._without)
             orders, stops = self._listening
             track.possible.listen(orders=orders, stops=stops)
             if self.is_reading:
@@ -196,7 +198,9 @@ class Tracks:
 
     def settle(self) -> None:
         for track in self:
-            track.settle(self.observations, self.at_ms)
+            traded = track.key.instrument in self.strangers
+            track.settle(self.observations, self.at_ms, strangers_traded=traded)
+        self.strangers.clear()
 
     def begin_reading(self) -> None:
         self.is_reading = True
