@@ -177,8 +177,7 @@ def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
             (Call.BARRED, "no stops for now"),
         ):
             is_fault = answer not in (Call.NO_POSITION, Call.EXISTS)
-            if not leg.contracts and answer is not Call.NO_POSITION:
-                continue
+            # Which of its reasons the venue names first is its own affair: without a position it may be any.
             if leg.contracts and answer is Call.NO_POSITION:
                 continue
             if answer is Call.EXISTS and not leg.other.live:
