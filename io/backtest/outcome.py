@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -124,8 +125,8 @@ def trade_row(trade: Trade) -> dict[str, object]:
         "left": moment(end_ms) if end_ms else "",
         "held_min": round((end_ms - trade.entered_ms) / MINUTE_MS, 2) if end_ms else "",
         "contracts": format(trade.contracts.normalize(), "f"),
-        "entry_price": round(float(trade.entry_price), 8),
-        "exit_price": round(float(trade.exit_price), 8) if end_ms else "",
+        "entry_price": _price(trade.entry_price),
+        "exit_price": _price(trade.exit_price) if end_ms else "",
         "gross": round(float(trade.gross), 6),
         "fees": round(float(trade.fees), 6),
         "funding": round(float(trade.funding), 6),
@@ -133,6 +134,11 @@ def trade_row(trade: Trade) -> dict[str, object]:
         "cause": trade.cause if end_ms else "still open",
         "why": trade.why,
     }
+
+
+def _price(average: Decimal) -> float:
+    """To eight digits: an average over parts has no end, and no market a finer tick."""
+    return float(f"{average:.8g}")
 
 
 def write_tables(out: Path, run: Backtest, curve: Curve) -> None:

@@ -95,7 +95,8 @@ def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) 
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
     _remember(context, chart, decision, Became.ENTRY)
-    context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why)
+    regime = {"regime": chart.regime.value} if chart.regime is not None else {}
+    context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why, **regime)
     context.book.decided_px[leg] = context.book.marks[leg.instrument]
     making.want(context, leg, contracts)
 

@@ -266,6 +266,21 @@ def test_a_limit_of_loss_is_not_passed_while_the_desk_sleeps(seed: int, together
 
 
 @pytest.mark.data
+def test_every_trade_tells_the_regime_in_which_it_was_entered() -> None:
+    """The report has a table by regime: it said `not told` of all of them."""
+    instrument = instrument_for(ETH)
+    assert instrument is not None
+    series = part(
+        read_candles(recorded("binance_usdm_ETHUSDT_1m_setA.csv.gz"), instrument), slice(0, 7 * 1440)
+    )
+    chosen = load(file=None, environ={}, options={"symbols": [ETH]}, markets=())
+    test = Backtest(chosen, {ETH: series}, series.first_ms + 5 * 1440 * MINUTE_MS, series.end_ms, seed=1)
+    test.run()
+    assert len({trade.regime for trade in test.record.trades}) >= 2
+    assert all(trade.why.startswith(f"{trade.regime}: ") for trade in test.record.trades)
+
+
+@pytest.mark.data
 @pytest.mark.parametrize(("rate", "paying"), [("0.01", "long"), ("-0.01", "short")])
 def test_the_side_that_a_high_funding_would_cost_is_not_entered(rate: str, paying: str) -> None:
     """The forecast reaches the default strategy's filter, which here looks at the whole interval."""
