@@ -53,6 +53,7 @@ from anchorwatch.machine.roster import (
     Bot,
     Part,
     Slot,
+    of_leg,
 )
 from anchorwatch.machine.units import Conduct, PositionMode
 
@@ -115,6 +116,10 @@ class OrderRemembered(Event, frozen=True):
     """An earlier life recorded an intent and never learnt its end; its ticket is in the book."""
 
     role: order.Role
+
+
+OF_THE_ROUTER = (EntryWanted, OrderRemembered, FactGained, FactLost)
+"""Events that no table takes: the router itself answers them."""
 
 
 class EntryDenied(Effect, frozen=True):
@@ -202,7 +207,8 @@ Route = Callable[["_Run", Address, Any], list[Told]]
 
 
 def _of(address: Address, part: Part) -> Address:
-    return Address(part, leg=address.leg)
+    assert address.leg is not None
+    return of_leg(part, address.leg)
 
 
 def _protect(run: _Run, address: Address, effect: Effect) -> list[Told]:
@@ -268,7 +274,7 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
     run.put_out(address, effect)
     if effect.step is lifecycle.StopStep.TRADING_CONTROL:
         cancels: list[Told] = [
-            (Address(Part.ENTRY, leg=leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
+            (of_leg(Part.ENTRY, leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
             for leg, slot in run.bot.legs
         ]
         return cancels + (_flatten(run.bot) if run.bot.flattens else [])
@@ -282,7 +288,7 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
 def _flatten(bot: Bot) -> list[Told]:
     """Close what is ours, and keep the next life from opening it again until a person has looked."""
     closes: list[Told] = [
-        (Address(Part.POSITION, leg=leg), position.CloseWanted("flattened on stop")) for leg, _ in bot.legs
+        (of_leg(Part.POSITION, leg), position.CloseWanted("flattened on stop")) for leg, _ in bot.legs
     ]
     return [*closes, (PERMISSION, permission.HaltRequested("flattened on stop"))]
 
@@ -390,9 +396,7 @@ class _Run:
                 continue
             obstacles = standing_obstacles(self.bot, leg.instrument) + resting_obstacles(self.bot, rests=True)
             if obstacles:
-                self.tell(
-                    Address(Part.ENTRY, leg=leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles))
-                )
+                self.tell(of_leg(Part.ENTRY, leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles)))
 
     def _mind_the_dead_man(self) -> None:
         """The switch is armed while an entry of ours rests or is about to, and only then.
@@ -424,7 +428,7 @@ class _Run:
         if self.bot.flattens and is_deciding:
             for leg, slot in self.bot.legs:
                 if slot.position.state is position.S.OPEN:
-                    self.tell(Address(Part.POSITION, leg=leg), position.CloseWanted("flattened on stop"))
+                    self.tell(of_leg(Part.POSITION, leg), position.CloseWanted("flattened on stop"))
 
     def _doubt_after_relogin(self, before: Bot) -> None:
         """Pushes sent while a private stream was away are lost for ever: read everything again."""
@@ -443,14 +447,14 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
     Raises `UnexpectedEvent` when a table says that this cannot happen: a defect of ours.
     """
     run = _Run(bot)
-    if isinstance(event, EntryWanted):
+    if type(event) not in OF_THE_ROUTER:
+        run.tell(address, event)
+    elif isinstance(event, EntryWanted):
         _want_entry(run, address, event)
     elif isinstance(event, OrderRemembered):
         run.tell(address, order.OrderRecovered(run.next_sequence(), event.role))
     elif isinstance(event, FactGained | FactLost):
         run.bot = msgspec.structs.replace(bot, missing=_missing(bot.missing, event))
-    else:
-        run.tell(address, event)
     run.draw_consequences(bot)
     return Outcome(run.bot, tuple(run.trail))
 
@@ -476,26 +480,30 @@ def _missing(
     return tuple(sorted([*kept, fact] if isinstance(event, FactLost) else kept))
 
 
+_FIELDS = {part: part.value for part in Part}
+"""Where each machine's snapshot is kept: in the bot, or in the slot of its leg."""
+
+
 def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
     if address.leg is not None:
-        found: Snapshot[Any] = getattr(bot.slot(address.leg), address.part.value)
+        found: Snapshot[Any] = getattr(bot.slot(address.leg), _FIELDS[address.part])
         return found
     if address.link is not None:
         return bot.link(address.link)
-    of_bot: Snapshot[Any] = getattr(bot, address.part.value)
+    of_bot: Snapshot[Any] = getattr(bot, _FIELDS[address.part])
     return of_bot
 
 
 def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
     if address.leg is not None:
-        slot = msgspec.structs.replace(bot.slot(address.leg), **{address.part.value: snapshot})
+        slot = msgspec.structs.replace(bot.slot(address.leg), **{_FIELDS[address.part]: snapshot})
         legs = dict(bot.legs)
         legs[address.leg] = slot
         return msgspec.structs.replace(bot, legs=tuple(legs.items()))
     if address.link is not None:
         links = tuple(snapshot if link.data.name is address.link else link for link in bot.links)
         return msgspec.structs.replace(bot, links=links)
-    return msgspec.structs.replace(bot, **{address.part.value: snapshot})
+    return msgspec.structs.replace(bot, **{_FIELDS[address.part]: snapshot})
 
 
 def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
@@ -503,16 +511,12 @@ def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: S
     return Move(
         machine=machine,
         id=id,
-        source=before.state.name,
+        source=before.state._name_,  # as `name`, without the detour of a property
         trigger=type(event).__name__,
-        dest=after.state.name,
+        dest=after.state._name_,
         cause=_cause(event),
     )
 
 
 def _cause(event: Event) -> str:
-    for field in ("reason", "cause"):
-        text = getattr(event, field, "")
-        if text:
-            return str(text)
-    return ""
+    return str(getattr(event, "reason", "") or getattr(event, "cause", ""))

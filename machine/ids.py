@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -46,6 +47,7 @@ class ClientId(msgspec.Struct, frozen=True):
         return f"{PREFIX}{self.generation}{self.made_for.value}{_base36(self.seq)}"
 
 
+@lru_cache(maxsize=1_024)
 def parse(text: str) -> ClientId | None:
     """The parts of an id of ours; None for anything else."""
     found = _OURS.fullmatch(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Part(Enum):
     __hash__ = object.__hash__
 
 
-class Address(msgspec.Struct, frozen=True):
+class Address(msgspec.Struct, frozen=True, cache_hash=True):
     """One machine: of the bot, of one connection or of one leg."""
 
     part: Part
@@ -45,9 +46,24 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        if self.leg is not None:
-            return f"{self.leg}:{self.part.value}" if self.part in (Part.ENTRY, Part.CLOSE) else str(self.leg)
-        return self.link.value if self.link is not None else "bot"
+        return _id_of(self)
+
+
+ADDRESSES_KEPT = 1_024
+"""Four machines of each leg: more than a hundred symbols in both directions. They are made for every event."""
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def of_leg(part: Part, leg: LegKey) -> Address:
+    return Address(part, leg=leg)
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _id_of(address: Address) -> str:
+    if address.leg is not None:
+        is_order = address.part in (Part.ENTRY, Part.CLOSE)
+        return f"{address.leg}:{address.part.value}" if is_order else str(address.leg)
+    return address.link.value if address.link is not None else "bot"
 
 
 LIFECYCLE = Address(Part.LIFECYCLE)

@@ -37,10 +37,8 @@ class FactsFile:
             self._file.close()
 
     def record(self, effect: Record) -> None:
-        for fact in effect.facts:
-            self.facts += 1
-            self._buffer += self._encoder.encode(fact)
-            self._buffer += b"\n"
+        self.facts += len(effect.facts)
+        self._buffer += self._encoder.encode_lines(effect.facts)
         if len(self._buffer) > FLUSHED_AT_BYTES:
             self._flush()
 

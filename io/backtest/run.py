@@ -195,20 +195,22 @@ class Backtest:
 
     def _minutes_that_decide_nothing(self, next_ms: int) -> int:
         """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`)."""
-        shell, desk = self.shell, self.desk
-        if len(self._ahead) < len(self.tapes) or not self.ready or self._candle_ms != next_ms:
+        if len(self._ahead) < len(self.tapes) or self._candle_ms != next_ms:
             return 0
-        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms, shell.next_due_ms())
+        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms)
         minutes = (limit_ms - 1 - next_ms) // MINUTE_MS + 1
         for name, ahead in self._ahead.items():
             tape = self.tapes[name]
-            if minutes <= 0 or tape.next_open_ms != next_ms or not desk.may_pass(name):
+            if tape.next_open_ms != next_ms:
                 return 0
             minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row]))
+        if minutes > 0:
+            minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
+        if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
+            return 0
         for watch in self._watches:
-            if minutes > 0:
-                minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
-        return max(0, minutes)
+            minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
+        return minutes
 
     def _pass_over(self, minutes: int) -> None:
         """The clock stands at the last of the boundaries that are left out."""
@@ -223,9 +225,6 @@ class Backtest:
         for name, tape in self.tapes.items():
             tape.pass_to(tape.row + minutes)
             self.shell.pass_over(name, stretches[name])
-        for watch in self._watches:
-            self.shell.moved(watch.tape)
-        self.shell.drain()
 
     # A boundary: what closes and what opens at one moment.
 

@@ -41,6 +41,7 @@ from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit, Outcome
 from anchorwatch.machine.order import Role
+from anchorwatch.machine.roster import of_leg
 from anchorwatch.machine.units import Instrument, MarginMode, PositionMode
 
 DUE_MAX = 100_000
@@ -68,6 +69,7 @@ class Shell:
         self.exit: Exit | None = None
         self.events = 0
         self._told_mark: dict[str, int] = {}
+        self._told_trade: dict[str, int] = {}
         self._told_touch: dict[str, tuple[int, int]] = {}
         self.inbox: deque[Event] = deque()
         self._costs = costs
@@ -155,6 +157,9 @@ class Shell:
 
     def tell_prices(self, tape: Tape, *, again: bool = False) -> None:
         """The newest mark and quote, where they are news; ``again`` tells what stands, lest it go stale."""
+        if not again and self._told_trade.get(tape.name) == tape.trades:
+            return
+        self._told_trade[tape.name] = tape.trades
         ticks = tape.mark_ticks()
         if again or self._told_mark.get(tape.name) != ticks:
             self._told_mark[tape.name] = ticks
@@ -222,7 +227,7 @@ class Shell:
 
     def _place_order(self, effect: requests.PlaceOrder) -> None:
         ticket = effect.ticket
-        address = Address(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, leg=ticket.leg)
+        address = of_leg(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, ticket.leg)
 
         def arrive() -> None:
             if ticket.role is Role.ENTRY and may_still_send(self.desk.bot, ticket.leg, ticket.seq):
@@ -242,7 +247,7 @@ class Shell:
 
     def _cancel_order(self, effect: requests.CancelOrder) -> None:
         ticket = effect.ticket
-        address = Address(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, leg=ticket.leg)
+        address = of_leg(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, ticket.leg)
 
         def arrive() -> None:
             try:
@@ -256,7 +261,7 @@ class Shell:
 
     def _amend_order(self, effect: requests.AmendOrder) -> None:
         ticket = effect.ticket
-        address = Address(Part.ENTRY, leg=ticket.leg)
+        address = of_leg(Part.ENTRY, ticket.leg)
 
         def arrive() -> None:
             if self.clock > effect.expires_ms:
@@ -285,7 +290,7 @@ class Shell:
         self._after_latency(arrive)
 
     def _place_stop(self, effect: requests.PlaceStop) -> None:
-        address = Address(Part.PROTECTION, leg=effect.leg)
+        address = of_leg(Part.PROTECTION, effect.leg)
 
         def arrive() -> None:
             try:
@@ -303,7 +308,7 @@ class Shell:
         self._after_latency(arrive)
 
     def _move_stop(self, effect: requests.MoveStop) -> None:
-        address = Address(Part.PROTECTION, leg=effect.leg)
+        address = of_leg(Part.PROTECTION, effect.leg)
 
         def arrive() -> None:
             try:
@@ -336,7 +341,7 @@ class Shell:
         self._at(round(effect.after_s * 1000), arrive)
 
     def _explain_absence(self, effect: requests.ExplainAbsence) -> None:
-        address = Address(Part.POSITION, leg=effect.leg)
+        address = of_leg(Part.POSITION, effect.leg)
         self._after_latency(lambda: self._answer(Told(address, position.ConfirmationFailed())))
 
     def _read_peak(self, effect: requests.ReadPeak) -> None:

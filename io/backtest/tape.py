@@ -45,12 +45,12 @@ class Tape:
         self._low: list[int] = series.low.tolist()
         self._close: list[int] = series.close.tolist()
         self._block: Int64s = np.empty((0, STEPS_PER_MINUTE), np.int64)
-        self._directions: list[int] = []
         self._block_begin = self._block_end = 0
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
         self.close = self._close[self.row] if self.row >= 0 else self._open[0]
         self.previous_close = self.close
         self.high = self.low = self.close
+        self.trades = 0  # how often its prices have changed
         self._taker: Taker = "buy"
         self._steps: list[int] = []
         self._step = STEPS_PER_MINUTE
@@ -68,6 +68,7 @@ class Tape:
     def open_minute(self) -> None:
         """Play the first trade of the next minute; what was left of the running one has been played."""
         self.row += 1
+        self.trades += 1
         self.previous_close = self.close
         price = self._open[self.row]
         if price != self.close:
@@ -88,6 +89,7 @@ class Tape:
         if direction:
             self._taker = "buy" if direction > 0 else "sell"
         self.close, self.high, self.low = self._close[row], self._high[row], self._low[row]
+        self.trades += 1
         self._step = STEPS_PER_MINUTE
 
     def pass_to(self, row: int) -> None:
@@ -105,9 +107,19 @@ class Tape:
         self.open_minute()
 
     def _direction(self, row: int) -> int:
+        """Which way the last move of this minute's path goes: below, above, or 0 where nothing moves."""
+        steps = self._steps_of(row)
+        last = steps[-1]
+        for price in reversed(steps):
+            if price != last:
+                return last - price
+        return 0
+
+    def _steps_of(self, row: int) -> list[int]:
         if not self._block_begin <= row < self._block_end:
             self._make_block(row)
-        return self._directions[row - self._block_begin]
+        steps: list[int] = self._block[row - self._block_begin].tolist()
+        return steps
 
     def next_trade_ms(self) -> int | None:
         """When the next trade of the running minute is; None when the minute is through."""
@@ -121,6 +133,7 @@ class Tape:
             self._steps = self._path(worst)
         price = self._steps[self._step]
         self._step += 1
+        self.trades += 1
         if price > self.close:
             self._taker = "buy"
         elif price < self.close:
@@ -135,25 +148,19 @@ class Tape:
     def _path(self, worst: Worst | None) -> list[int]:
         row = self.row
         if worst is None:
-            if not self._block_begin <= row < self._block_end:
-                self._make_block(row)
-            steps: list[int] = self._block[row - self._block_begin].tolist()
-            return steps
+            return self._steps_of(row)
         candle = self._open[row], self._high[row], self._low[row], self._close[row]
         seed = mix(self.key, self.opens_ms[row])
         return [price for _, price in price_path(*candle, seed=seed, worst=worst)]
 
     def _make_block(self, row: int) -> None:
-        """Paths of the minutes around this one, and which way each minute's last move went (0: none)."""
+        """Paths of the minutes around this one."""
         begin = row - row % BLOCK
         part = slice(begin, begin + BLOCK)
         series = self.series
         seeds = mix_many(self.key, series.ts_ms[part])
         paths = price_paths(series.open[part], series.high[part], series.low[part], series.close[part], seeds)
-        moves = np.sign(np.diff(paths, axis=1))[:, ::-1]
-        newest = (moves != 0).argmax(axis=1)
         self._block = paths
-        self._directions = moves[np.arange(len(moves)), newest].tolist()
         self._block_begin, self._block_end = begin, begin + len(paths)
 
     # Prices now.

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -238,9 +239,12 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Ite
             yield work(item)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=RUNS_PER_WORKER) as pool:
-        for done in as_completed([pool.submit(work, item) for item in items]):
-            yield done.result()
+    left = iter(items)
+    # New pools and not `max_tasks_per_child`: with that, CPython 3.11 waits for ever when all its workers have ended.
+    while batch := list(islice(left, workers * RUNS_PER_WORKER)):
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            for done in as_completed([pool.submit(work, item) for item in batch]):
+                yield done.result()
 
 
 def cores() -> int:

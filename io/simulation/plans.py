@@ -18,6 +18,12 @@ ON_WRITE_SHARE = 0.5
 
 # How much more often than once in a deck; what needs an occasion that is rare must be drawn more often.
 WEIGHTS = {
+    Kind.LATENCY: 1.5,
+    Kind.RATE_LIMIT: 1.25,
+    Kind.LOGIN_REFUSED: 1.5,
+    Kind.LOGIN_SLOW: 1.25,
+    Kind.RULE_CHANGE: 1.5,
+    Kind.HALT: 1.5,
     Kind.KILLED: 2.0,
     Kind.TORN_WRITE: 1.5,
     Kind.STOP_FAILS: 2.0,

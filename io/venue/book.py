@@ -135,6 +135,8 @@ def opposite_levels(
 def _prices(touch: int, step: int, depth: int) -> list[int]:
     """The prices of one side in ticks: first neighbours, then round ones."""
     prices = [touch + step * place for place in range(min(depth, _NEAR_LEVELS))]
+    if prices and len(prices) == depth and prices[-1] > 0:
+        return prices
     grid = max(1, touch // _REACH // DEPTH_MAX)
     after = prices[-1] if prices else touch
     # The next round price strictly behind the last neighbour.

@@ -8,6 +8,7 @@ and keep nothing.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ def mix_arrays(seed: UInt64s, *parts: NDArray[np.int64]) -> UInt64s:
     return value
 
 
+@lru_cache(maxsize=1_024)
 def word(name: str) -> int:
     """A name as an integer part for `mix` (Python's own `hash` changes from process to process)."""
     return zlib.crc32(name.encode())

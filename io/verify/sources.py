@@ -326,19 +326,29 @@ class Simulation(_Reported):
                 virtual_seconds=round(float(self.report.get("virtual_seconds", 0.0)), 1),
                 faults=self._faults(),
                 seeds=seeds,
-                details=tuple(broken[:DETAILS_MAX]) or (("every property of every run", "held"),),
+                details=tuple(broken[:DETAILS_MAX])
+                or (("every property of every run", "held"), *self._struck()),
             )
         ]
 
+    def _struck(self) -> list[tuple[str, str]]:
+        """How often the rarest kind of fault struck: "nothing went wrong" says something about those that did."""
+        floors = self.report.get("floors")
+        if not floors:
+            return []
+        words = f"{floors['least_struck']} times, {floors['least_in_flight']} while a write was in flight"
+        return [("each kind of fault struck at least", words)]
+
 
 class SweptKills(_Reported):
-    """The bot killed, in the simulation, after every entry of the merged log of some scenarios."""
+    """The bot killed, in the simulation, after every entry of the merged log of some scenarios, or every n-th."""
 
     writes_a_file = True
-    ARGV = ("simulate", "--sweep")
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, self.ARGV, SIMULATION_WITHIN_S)
+    def __init__(self, root: Path, *, every: int = 1) -> None:
+        self._every = every
+        sampled = () if every == 1 else ("--every", str(every))
+        super().__init__(root, ("simulate", "--sweep", *sampled), SIMULATION_WITHIN_S)
 
     def words(self) -> str:
         return f"{self.report.get('recovered', 0):,} of {self.report.get('points', 0):,} kills recovered from"
@@ -360,7 +370,7 @@ class SweptKills(_Reported):
                 faults={"killed": points, "torn write": sum(int(one["torn"]) for one in sweeps)},
                 details=tuple(
                     (
-                        str(one["scenario"]),
+                        str(one["scenario"]) + ("" if self._every == 1 else f", one entry in {self._every}"),
                         ("held" if one["recovered"] == one["points"] else "FAILED")
                         + f": {one['recovered']} of {one['points']}",
                     )

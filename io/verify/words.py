@@ -124,7 +124,7 @@ _ENGLISH = Words(
         "more tests, other switches": "more tests, the other way",
         "exhaustive check": "exhaustive check",
         "simulation": "simulation",
-        "crash sweep": "killed after every entry of the log",
+        "crash sweep": "killed all along the log",
         "killed and back": "killed and back",
     },
     units={
@@ -182,7 +182,7 @@ _RUSSIAN = Words(
         "more tests, other switches": "другие тесты, вопросы решены наоборот",
         "exhaustive check": "полный перебор",
         "simulation": "симуляция",
-        "crash sweep": "убит после каждой записи журнала",
+        "crash sweep": "убит по ходу всего журнала",
         "killed and back": "убит и запущен снова",
     },
     units={

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import guards, maintenance
 from anchorwatch.machine.book import Book
-from anchorwatch.machine.bot import Address, Addressed, Bot, Part
+from anchorwatch.machine.bot import Address, Addressed, Bot
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Move, Snapshot
 from anchorwatch.machine.parameters import ExitSettings, Parameters
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import Announce
+from anchorwatch.machine.roster import of_leg as of_leg
 from anchorwatch.machine.units import Conduct, LegKey
 
 T = TypeVar("T", bound=Data)
@@ -68,11 +69,15 @@ class Context:
         """Give a control event to its machine, and put numbers to what the machines ask for."""
         outcome = bots.step(self.bot, address, event)
         self.bot = outcome.bot
+        performers, effects = self.performers, self.effects
         for step in outcome.trail:
-            performer = None if isinstance(step, Move) else self.performers.get(type(step.effect))
+            if isinstance(step, Move):
+                effects.append(step)
+                continue
+            performer = performers.get(type(step.effect))
             if performer is None:
-                self.effects.append(step)
-            elif isinstance(step, Addressed):
+                effects.append(step)
+            else:
                 performer(self, step.address, step.effect)
 
     def step(
@@ -115,7 +120,3 @@ class Context:
         effects = tuple(self.effects)
         self.effects = []
         return effects
-
-
-def of_leg(part: Part, leg: LegKey) -> Address:
-    return Address(part, leg=leg)

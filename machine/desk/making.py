@@ -123,10 +123,8 @@ def _follow(context: Context, leg: LegKey, seq: int) -> None:
     best = _best(context, leg, is_making=True)
     if best is None or pursuit.reprices >= making.reprices_max:
         return
-    tick = context.book.instruments[leg.instrument].tick_size
-    is_behind = (best - pursuit.price) * leg.side.sign >= making.reprice_ticks * tick
     is_paced = context.now_ms - pursuit.amended_ms >= making.reprice_every_s * 1000
-    if is_behind and is_paced and _is_near(context, leg, best):
+    if is_paced and _is_behind(context, leg, pursuit.price) and _is_near(context, leg, best):
         pursuit.reprices += 1
         pursuit.aim, pursuit.amended_ms = best, context.now_ms
         context.tell(of_leg(Part.ENTRY, leg), order.RepriceWanted(seq))
@@ -137,7 +135,17 @@ def next_look_ms(context: Context, leg: LegKey) -> int:
     pursuit, making = context.book.pursuits.get(leg), _making(context, leg)
     if pursuit is None or pursuit.price is None or pursuit.reprices >= making.reprices_max:
         return NEVER_MS
-    return pursuit.amended_ms + round(making.reprice_every_s * 1000)
+    due_ms = pursuit.amended_ms + round(making.reprice_every_s * 1000)
+    return due_ms if due_ms > context.now_ms and _is_behind(context, leg, pursuit.price) else NEVER_MS
+
+
+def _is_behind(context: Context, leg: LegKey, price: Price) -> bool:
+    """Whether the best price of our own side has left this one by as much as a new price is worth."""
+    best = _best(context, leg, is_making=True)
+    if best is None:
+        return False
+    tick = context.book.instruments[leg.instrument].tick_size
+    return (best - price) * leg.side.sign >= _making(context, leg).reprice_ticks * tick
 
 
 def amend(context: Context, address: Address, effect: order.AmendOrder) -> None:

@@ -78,13 +78,21 @@ def remembered(facts: Facts) -> dict[str, RegimeState]:
     }
 
 
-def record_regime(context: Context, chart: Chart) -> None:
+def regime_is_news(chart: Chart) -> bool:
     """When it changes, or what speaks against it does: verdicts that say the same are judged again from the candles."""
     now, told = chart.market.regime, chart.recorded
-    if now is None or (
-        told is not None
-        and (now.regime, now.rival, now.confirmations) == (told.regime, told.rival, told.confirmations)
-    ):
+    if now is None or now is told:
+        return False
+    return told is None or (now.regime, now.rival, now.confirmations) != (
+        told.regime,
+        told.rival,
+        told.confirmations,
+    )
+
+
+def record_regime(context: Context, chart: Chart) -> None:
+    now, told = chart.market.regime, chart.recorded
+    if now is None or not regime_is_news(chart):
         return
     chart.recorded = now
     rival = now.rival.value if now.rival is not None else ""
@@ -105,8 +113,7 @@ def take_candle(context: Context, chart: Chart, event: CandleClosed) -> bool:
     if timeframe not in chart.repairs:
         return False  # nothing looks at it
     outcome = chart.market.take(timeframe, candle)
-    if chart.market.regime is not chart.recorded:
-        record_regime(context, chart)
+    record_regime(context, chart)
     if type(outcome) is not Appended or outcome.read is not None or len(outcome.candles) > 1:
         _take_unusual(context, chart, timeframe, outcome)
         look(context, chart)

@@ -1,8 +1,8 @@
 """Candles at which nothing is decided, taken many at a time: what a back-test leaves out, and live never happens.
 
 Somebody else has found out that the strategy has no wish at any of them. Here is what else must hold for a candle to
-change nothing but the chart: no fact of the symbol is missing, which a candle might bring, and nothing is being
-mended, which a candle might end. Whether these candles are plain (with trades, none missing) is for whoever passes
+change nothing but the chart: no fact of the symbol is missing, which a candle might bring, nothing is being mended,
+which a candle might end, and no regime is still to be recorded. Whether these candles are plain (with trades, none missing) is for whoever passes
 over them to know.
 """
 
@@ -20,17 +20,17 @@ from anchorwatch.machine.market import SIGNAL
 
 def may_pass(chart: Chart) -> bool:
     """Whether a plain candle without a wish changes nothing but the chart."""
-    return (
-        not chart.missing
-        and all(snapshot.state is S.SOUND for snapshot in chart.repairs.values())
-        and all(chart.market.buffer(timeframe).missing() is None for timeframe in chart.repairs)
-    )
+    if chart.missing or market.regime_is_news(chart):
+        return False
+    for timeframe, snapshot in chart.repairs.items():
+        if snapshot.state is not S.SOUND or chart.market.buffer(timeframe).missing() is not None:
+            return False
+    return True
 
 
 def pass_over(context: Context, chart: Chart, stretches: Mapping[str, Stretch]) -> None:
     """Bring the chart up to the last of these candles. The strategy would have answered None to each."""
     assert may_pass(chart)
     chart.market.pass_over(stretches)
-    if chart.market.regime is not chart.recorded:
-        market.record_regime(context, chart)
+    market.record_regime(context, chart)
     context.book.decisions["asked"] += len(stretches[SIGNAL].candles)

@@ -8,6 +8,7 @@ less than a thousandth. Trading waits for warm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import ceil, log
 from typing import overload
 
@@ -145,18 +146,19 @@ class Columns(msgspec.Struct, frozen=True):
 
     def rows(self) -> Rows:
         """What a `Panel` answers to each candle of the series."""
-        return Rows(np.column_stack(msgspec.structs.astuple(self)))
+        return Rows(msgspec.structs.astuple(self))
 
 
 class Rows(Sequence[Readings | None]):
     """`Readings` made where they are asked for: most candles of a back-test are never looked at."""
 
-    def __init__(self, table: Floats) -> None:
-        self._table = table
-        self._defined = [not is_nan for is_nan in np.asarray(np.isnan(table).any(axis=1)).tolist()]
+    def __init__(self, columns: tuple[Floats, ...]) -> None:
+        self._columns = columns
+        # A number that is not known makes every sum with it unknown.
+        self._undefined = np.isnan(reduce(np.add, columns))
 
     def __len__(self) -> int:
-        return len(self._defined)
+        return len(self._undefined)
 
     @overload
     def __getitem__(self, index: int) -> Readings | None: ...
@@ -165,7 +167,9 @@ class Rows(Sequence[Readings | None]):
     def __getitem__(self, index: int | slice) -> Readings | list[Readings | None] | None:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        return Readings(*self._table[index].tolist()) if self._defined[index] else None
+        if self._undefined[index]:
+            return None
+        return Readings(*[column.item(index) for column in self._columns])
 
 
 def columns(high: Floats, low: Floats, close: Floats, periods: Periods) -> Columns:

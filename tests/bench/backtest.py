@@ -1,7 +1,8 @@
 """The back-test beside its peers, in one run: candles a second, at a like number of trades, fees and stops included.
 
-Seconds are CPU seconds of the engine's own run: every engine here runs on one core, and a busy machine would
-otherwise decide the result. Ours writes the journal of facts too. Repeats are interleaved.
+Seconds are CPU seconds of the engine's own run, indicators included and the reading of the file left out: every
+engine here runs on one core, and a busy machine would otherwise decide the result. Ours writes the journal of facts
+too. Repeats are interleaved.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ RECORDED = "binance_usdm_BTCUSDT_1m_setA.csv.gz"
 CANDLES = 20_000
 REPEATS = 3
 STOP = "0.006"
-CROSSES = ((10, 20), (20, 50))
+CROSSES = ((10, 20), (20, 50), (50, 200))
+"""From a trade every forty minutes to one every five hours: what a trade costs and what a candle costs, apart."""
+WARM = 6_100
+"""Minutes before the default strategy's first: a hundred hours make its volume profile."""
 SHOWN = 12
 
 
@@ -62,16 +66,18 @@ def write_csv(one: CandleSeries, path: Path) -> None:
 
 def ours(one: CandleSeries, settings: Settings, facts: Path) -> tuple[float, int]:
     """(candles a CPU second, trades) of one run with the journal of facts."""
-    warm = (
-        max(settings.candles, key=lambda pair: pair[1])[1] if settings.strategy.name == "ema_cross" else 300
-    )
-    start_ms = one.first_ms + warm * MINUTE_MS
+    start_ms = one.first_ms + warm(settings) * MINUTE_MS
     with FactsFile(facts) as journal:
-        test = Backtest(settings, {BTC: one}, start_ms, one.end_ms, seed=1, journal=journal.record)
         began = time.process_time()
+        test = Backtest(settings, {BTC: one}, start_ms, one.end_ms, seed=1, journal=journal.record)
         test.run()
         seconds = time.process_time() - began
     return (one.end_ms - start_ms) / MINUTE_MS / seconds, sum(trade.is_closed for trade in test.record.trades)
+
+
+def warm(settings: Settings) -> int:
+    """Minutes that are history when the first one is traded."""
+    return dict(settings.candles)["1m"] if settings.strategy.name == "ema_cross" else WARM
 
 
 def peer(name: str, path: Path, fast: int, slow: int) -> tuple[float, int] | str:
@@ -143,7 +149,8 @@ def side_by_side(
     yield f"{title}: {len(one):,} candles, {REPEATS} interleaved repeats, CPU seconds"
     yield "| engine | candles/s, median (least–most) | trades per 1,000 candles | ours is so many times as fast |"
     yield "|---|---|---|---|"
-    yield f"| anchorwatch | {_spread(speeds)} | {1000 * trades / len(one):.1f} | |"
+    traded = len(one) - warm(settings)
+    yield f"| anchorwatch | {_spread(speeds)} | {1000 * trades / traded:.1f} | |"
     for name in peers:
         if name in failed:
             yield f"| {name} | {failed[name]} | | |"
@@ -160,11 +167,10 @@ def _spread(speeds: list[float]) -> str:
 
 def where_time_goes(one: CandleSeries, settings: Settings) -> Iterator[str]:
     """The shares of our own functions, by the time spent in each itself."""
-    start_ms = one.first_ms + 300 * MINUTE_MS
-    test = Backtest(settings, {BTC: one}, start_ms, one.end_ms, seed=1)
+    start_ms = one.first_ms + warm(settings) * MINUTE_MS
     profile = cProfile.Profile(time.process_time)
     profile.enable()
-    test.run()
+    Backtest(settings, {BTC: one}, start_ms, one.end_ms, seed=1).run()
     profile.disable()
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     rooms: dict[str, float] = {}
@@ -187,6 +193,11 @@ def run() -> Iterator[str]:
             yield from side_by_side(
                 f"EMA {fast}/{slow} cross", one, path, cross(fast, slow), peers, fast, slow
             )
+        fast, slow = CROSSES[0]
+        own = cross(fast, slow, is_alike=False)
+        yield from side_by_side(
+            f"EMA {fast}/{slow} cross with our exits", one, path, own, ("freqtrade",), fast, slow
+        )
         default = load(file=None, environ={}, options={"symbols": [BTC]}, markets=())
         yield from side_by_side("default strategy", one, path, default, ("freqtrade sample",), 10, 20)
         yield from where_time_goes(one, cross(*CROSSES[0]))

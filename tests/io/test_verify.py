@@ -16,7 +16,7 @@ from anchorwatch.diagrams.check.properties import ACTIONS, PROPERTIES
 from anchorwatch.io.verify.document import document, lines_named
 from anchorwatch.io.verify.evidence import Judged, Piece, Result, Status, Wanted, judged, table
 from anchorwatch.io.verify.page import page
-from anchorwatch.io.verify.proof import EXIT_FAILED, EXIT_PROVEN, EXIT_UNPROVEN, Proof, Surroundings
+from anchorwatch.io.verify.proof import EXIT_FAILED, EXIT_PROVEN, EXIT_UNPROVEN, Proof, Surroundings, sources
 from anchorwatch.io.verify.sources import Check, Simulation, StoryRuns, SweptKills
 from anchorwatch.io.verify.text import text
 
@@ -263,10 +263,14 @@ def test_a_simulation_tells_its_seeds_and_faults_and_a_violation_with_its_replay
         "faults": {"reset": 3, "never": 0},
         "cpu_seconds": 1.5,
         "virtual_seconds": 1200.0,
+        "floors": {"least_struck": 21, "least_in_flight": 6, "met": True, "short": []},
         "digests": {"1": "a", "2": "b"},
     }
     [shown] = simulation.pieces("P2", Wanted(simulate=True))
     assert (shown.result, shown.runs, shown.seeds, shown.faults) == (Result.PASSED, 2, "1…2", {"reset": 3})
+    assert shown.details[1] == (
+        "each kind of fault struck at least", "21 times, 6 while a write was in flight"
+    )  # fmt: skip
     simulation.report["violations"] = [
         {"seed": 2, "property": "S6", "replay": "anchorwatch simulate --seed 2"}
     ]
@@ -285,6 +289,16 @@ def test_a_sweep_holds_only_when_every_kill_was_recovered_from(recovered: int, r
     [shown] = sweep.pieces("P9", Wanted(crashes=True))
     assert (shown.result, shown.runs, shown.faults) == (result, 7, {"killed": 7, "torn write": 2})
     assert sweep.pieces("P9", Wanted()) == []
+
+
+def test_a_sampled_sweep_says_that_it_is_one() -> None:
+    sweep = SweptKills(ROOT, every=7)
+    one = {"scenario": "entry", "points": 5, "recovered": 5, "torn": 1}
+    sweep.report = {"points": 5, "recovered": 5, "sweeps": [one], "steps_agree": True}
+    [shown] = sweep.pieces("P9", Wanted(crashes=True))
+    assert shown.command == "anchorwatch simulate --sweep --every 7"
+    assert shown.details == (("entry, one entry in 7", "held: 5 of 5"),)
+    assert [type(one) for one in sources(ROOT, quick=True, seeds=1)].count(SweptKills) == 1
 
 
 def test_a_command_that_is_not_there_leaves_its_lines_unproven() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from anchorwatch.io.cli import command
-from anchorwatch.io.simulation.campaign import Task, quantile
+from anchorwatch.io.simulation.campaign import RUNS_PER_WORKER, Task, in_parallel, quantile
 from anchorwatch.io.simulation.faults import Kind
 from anchorwatch.io.simulation.minimise import readable, without_needless
 from anchorwatch.io.simulation.scenario import find_scenario, shipped
@@ -111,6 +111,12 @@ def test_what_is_needless_is_left_out() -> None:
 
     assert without_needless(range(1, 13), fails) == [3, 7]
     assert len(tried) < 40
+
+
+def test_there_may_be_more_runs_than_the_workers_of_one_pool_make() -> None:
+    """It waited for ever after a hundred runs on two processes: all workers had made their share, and no new one came."""
+    count = 2 * RUNS_PER_WORKER + 3
+    assert sorted(in_parallel(abs, range(-count, 0), 2)) == list(range(1, count + 1))
 
 
 def test_quantiles_are_values_that_were_measured() -> None:
