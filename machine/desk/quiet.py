@@ -11,12 +11,13 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine import candle_repair, guards, order, position, protection
+from anchorwatch.machine import candle_repair, guards, limits, order, position, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.desk import exits, making, positions, risk
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.desk.making import NEVER_MS
+from anchorwatch.machine.timeframes import DAY_MS
 from anchorwatch.machine.units import Price, Side
 
 ALL = Decimal("Infinity")
@@ -77,10 +78,11 @@ def of(context: Context, instrument: str) -> Quiet:
 
 
 def _until_ms(context: Context, leg: LegBook) -> int:
-    """When time alone may have something to say of an open leg: its age, and its nakedness."""
+    """When time alone may have something to say of an open leg: its age, its nakedness, and the day's account, which
+    begins anew with the first equity that is heard in it."""
     parameters = context.parameters
     patience = exits.of(context, leg.leg.instrument).patience(leg.regime)
-    until_ms = NEVER_MS
+    until_ms = limits.of_day(context.now_ms) + DAY_MS
     for wait_s in (patience.max_holding_s, patience.loser_after_s):
         due_ms = leg.entered_ms + wait_s * 1000
         if wait_s and (due_ms > context.now_ms or wait_s == patience.max_holding_s):
