@@ -45,6 +45,7 @@ class LegOpenedFact(Fact, frozen=True):
     strategy: str
     order_id: str = ""  # our order that filled last, and how much of its fills ``contracts`` counts
     order_filled: Decimal = Decimal(0)
+    is_hearsay: bool = False  # an order of somebody else's seemed to open it, and no report had shown it
 
 
 class LegStopFact(Fact, frozen=True):

@@ -132,6 +132,7 @@ class Memory:
         leg.account = leg.account.restated(facts.opened.contracts, facts.opened.entry_px)
         leg.entered_ms = facts.opened.entered_at_ms
         leg.peak = Price(facts.opened.entry_px)
+        leg.is_hearsay = facts.opened.is_hearsay
         leg.version_ms = reading.started_ms
         _tell(context, DriftKind.REMOVE, facts.leg, facts.opened.contracts, Decimal(0))
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionMissed())

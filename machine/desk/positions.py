@@ -70,7 +70,7 @@ def _book_fill(
     is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
     is_by_us = _is_by_us(report)
     if is_by_us:
-        leg.is_hearsay = False
+        _note_hearsay(context, leg, is_hearsay=False)
     if is_shared and not is_ours and state in position.OURS:
         _book_strangers_fill(context, leg, report, contracts, price, opens=opens, is_late=is_late)
         return
@@ -108,9 +108,17 @@ def _take_hearsay(context: Context, leg: LegBook) -> None:
     be; what there is, is read.
     """
     pushed = leg.pushed
-    leg.is_hearsay = pushed is None or not _shows(leg, pushed)
+    _note_hearsay(context, leg, is_hearsay=pushed is None or not _shows(leg, pushed))
     if leg.is_hearsay:
         _doubt(context, f"{leg.leg}: somebody else's order may have opened it")
+
+
+def _note_hearsay(context: Context, leg: LegBook, *, is_hearsay: bool) -> None:
+    """A life that follows a crash must know it too: it would wait for ever for the end of what never was."""
+    if leg.is_hearsay is not is_hearsay:
+        leg.is_hearsay = is_hearsay
+        if leg.contracts:
+            _remember(context, leg)
 
 
 def _shows(leg: LegBook, report: PositionReport) -> bool:
@@ -264,6 +272,7 @@ def _remember(context: Context, leg: LegBook) -> None:
         strategy="",
         order_id=leg.counted[0],
         order_filled=leg.counted[1],
+        is_hearsay=leg.is_hearsay,
     )
     context.ask(Record((fact,)))
 
@@ -280,7 +289,7 @@ def take_push(context: Context, report: PositionReport) -> None:
     if report.leg.instrument in context.book.instruments:
         leg = context.book.leg(report.leg)
         leg.pushed, leg.pushed_at_ms = report, context.now_ms
-        leg.is_hearsay = leg.is_hearsay and not _shows(leg, report)
+        _note_hearsay(context, leg, is_hearsay=leg.is_hearsay and not _shows(leg, report))
         if context.bot.slot(report.leg).position.state in position.OURS:
             context.book.take_funding(leg, report)
 
@@ -327,7 +336,7 @@ def _note_who_is_shown(context: Context, reading: world.AccountReading) -> None:
     shown = {report.leg for report in reading.positions if report.contracts}
     for key, leg in context.book.legs.items():
         if key in shown:
-            leg.is_hearsay = False
+            _note_hearsay(context, leg, is_hearsay=False)
         elif context.bot.slot(key).position.state in position.GONE:
             leg.absences += 1
 

@@ -7,6 +7,7 @@ import pytest
 
 from anchorwatch.machine import lifecycle, order, position, protection, reconciliation, requests, world
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Part, entry_obstacles
+from anchorwatch.machine.facts import Facts, LegFacts, LegOpenedFact
 from anchorwatch.machine.units import Deal, LegKey, PositionMode, Side
 from anchorwatch.machine.world import StopState
 from tests.machine.desk_rig import ENTRY, LONG, SHORT, START_MS, DeskRig, of, px
@@ -435,6 +436,31 @@ def test_what_only_another_ones_order_told_of_and_nothing_shows_never_was() -> N
     assert (names.count("NEVER_WAS"), names.count("UNEXPLAINED")) == (1, 0)
     assert rig.totals["realised_pnl"] == 0
     assert not any("not flat" in reason for reason in entry_obstacles(rig.bot, LONG))
+
+
+def remembered_after(shown: bool) -> LegOpenedFact:
+    """What the journal holds of the short that was heard of, when the bot is cut off."""
+    rig = DeskRig(mode=PositionMode.NET).booted()
+    rig.journal_writes = False
+    rig.say(world.OrderPushed(rig.traded(SHORT, Deal.SELL, "0.02", 60_000)))
+    if shown:
+        rig.say(world.PositionPushed(rig.position("0.02", leg=SHORT)))
+    facts = [fact for record in rig.taken(requests.Record) for fact in record.facts]
+    return [fact for fact in facts if isinstance(fact, LegOpenedFact)][-1]
+
+
+@pytest.mark.parametrize(
+    ("shown", "ends"), [(False, position.S.FLAT), (True, position.S.UNEXPLAINED)], ids=["hearsay", "shown"]
+)
+def test_whether_it_was_only_heard_of_is_known_after_a_crash(shown: bool, ends: position.S) -> None:
+    opened = remembered_after(shown)
+    rig = DeskRig(mode=PositionMode.NET, facts=Facts(legs=(LegFacts(SHORT, opened),)))
+    rig.boot()
+    for _ in range(3):
+        answer_histories(rig, rig.pace.confirmation_patience_s)
+        rig.reconcile(rig.reading())
+    answer_histories(rig, rig.pace.confirmation_retry_s * 2)
+    assert rig.slot(SHORT).position.state is ends
 
 
 @pytest.mark.parametrize("shown_by", ["a push", "a reading"])
