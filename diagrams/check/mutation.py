@@ -73,6 +73,9 @@ class Judged(msgspec.Struct, frozen=True):
     world: str = ""
 
 
+UNREACHED = "no world reaches it"
+
+
 class Base:
     """One world without any edit, seen whole."""
 
@@ -194,7 +197,11 @@ def _judge(mutant: Mutant, bases: Sequence[Base]) -> Judged:
                     for promise in PROMISES:
                         if broken_promise(graph, promise) is not None:
                             return verdict("property", promise.id, base.bounds.name)
-            return verdict("survivor" if changed else "equivalent")
+            if changed:
+                return verdict("survivor")
+            cell = {(mutant.machine, row) for row in mutant.cell}
+            is_reached = mutant.machine == "router" or any(cell & (base.rows | base.probed) for base in bases)
+            return verdict("equivalent", "" if is_reached else UNREACHED)
     except BadTable as error:
         return verdict("property", f"S0: refused at import: {error}")
 
@@ -258,17 +265,18 @@ def _code() -> str:
 
 
 def summed(results: Sequence[Judged]) -> dict[str, Any]:
-    """How many there were, and what became of them."""
+    """How many there were, and what became of them; ``unreached`` are those of the equivalent that no world reaches."""
     counts = dict.fromkeys(("equivalent", "property", "contract", "survivor"), 0)
     names: dict[str, int] = {}
     for one in results:
         counts[one.verdict] += 1
-        if one.by:
+        if one.by and one.verdict != "equivalent":
             name = one.by.partition(":")[0]
             names[name] = names.get(name, 0) + 1
     return {
         "total": len(results),
         "equivalent": counts["equivalent"],
+        "unreached": sum(one.by == UNREACHED for one in results),
         "killed": counts["property"] + counts["contract"],
         "by_property": counts["property"],
         "by_contract": counts["contract"],

@@ -7,7 +7,7 @@ closed, what is told. The ids are the mission's.
 
 from __future__ import annotations
 
-from anchorwatch.diagrams.check.contracts import connections, life, orders, positions
+from anchorwatch.diagrams.check.contracts import connections, life, orders, positions, router
 from anchorwatch.diagrams.check.contracts.driving import Contract
 
 CONTRACTS: tuple[Contract, ...] = (
@@ -15,6 +15,7 @@ CONTRACTS: tuple[Contract, ...] = (
     *connections.CONTRACTS,
     *orders.CONTRACTS,
     *positions.CONTRACTS,
+    *router.CONTRACTS,
 )
 
 
