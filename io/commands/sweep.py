@@ -32,12 +32,11 @@ def run(scenarios: list[Scenario], *, every: int, jobs: int, report: Path | None
         one = _swept(jobs, scenario, seed, every=every, lives=lives)
         swept.append(one)
         _say(_line(one, elapsed_s() - began_s))
+        for failure in one.failures[:TOLD_MAX]:
+            _tell(one, failure)
     same = True
     if at_steps:
         same = _compare(next(one for one in scenarios if one.name == STEPS_SCENARIO), jobs)
-    for one in swept:
-        for failure in one.failures[:TOLD_MAX]:
-            _tell(one, failure)
     points, recovered = sum(one.points for one in swept), sum(one.recovered for one in swept)
     _say(f"\n{points} kills ({sum(one.torn for one in swept)} inside of a record), {recovered} recovered")
     if report is not None:

@@ -43,8 +43,9 @@ from anchorwatch.io.simulation.world import World, simulate
 RESULT = "result.json"
 # A copy that neither ends nor fails is a defect of the simulation: no recovery needs so many entries.
 ENTRIES_AFTER_MAX = 20_000
-# A recovery is computed in a fraction of a second; one that takes this long turns in a circle.
-COPY_WITHIN_S = 60
+# A recovery is computed in a fraction of a second; one that computes for so long turns in a circle. CPU time: on a
+# machine that has other work a copy may have to wait for as long, and has done nothing wrong.
+COPY_WITHIN_CPU_S = 60
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ class Sweep:
             # One at a time: a copy shares the original's poll object, and must not be awake together with it.
             self._collect(pid, folder, number, where, torn)
             return
-        signal.alarm(COPY_WITHIN_S)
+        signal.setitimer(signal.ITIMER_PROF, COPY_WITHIN_CPU_S)
         try:
             _become_the_killed(world, life, folder, number, where, torn=torn, seed=self._seed)
         except BaseException as error:
@@ -183,7 +184,7 @@ class Sweep:
         if result.exists():
             self._results.append(msgspec.json.decode(result.read_bytes(), type=Recovery))
         else:
-            late = TimeoutError(f"the copy did not come to an end within {COPY_WITHIN_S} s")
+            late = TimeoutError(f"the copy did not come to an end within {COPY_WITHIN_CPU_S} s of CPU time")
             self._results.append(_broken(number, where, torn, late))
         shutil.rmtree(folder, ignore_errors=True)
 
