@@ -358,6 +358,9 @@ class FakeNetwork(trio.abc.SocketFactory, trio.abc.HostnameResolver):
             self.forget(connection)
             self.saw("given up", connection.number)
             lane.break_at(trio.current_time())
+            if socket.outgoing is not None:
+                # A sender that waits for room would wait for ever, and with it whatever serves that connection.
+                socket.outgoing.give_up()
 
     def arrival_s(self, socket: FakeSocket) -> float:
         """When something without bytes (FIN, RST) that leaves `socket` now is at the other end."""

@@ -16,6 +16,7 @@ from errno import (
     ENOTCONN,
     EOPNOTSUPP,
     EPIPE,
+    ETIMEDOUT,
 )
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
@@ -57,6 +58,7 @@ class Lane:
         "_reading",
         "changed",
         "is_deaf",
+        "is_given_up",
         "is_unanswered",
         "is_vanishing",
     )
@@ -65,6 +67,7 @@ class Lane:
         self.changed = trio.lowlevel.ParkingLot()
         self.is_vanishing = False  # what is sent never arrives
         self.is_unanswered = False  # something was sent all the same: the sender's system waits for an answer
+        self.is_given_up = False  # the sender's system tries no more; the reader has heard nothing of it
         self.is_deaf = False  # the reader has closed
         self._pieces: deque[tuple[float, bytes]] = deque()
         self._held = 0
@@ -107,6 +110,11 @@ class Lane:
 
     def break_at(self, at_s: float) -> None:
         self._broken_at_s = min(self._broken_at_s, at_s)
+        self.changed.unpark_all()
+
+    def give_up(self) -> None:
+        """Whoever writes, or waits to, is told that nobody answers."""
+        self.is_given_up = True
         self.changed.unpark_all()
 
     def deafen(self) -> bool:
@@ -292,6 +300,8 @@ class FakeSocket(trio.socket.SocketType):
                 raise os_error(EPIPE)
             if self.outgoing.is_broken(trio.current_time()):
                 raise os_error(ECONNRESET)
+            if self.outgoing.is_given_up:
+                raise os_error(ETIMEDOUT)
             if room := self.outgoing.room():
                 break
             self._network.tally.full_buffers += not has_waited
@@ -311,6 +321,8 @@ class FakeSocket(trio.socket.SocketType):
                 raise os_error(ENOTCONN)
             if self.is_fenced() or self.outgoing.is_broken(trio.current_time()) or self.outgoing.room():
                 return
+            if self.outgoing.is_given_up:
+                return  # the send will say so
             await self.outgoing.change()
 
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:

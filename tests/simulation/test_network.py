@@ -197,7 +197,7 @@ async def test_a_half_open_connection_swallows_everything_without_a_word(autojum
     with trio.move_on_after(3600) as waiting:
         await server.receive_some()
     assert waiting.cancelled_caught
-    with trio.move_on_after(3600) as filling:  # what nobody acknowledges stays in the sender's buffer
+    with trio.move_on_after(900) as filling:  # what nobody acknowledges stays in the sender's buffer
         await server.send_all(bytes(BUFFER_BYTES + 1))
     assert filling.cancelled_caught
     assert (network.tally.half_opens, network.tally.full_buffers) == (1, 1)
@@ -216,6 +216,17 @@ async def test_who_sends_into_a_half_open_connection_is_told_after_a_quarter_of_
     with trio.move_on_after(3600) as silence:
         await client.receive_some()
     assert silence.cancelled_caught, "the other end has sent nothing, and hears nothing"
+
+
+async def test_who_waits_for_room_in_a_half_open_connection_is_told_too(autojump_clock: MockClock) -> None:
+    client, server, connection = await a_pair(a_network())
+    connection.half_open()
+    with trio.fail_after(1_000), pytest.raises(trio.BrokenResourceError):
+        await server.send_all(bytes(BUFFER_BYTES + 1))
+    assert trio.current_time() > 900
+    with trio.move_on_after(3600) as silence:
+        await client.receive_some()
+    assert silence.cancelled_caught
 
 
 async def test_a_host_can_refuse_and_be_mended(autojump_clock: MockClock) -> None:
