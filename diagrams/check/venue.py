@@ -233,8 +233,11 @@ def _triggers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
 
 
 def _late_stops(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    """Stops have no deadline of their own (OKX v5), so a request whose answer was lost may arrive at any time."""
-    is_possible = leg.contracts and not leg.mine.live and not leg.other.live
+    """Stops have no deadline of their own (OKX v5), so a request whose answer was lost may arrive at any time.
+
+    Beside another stop of the whole position it is refused; an attached one is none.
+    """
+    is_possible = leg.contracts and (bounds.belt or not (leg.mine.live or leg.other.live))
     if leg.stray_stop:
         settled = replace(leg, stray_stop=False)
         if is_possible:

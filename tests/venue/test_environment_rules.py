@@ -1,0 +1,161 @@
+"""Every rule of the venue in the check's environment has happened on the embedded exchange, listed by its name.
+
+A rule has happened in a story if the environment accepts the story's trace, and rejects it without the rule. Of some
+nobody outside can say which of several happened: without all of those that look alike the trace is rejected.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+import pytest
+
+from anchorwatch.diagrams.check import venue
+from anchorwatch.diagrams.check.acceptance import accepts
+from anchorwatch.diagrams.check.acceptance.possible import READY, WIDE, nameless
+from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop
+from anchorwatch.machine.trace import Seen
+from tests.venue.stories import STORIES
+
+REPLAYS = {
+    "a late stop of before arrives": "the stop is late",
+    "somebody cancels the stop": "stop moved and cancelled by a person",
+    "somebody opens or adds": "parted and grown by a person",
+    "somebody takes a part": "parted and grown by a person",
+    "the cancel of the entry is lost": "the cancel is lost",
+    "the child fills": "stopped",
+    "the close fills": "trade",
+    "the close fills, and leaves its stop behind": "the attached stop stays",
+    "the close times out and is still on its way": "the close is late",
+    "the entry fills": "trade",
+    "the entry is cancelled as asked": "rested",
+    "the entry times out and is still on its way": "the entry is late",
+    "the late close arrives": "the close is late",
+    "the late entry arrives": "the entry is late",
+    "the move is lost": "the move is lost",
+    "the stop times out and is still on its way": "the stop is late",
+    "the stop triggers": "stopped",
+    "the venue accepts the close": "trade",
+    "the venue accepts the entry": "trade",
+    "the venue accepts the stop": "trade",
+    "the venue accepts the stop, its answer is lost": "the answer to the stop is lost",
+    "the venue amends the entry": "rested",
+    "the venue cancels the close": "the close is acknowledged and cancelled",
+    "the venue cancels the entry": "the entry is acknowledged and cancelled",
+    "the venue moves the stop": "trailed",
+    "the venue refuses the close": "the close is refused",
+    "the venue refuses the entry": "the entry is refused",
+    "the venue refuses the move": "the move is refused",
+    "the venue refuses the stop: no position": "closed before the stop",
+    "the venue refuses the stop: no stops for now": "the stop is refused: barred",
+    "the venue refuses the stop: the instrument's rules": "the stop is refused: rules",
+    "the venue refuses the stop: the market has passed it": "the stop is refused: passed",
+    "the venue refuses the stop: there is one already": "the stop is refused: exists",
+    "there is no entry to cancel": "nothing to cancel",
+}
+"""By rule: the story whose trace needs it."""
+
+ALIKE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "the entry is lost on its way": ("the entry is lost", ("the entry times out and is still on its way",)),
+    "the close is lost on its way": ("the close is lost", ("the close times out and is still on its way",)),
+    "the stop is lost on its way": ("the stop is lost", ("the stop times out and is still on its way",)),
+    "the deadline of the late entry passes": ("the entry is lost", ("the entry is lost on its way",)),
+    "the deadline of the late close passes": ("the close is lost", ("the close is lost on its way",)),
+    "the other stops are swept": ("trade", ("somebody cancels another stop",)),
+    "the venue accepts the entry, its answer is lost": (
+        "the answer to the entry is lost",
+        ("the entry times out and is still on its way", "the entry is lost on its way"),
+    ),
+    "the venue accepts the close, its answer is lost": (
+        "the answer to the close is lost",
+        ("the close times out and is still on its way", "the close is lost on its way"),
+    ),
+    "somebody closes the position": ("closed by a person", ("somebody takes the rest",)),
+    "somebody takes the rest": ("closed by a person", ("somebody closes the position",)),
+}
+"""By rule: the story, and the rules that look the same from outside."""
+
+NOT_REPLAYED = {
+    "a late stop of before is refused": "nobody is told, and nothing changes",
+    "the late stop is refused": "nobody is told, and nothing changes",
+    "the sweep is lost": "nobody is told, and nothing changes",
+    "the late stop arrives": "the desk has given up that stop by then: it is a late stop of before",
+    "the cancel of the close is lost": "the bot cancels no close",
+    "the close is cancelled as asked": "the bot cancels no close",
+    "there is no close to cancel": "the bot cancels no close",
+    "the child order stops at the price limit": "the exchange here puts no price limit on the orders of stops",
+    "the child fills in part": "the book of the exchange here takes an order of this size at once",
+    "the close fills in part": "the book of the exchange here takes an order of this size at once",
+    "the entry fills in part": "no story yet: the market of the stories takes a resting order at once",
+    "another stop of ours triggers": "no story yet: the attached stop is taken over before mark is there",
+    "the child fills, and leaves its stop behind": "no story yet",
+    "somebody takes the rest, and leaves the stop behind": "no story yet; random lives need it",
+    "somebody cancels another stop": "no story yet; busy runs need it",
+    "somebody moves the stop": "only a push tells of it; busy runs need it",
+    "the amendment is lost": "alike with an amendment whose answer is lost",
+    "the venue amends the entry, its answer is lost": "alike with an amendment that is lost",
+    "there is no entry to amend": "alike with an amendment that is lost",
+    "the venue refuses to amend the entry": "no story yet",
+    "there is no stop to move": "no story yet",
+    "the venue refuses the close: no position": "no story yet: the close is withdrawn before",
+    "the venue refuses the stop: try again": "no story yet: the code of the story is read as an answer that is lost",
+}
+"""By rule: why there is no story of its own for it."""
+
+
+@cache
+def trace_of(story: str) -> tuple[Seen, ...]:
+    return tuple(STORIES[story]().trace)
+
+
+@pytest.mark.parametrize("rule", REPLAYS)
+def test_the_rule_happens_on_the_exchange(rule: str) -> None:
+    trace = trace_of(REPLAYS[rule])
+    assert accepts(trace).rejections == ()
+    assert accepts(trace, without=frozenset((rule,))).rejections
+
+
+@pytest.mark.parametrize("rule", ALIKE)
+def test_the_rule_or_one_that_looks_the_same_happens_on_the_exchange(rule: str) -> None:
+    story, others = ALIKE[rule]
+    trace = trace_of(story)
+    assert accepts(trace, without=frozenset(others)).rejections == ()
+    assert accepts(trace, without=frozenset((rule, *others))).rejections
+
+
+def test_every_rule_of_the_venue_is_listed_once() -> None:
+    listed = [*REPLAYS, *ALIKE, *NOT_REPLAYED]
+    assert sorted(listed) == sorted(set(listed))
+    assert set(listed) == rules_of_the_venue()
+
+
+def rules_of_the_venue() -> set[str]:
+    """The names of everything that the venue's rules can do with a leg in which every one of them applies."""
+    live, asked = Order(size=2, at=At.LIVE), Order(size=2, call=Call.WIRE)
+    held = Leg(contracts=2, mine=Stop(live=True), other=Stop(live=True))
+    legs = [
+        msgspec.structs.replace(held, entry=asked, close=asked, place=Call.WIRE, move=Call.WIRE, sweep=True),
+        msgspec.structs.replace(held, entry=live, close=live, child=live),
+        msgspec.structs.replace(
+            held,
+            entry=msgspec.structs.replace(live, cancel=Call.WIRE, amend=Call.WIRE),
+            close=msgspec.structs.replace(live, cancel=Call.WIRE),
+        ),
+        Leg(
+            close=msgspec.structs.replace(asked, cancel=Call.WIRE),
+            entry=Order(cancel=Call.WIRE, amend=Call.WIRE),
+            place=Call.WIRE,
+            move=Call.WIRE,
+        ),
+        Leg(contracts=2, stray_stop=True, stray_other=True),
+        Leg(contracts=2, entry=Order(size=1, stray=True), close=Order(size=1, stray=True)),
+        Leg(contracts=1, mine=Stop(live=True)),
+    ]
+    everything = msgspec.structs.replace(WIDE, belt=True, foreign=True)
+    return {
+        nameless(move.label)
+        for leg in legs
+        for rule in venue.RULES
+        for move in rule(leg, READY, bounds=everything)
+    }
