@@ -6,12 +6,17 @@ import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from anchorwatch.io.settings import SettingsError, load, strategies
 from anchorwatch.io.settings.tuning import parameters
+from anchorwatch.machine.regime import Regime
+from anchorwatch.machine.strategy import Intent, Strategy, Wish
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.strategy.scalper import Scalper
+from anchorwatch.machine.units import Side
+from tests.machine.test_scalper import calm, frame, view
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -53,7 +58,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def chosen(name: str, own: dict[str, object] | None = None) -> object:
+def chosen(name: str, own: dict[str, object] | None = None) -> Strategy:
     settings = load(environ={}, options={"strategy.name": name, "strategy.settings": own or {}})
     return parameters(settings).instruments[0][1].strategy
 
@@ -91,6 +96,25 @@ def test_a_package_offers_strategies_by_entry_points(file: Path, monkeypatch: py
     assert chosen("offered", {"fast": 5}) == EmaCross(fast=5)
     assert "allowed: scalper, ema_cross, offered, or a class in a file" in refused("moon")
     strategies._class.cache_clear()
+
+
+def test_an_installed_package_s_strategy_goes_by_the_name_that_it_gives_itself(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A distribution as pip would leave it: its metadata beside its module."""
+    site = tmp_path / "site"
+    described = site / "dip_buyers-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: dip-buyers\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(f"[{strategies.ENTRY_POINTS}]\ndips = dip_buyers:Mine\n")
+    (site / "dip_buyers.py").write_text(file.read_text())
+    monkeypatch.syspath_prepend(site)
+    strategies._class.cache_clear()
+    try:
+        assert repr(chosen("dips", {"below": 21})).startswith("Mine(below=21")
+        assert "allowed: scalper, ema_cross, dips, or a class" in refused("moon")
+    finally:
+        strategies._class.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -136,3 +160,9 @@ def test_the_example_of_the_readme_is_short_and_is_a_strategy(tmp_path: Path) ->
     (name,) = re.findall(r"^class (\w+)", example, re.M)
     strategy = chosen(f"{path}:{name}", {"below": 20})
     assert repr(strategy) == f"{name}(below=20.0)"
+    # And it decides: in, out, and nothing.
+    oversold = view(frames={"1m": frame(now=calm(rsi=19.0))}, regime=Regime.RANGING)
+    assert strategy.decide(oversold) == Intent(Wish.ENTER, Side.LONG, "RSI 19 in a ranging market")
+    assert strategy.decide(msgspec.structs.replace(oversold, regime=Regime.CHOPPY)) is None
+    recovered = view(frames={"1m": frame(now=calm(rsi=56.0))}, open_side=Side.LONG)
+    assert strategy.decide(recovered) == Intent(Wish.EXIT, Side.LONG, "RSI is back in the middle")
