@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from anchorwatch.io.simulation.ghost import live_covers
 from anchorwatch.io.venue.accounts import Account
-from anchorwatch.machine import connection, ids, lifecycle, position, protection, reconciliation
+from anchorwatch.machine import connection, ids, lifecycle, order, position, protection, reconciliation
 from anchorwatch.machine.bot import Bot
 from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.ids import Made
@@ -46,10 +46,10 @@ def unrest(desk: Desk, account: Account) -> list[str]:
 def orphans(account: Account) -> list[str]:
     """Orders and stops of ours on the exchange that belong to nothing."""
     amiss = []
-    for order in account.pending.values():
-        parsed = ids.parse(order.client_id)
+    for pending in account.pending.values():
+        parsed = ids.parse(pending.client_id)
         if parsed is not None and parsed.made_for in (Made.ENTRY, Made.CLOSE):
-            amiss.append(f"order {order.client_id} is pending")
+            amiss.append(f"order {pending.client_id} is pending")
     open_keys = {one.key for one in account.open_positions()}
     for algo in account.algos.values():
         is_tied = (algo.inst_id, algo.margin_mode, algo.pos_side) in open_keys
@@ -70,6 +70,11 @@ def _of_the_bot(bot: Bot) -> list[str]:
     if bot.reconciliation.state is not reconciliation.S.SETTLED:
         # A comparison under way may still wait for an answer that a fault has swallowed.
         amiss.append(f"reconciliation is {bot.reconciliation.state.value}")
+    amiss += [
+        f"{leg} has an order in doubt"
+        for leg, slot in bot.legs
+        if order.S.IN_DOUBT in (slot.entry.state, slot.close.state)
+    ]
     amiss += [f"missing: {scope} {name}".replace("  ", " ") for scope, name in bot.missing]
     return amiss
 

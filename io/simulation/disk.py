@@ -37,6 +37,8 @@ class Disk:
         self.last_record = (0, 0)
         # Told once for each time that the disk is full: the first write that it refuses.
         self.on_refusal: Callable[[], None] = _nothing
+        # How often a record was cut after it had been announced.
+        self.tears = 0
         self._tearing: tuple[Random, Callable[[], None]] | None = None
 
     @property
@@ -90,6 +92,7 @@ class Disk:
         """The last record was not finished when the process died: its part of the log ends somewhere inside of it."""
         before, after = self.last_record
         if before < after == self.wal_bytes():
+            self.tears += 1
             self.cut_wal(random.randrange(before, after))
 
     def lose(self) -> None:

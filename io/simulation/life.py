@@ -177,8 +177,10 @@ class Life:
         generation = ""
 
         def recorded(facts: Any) -> None:
+            tears = self.disk.tears
             self._chronicle.add(self.name, "recorded", ", ".join(type(fact).__name__ for fact in facts))
-            if generation:
+            # Whoever is told of an entry may kill inside of its record: then it is not in the journal.
+            if generation and self.disk.tears == tears:
                 self._observer.recorded(generation, facts)
 
         with self.disk.open(self.incarnation, recorded, self.kill) as journal:

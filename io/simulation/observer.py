@@ -300,8 +300,18 @@ class Observer:
         level = max(triggers) if position.direction > 0 else min(triggers)
         self._levels[leg] = level
         loosened = before is not None and (level - before) * position.direction < 0
-        if loosened and not self._hand and not self.is_disturbed(leg[0]):
+        if (
+            loosened
+            and not self._ended_by_venue(leg[0], before)
+            and not self._hand
+            and not self.is_disturbed(leg[0])
+        ):
             self.violate("S9", f"the stop of {leg} went from {before} to {level}")
+
+    def _ended_by_venue(self, instrument: str, level: Decimal | None) -> bool:
+        """Whether the stop that was the tightest one has fired or failed: a looser one beside it was not moved."""
+        gone = next((one for one in reversed(self._account.algos_done) if one.inst_id == instrument), None)
+        return gone is not None and gone.sl_trigger_px == level and gone.state != "canceled"
 
     def _uncovered(self, leg: Leg) -> None:
         """A cover is gone and its position is not: whose doing?"""
