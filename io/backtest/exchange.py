@@ -459,11 +459,6 @@ class Exchange:
             if mark <= resting.trigger_ticks if resting.fires_downward else mark >= resting.trigger_ticks:
                 self._fire(venue_id, resting)
 
-    def reached_ahead(self, tape: Tape) -> bool:
-        """Whether the running minute's range reaches a stop or a maker: then it must be played trade by trade."""
-        (low, high), (lowest, highest) = self.calm_marks(tape), tape.marks_ahead()
-        return lowest <= low or highest >= high
-
     def calm_marks(self, tape: Tape) -> tuple[float, float]:
         """No mark of this instrument strictly between these fires a stop; an empty band where a maker waits."""
         low, high = -math.inf, math.inf

@@ -209,7 +209,7 @@ class Backtest:
         if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
             return 0
         for watch in self._watches:
-            minutes = watch.quiet_rows(self.exchange, self._ahead[watch.tape.name], minutes)
+            minutes = watch.quiet_rows(self._ahead[watch.tape.name], minutes)
         return minutes
 
     def _pass_over(self, minutes: int) -> None:
@@ -338,7 +338,7 @@ class Backtest:
         for watch in self._watches:
             tape = watch.tape
             trade_ms = tape.next_trade_ms()
-            if trade_ms is not None and trade_ms < at_ms and not watch.may_skip(self.exchange):
+            if trade_ms is not None and trade_ms < at_ms and not watch.may_skip():
                 found, at_ms = tape, trade_ms
         return found, at_ms
 
@@ -368,8 +368,8 @@ class Backtest:
             quiet = desk.quiet(tape.name)
             if self._is_exposed(tape):
                 until_ms = min(until_ms, 0 if self.is_exhaustive else quiet.until_ms)
-                far = exchange.is_far_from_liquidation()
-                self._watches.append(Watch(tape, quiet, far and not self.is_exhaustive))
+                is_careless = not self.is_exhaustive and exchange.is_far_from_liquidation()
+                self._watches.append(Watch(tape, quiet, exchange, is_careless=is_careless))
             elif quiet.until_ms < NEVER_MS:
                 until_ms = min(until_ms, quiet.until_ms)
         self._tick_ms = self._tick_from(until_ms)

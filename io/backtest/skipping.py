@@ -20,6 +20,7 @@ the same fills, stop levels and facts.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -43,39 +44,38 @@ survives twice the mark at which that was found out, and it may have risen by a 
 
 
 class Watch:
-    """An instrument with something open or resting: which of its trades can be left out."""
+    """An instrument with something open or resting: which of its trades can be left out.
 
-    def __init__(self, tape: Tape, quiet: Quiet, is_careless: bool) -> None:
+    It holds for as long as nothing is traded, placed or taken back, and `Desk.quiet` gives the same object.
+    """
+
+    def __init__(self, tape: Tape, quiet: Quiet, exchange: Exchange, *, is_careless: bool) -> None:
         self.tape = tape
         self.quiet = quiet
-        self._low, self._high = (
-            _ticks(quiet.low / tape.tick, ROUND_FLOOR),
-            min(_ticks(quiet.high / tape.tick, ROUND_CEILING), SPIKE * tape.mark_ticks()),
-        )
-        self._may_skip = is_careless
-        self._asked_row = -1
-        self._answer = False
+        self._may_skip = is_careless and quiet.low < quiet.high
+        self._low, self._high = math.inf, -math.inf
+        self._lowest, self._highest = self._low, self._high
+        if self._may_skip:
+            self._low = _ticks(quiet.low / tape.tick, ROUND_FLOOR)
+            self._high = min(_ticks(quiet.high / tape.tick, ROUND_CEILING), SPIKE * tape.mark_ticks())
+            low, high = exchange.calm_marks(tape)
+            self._lowest, self._highest = max(low, self._low), min(high, self._high)
 
     def sleeps_through(self, mark: int) -> bool:
         return self._may_skip and self._low < mark < self._high
 
-    def may_skip(self, exchange: Exchange) -> bool:
-        """Whether nothing can happen in the whole running minute. Asked once a minute."""
-        tape = self.tape
-        if tape.row != self._asked_row:
-            self._asked_row = tape.row
-            low, high = tape.marks_ahead()
-            self._answer = (
-                self._may_skip and self._low < low and high < self._high and not exchange.reached_ahead(tape)
-            )
-        return self._answer
+    def may_skip(self) -> bool:
+        """Whether nothing can happen in the whole running minute."""
+        if not self._may_skip:
+            return False
+        low, high = self.tape.marks_ahead()
+        return self._lowest < low and high < self._highest
 
-    def quiet_rows(self, exchange: Exchange, ahead: Ahead, rows_max: int) -> int:
+    def quiet_rows(self, ahead: Ahead, rows_max: int) -> int:
         """How many of the minutes after the running one, one after the other, can be left out as a whole."""
         if not self._may_skip:
             return 0
-        low, high = exchange.calm_marks(self.tape)
-        return ahead.rows_within(self.tape.row + 1, max(low, self._low), min(high, self._high), rows_max)
+        return ahead.rows_within(self.tape.row + 1, self._lowest, self._highest, rows_max)
 
 
 def _ticks(value: Decimal, rounding: str) -> float:
