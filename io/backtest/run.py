@@ -20,7 +20,7 @@ import msgspec
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
-from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories, Known
+from anchorwatch.io.backtest.history import NEVER_MS, Closing, Computed, Histories, Known
 from anchorwatch.io.backtest.journal import FactsFile
 from anchorwatch.io.backtest.record import Record
 from anchorwatch.io.backtest.shell import Shell
@@ -42,6 +42,7 @@ from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.lifecycle import Exit
 from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import Record as Facts
 from anchorwatch.machine.strategy import Foretelling, Strategy
 from anchorwatch.machine.units import Instrument, Side
@@ -132,19 +133,22 @@ class Backtest:
         self.candles = 0
 
     def _compute(self, name: str, market: Market, strategy: Strategy) -> None:
-        """The indicators of every candle at once, and from them when the strategy may have a wish."""
-        wishes: set[int] = set()
+        """The indicators of every candle at once, and from them when the strategy may have a wish, in which regime."""
         columns = {key: own for (of, key), own in self.histories.columns.items() if of == name}
+        computed: dict[str, list[Computed]] = {}
         for timeframe in market.settings.indicated:
             parts = list(self.histories.computed(name, timeframe, market.settings.periods, self.start_ms))
             market.use_computed(timeframe, Known(parts, columns[timeframe].span_ms))
-            if timeframe == SIGNAL and isinstance(strategy, Foretelling):
-                for part in parts:
-                    if part.readings is not None:
-                        may_wish = strategy.may_wish(part.readings, part.candles)
-                        wishes.update(part.candles.open_ms[may_wish].tolist())
+            computed[timeframe] = parts
         if isinstance(strategy, Foretelling):
-            self._wishes[name] = wishes
+            wishes: dict[Regime | None, set[int]] = {}
+            for regime in (None, *(Regime if market.settings.regime is not None else ())):
+                found = wishes[regime] = set()
+                for part in computed[SIGNAL]:
+                    if part.readings is not None:
+                        may_wish = strategy.may_wish(part.readings, part.candles, regime)
+                        found.update(part.candles.open_ms[may_wish].tolist())
+            self._wishes[name] = wishes[None]
             self._ahead[name] = Ahead(self.tapes[name], columns, wishes, market)
 
     @property
@@ -203,7 +207,8 @@ class Backtest:
             tape = self.tapes[name]
             if tape.next_open_ms != next_ms:
                 return 0
-            minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row]))
+            regime = self.desk.context.charts[name].regime
+            minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row], regime))
         if minutes > 0:
             minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
         if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):

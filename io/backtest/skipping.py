@@ -7,7 +7,7 @@ Most minutes of a file decide nothing. They are not told to the desk one by one;
 all of them at once (`Desk.pass_over`). A minute is left out only where each of these is known:
 
 * **Its candle is no wish.** The strategy has said of the whole series, each time from candles up to that one only,
-  where it may have a wish (`Foretelling`). The candle is plain: it has trades and follows on the one before; and so
+  where it may have a wish in the regime that is in force (`Foretelling`). The candle is plain: it has trades and follows on the one before; and so
   are the larger candles that close with it. No fact is missing and no candle is being mended (`Desk.may_pass`).
 * **Nothing is due in it**: no timer, no answer on its way, no look at the clock (`Quiet.until_ms`), no funding.
 * **Where something is open, no price in it matters**: the marks of the whole minute stay inside the band that the
@@ -34,6 +34,7 @@ from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.machine.desk.quiet import Quiet
 from anchorwatch.machine.market import SIGNAL, Market
+from anchorwatch.machine.regime import Regime
 
 LOOKED_AT_FIRST = 32
 """Minutes of which the marks are looked at in one go; each further look is at twice as many."""
@@ -89,36 +90,45 @@ class Ahead:
         self,
         tape: Tape,
         columns: Mapping[str, Columns],
-        wishes_ms: Iterable[int],
+        wishes_ms: Mapping[Regime | None, Iterable[int]],
         market: Market,
     ) -> None:
         signals = columns[SIGNAL]
         matters = ~signals.plain()
-        wishes = np.fromiter(wishes_ms, dtype=np.int64)
-        matters[np.searchsorted(signals.times, wishes)] = True
         for timeframe, own in columns.items():
             if timeframe != SIGNAL:
                 closes_ms = own.times[~own.plain()] + own.span_ms
                 matters[_closing_with(signals, closes_ms)] = True
-        self._matters: list[int] = np.flatnonzero(matters).tolist()
+        # By regime, None for any: the rows that may matter.
+        self._matters: dict[Regime | None, list[int]] = {}
+        for regime, opens_ms in wishes_ms.items():
+            wished = matters.copy()
+            wished[np.searchsorted(signals.times, np.fromiter(opens_ms, dtype=np.int64))] = True
+            self._matters[regime] = np.flatnonzero(wished).tolist()
+        self._matters_in_any = frozenset(self._matters[None])
         self._low, self._high = tape.marks()
         settings = market.settings
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
             max(1, count * columns[name].span_ms // MINUTE_MS // 2) for name, count in settings.kept
         )
-        regime = settings.regime
-        judged = columns[regime.timeframe] if regime is not None else None
+        judged = columns[settings.regime.timeframe] if settings.regime is not None else None
         self._judged_every = judged.span_ms // MINUTE_MS if judged is not None else NEVER_MS
         self._judged_ms = judged.opens_ms[0] if judged is not None else 0
 
-    def rows_until_wish(self, row: int, opens_ms: int) -> int:
-        """How many candles from ``row`` on matter to nobody; the regime is judged at the last of them at most."""
-        place = bisect_left(self._matters, row)
-        rows = self._matters[place] - row if place < len(self._matters) else self.rows_max
-        # The candle that opens with the close of one that is judged has it counted.
-        judged = (self._judged_ms - opens_ms) // MINUTE_MS % self._judged_every + 1
-        return min(rows, self.rows_max, judged)
+    def rows_until_wish(self, row: int, opens_ms: int, regime: Regime | None) -> int:
+        """How many candles from ``row`` on matter to nobody, while this regime is in force.
+
+        The candle that opens with the close of one that is judged has it counted, and may see another regime: it is
+        the last.
+        """
+        judged = (self._judged_ms - opens_ms) // MINUTE_MS % self._judged_every
+        matters = self._matters[regime]
+        place = bisect_left(matters, row)
+        rows = min(matters[place] - row if place < len(matters) else self.rows_max, self.rows_max)
+        if rows <= judged:
+            return rows
+        return judged if row + judged in self._matters_in_any else judged + 1
 
     def rows_within(self, row: int, low: float, high: float, rows_max: int) -> int:
         """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""

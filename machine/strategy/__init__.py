@@ -159,8 +159,11 @@ class Explaining(Protocol):
 class Foretelling(Protocol):
     """A strategy that can say of a whole series at which candles it may have a wish at all."""
 
-    def may_wish(self, readings: Columns, candles: Arrays) -> NDArray[np.bool_]:
-        """For each candle of a series without a hole. False where ``decide`` answers None whatever is open. Each answer rests on candles up to its own only."""
+    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
+        """For each candle of a series without a hole. False where ``decide`` answers None whatever is open.
+
+        Each answer rests on candles up to its own only, and holds while ``regime`` is in force; None stands for any.
+        """
 
 
 def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:

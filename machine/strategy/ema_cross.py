@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.panel import Columns, Periods, candles_warm
 from anchorwatch.machine.market import SIGNAL, MarketSettings
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import Intent, MarketView, Wish
 from anchorwatch.machine.units import Side
 
@@ -66,7 +67,7 @@ class EmaCross(msgspec.Struct, frozen=True):
             return Intent(Wish.EXIT, view.open_side, "the averages crossed back")
         return None
 
-    def may_wish(self, readings: Columns, candles: Arrays) -> NDArray[np.bool_]:
+    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
         """The crosses, whether or not they are wide enough."""
         gap = readings.ema_fast - readings.ema_slow
         crossed = np.zeros(len(gap), dtype=np.bool_)

@@ -1,6 +1,6 @@
 """Where the scalper's signals may fire in a whole series: what `signals` asks of one candle, asked of all at once.
 
-False is a promise that no signal fires there, in any regime; True is none. Each answer rests on its own candle and the
+False is a promise that no signal of the regime fires there; True is none. Each answer rests on its own candle and the
 ones before it. The extremes of the look-backs are left out: what fires without them is asked in full.
 """
 
@@ -12,23 +12,30 @@ from numpy.typing import NDArray
 from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.batch import Floats
 from anchorwatch.machine.indicators.panel import Columns
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy.signals import SignalSettings
 
 Answers = NDArray[np.bool_]
 
 
-def may_fire(readings: Columns, candles: Arrays, settings: SignalSettings) -> Answers:
-    """For each candle of a series without a hole, and what the indicators say at it (NaN: nothing fires on that)."""
+def may_fire(
+    readings: Columns, candles: Arrays, settings: SignalSettings, regime: Regime | None = None
+) -> Answers:
+    """For each candle of a series without a hole, and what the indicators say at it (NaN: nothing fires on that).
+
+    ``regime`` is the one in force; None stands for any.
+    """
     fires = np.zeros(len(candles.close), dtype=np.bool_)
-    fires[1:] = (
-        _turned(readings.rsi, settings.rsi_low, settings.rsi_high)
-        | _turned(readings.rsi, settings.rsi_strict_low, settings.rsi_strict_high)
-        | _crossed(readings.ema_fast - readings.ema_slow)
-        | _crossed(readings.macd - readings.macd_signal)
-        | _touched(readings, candles, settings)[1:]
-        | _leapt(readings, candles, settings)
-        | _dipped(readings, candles, settings)
-    )
+    if regime in (None, Regime.RANGING):
+        fires[1:] |= _turned(readings.rsi, settings.rsi_low, settings.rsi_high)
+    if regime in (None, Regime.CHOPPY):
+        fires[1:] |= _turned(readings.rsi, settings.rsi_strict_low, settings.rsi_strict_high)
+    if regime in (None, Regime.RANGING, Regime.CHOPPY):
+        fires[1:] |= _touched(readings, candles, settings)[1:]
+    if regime in (None, Regime.TRENDING):
+        fires[1:] |= _crossed(readings.ema_fast - readings.ema_slow)
+        fires[1:] |= _crossed(readings.macd - readings.macd_signal)
+        fires[1:] |= _leapt(readings, candles, settings) | _dipped(readings, candles, settings)
     return fires
 
 

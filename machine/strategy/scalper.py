@@ -88,9 +88,9 @@ class Scalper(msgspec.Struct, frozen=True):
     def decide(self, view: MarketView) -> Intent | None:
         return self.consider(view).intent
 
-    def may_wish(self, readings: Columns, candles: Arrays) -> NDArray[np.bool_]:
-        """Where a signal may fire: without one there is no wish, whatever the regime is."""
-        return may_fire(readings, candles, self.signals)
+    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
+        """Where a signal may fire: without one there is no wish."""
+        return may_fire(readings, candles, self.signals, regime)
 
     def consider(self, view: MarketView) -> Decision:
         """What to do at this candle, which signals fired and which filters refused."""

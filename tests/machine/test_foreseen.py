@@ -8,6 +8,7 @@ import pytest
 from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.panel import Periods, columns
 from anchorwatch.machine.market import Frame
+from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy.foreseen import may_fire
 from anchorwatch.machine.strategy.scalper import SETS
 from anchorwatch.machine.strategy.signals import SignalSettings
@@ -27,10 +28,10 @@ def arrays(candles: list[Candle]) -> Arrays:
     return Arrays(times, *(np.ascontiguousarray(column) for column in table.T))
 
 
-def foreseen(candles: list[Candle], settings: SignalSettings) -> list[bool]:
+def foreseen(candles: list[Candle], settings: SignalSettings, regime: Regime | None = None) -> list[bool]:
     known = arrays(candles)
     readings = columns(known.high, known.low, known.close, Periods())
-    answers: list[bool] = may_fire(readings, known, settings).tolist()
+    answers: list[bool] = may_fire(readings, known, settings, regime).tolist()
     return answers
 
 
@@ -40,19 +41,21 @@ def test_no_signal_fires_where_none_was_foreseen(seed: int, settings: SignalSett
     candles = wandering(900, seed)
     known = arrays(candles)
     rows = columns(known.high, known.low, known.close, Periods()).rows()
-    answers = foreseen(candles, settings)
+    answers = {regime: foreseen(candles, settings, regime) for regime in (None, *Regime)}
     fired = set()
     for place in range(1, len(candles)):
         now, before = rows[place], rows[place - 1]
         if now is None or before is None:
             continue
         frame = Frame(candles[place], now, before)
-        for signal in SIGNALS:
-            if signal(frame, candles[: place + 1], settings) is not None:
-                assert answers[place], f"{signal.__name__} at {place}"
-                fired.add(signal)
+        for regime, asked in SETS.items():
+            for signal in asked:
+                if signal(frame, candles[: place + 1], settings) is not None:
+                    assert answers[regime][place], f"{signal.__name__} at {place}"
+                    assert answers[None][place]
+                    fired.add(signal)
     assert fired == SIGNALS
-    assert not all(answers[100:]), "saying yes to everything would be no foresight"
+    assert all(not all(one[100:]) for one in answers.values()), "yes to everything would be no foresight"
 
 
 def test_an_answer_rests_on_candles_up_to_its_own() -> None:
