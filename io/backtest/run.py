@@ -319,7 +319,7 @@ class Backtest:
     def _comes_before_anything_else(self, due_ms: int) -> bool:
         """Whether no trade and no look at the clock can come until then, whoever watches: so it is with most answers."""
         now_ms = self.shell.clock
-        if due_ms >= now_ms + (self.start_ms - now_ms) % TICK_MS:
+        if due_ms >= self._tick_from(now_ms):
             return False
         for tape in self.tapes.values():
             trade_ms = tape.next_trade_ms()
