@@ -21,7 +21,7 @@ the same fills, stop levels and facts.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -106,6 +106,9 @@ class Ahead:
             wished[np.searchsorted(signals.times, np.fromiter(opens_ms, dtype=np.int64))] = True
             self._matters[regime] = np.flatnonzero(wished).tolist()
         self._matters_in_any = frozenset(self._matters[None])
+        # Rows that do not open where the one before them closes: behind a hole, and behind the last.
+        follows = np.diff(signals.times) == signals.span_ms
+        self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
         self._low, self._high = tape.marks()
         settings = market.settings
         # A buffer never takes more at once than keeps it in one piece.
@@ -126,6 +129,8 @@ class Ahead:
         matters = self._matters[regime]
         place = bisect_left(matters, row)
         rows = min(matters[place] - row if place < len(matters) else self.rows_max, self.rows_max)
+        # The minute that opens with the last of these closes is looked into as well, so it must open then.
+        rows = min(rows, self._ends[bisect_right(self._ends, row)] - 1 - row)
         if rows <= judged:
             return rows
         return judged if row + judged in self._matters_in_any else judged + 1

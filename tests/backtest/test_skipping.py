@@ -145,6 +145,19 @@ def test_two_instruments_are_left_out_together_only(tmp_path: Path) -> None:
     assert {trade.instrument for trade in sparse.record.trades} == {*series}
 
 
+def test_no_price_of_the_minute_behind_a_hole_is_seen_before_it(tmp_path: Path) -> None:
+    """What is closed inside a hole is closed at the last price before it."""
+    series = walk(420, 1478, step=31)
+    mask = np.ones(len(series), dtype=bool)
+    mask[330] = False
+    options = {name.replace(".", "__"): value for name, value in BUSY.items()}
+    for minutes in (1, 2, 3, 4):
+        given = settings(
+            **{**options, "strategy__slow": 19, "strategy__fast": 2, "protection__max_holding_min": minutes}
+        )
+        same_as_exhaustive(tmp_path, {BTC: part(series, mask)}, given, 140)
+
+
 def test_most_minutes_are_left_out(tmp_path: Path) -> None:
     """The reason for all of it, as a number of events: a market that crosses seldom costs next to nothing."""
     series = walk(1_400, 3, step=100)
