@@ -109,12 +109,12 @@ def _rows_of_losses(trades: list[Trade], settings: Settings) -> Iterator[str]:
         return
     rows: dict[str, int] = {}
     paused_ms: dict[str, int] = {}
-    ends = [(one.left_ms, 0, one) for one in trades if one.left_ms]
-    for at_ms, is_entry, trade in sorted(
-        [*ends, *((one.entered_ms, 1, one) for one in trades)], key=lambda one: one[:2]
-    ):
+    # A trade may end in the moment in which it begins, and another begin in the moment in which one ends.
+    begins = [(one.entered_ms, one.number, 0, one) for one in trades]
+    ends = [(one.left_ms, one.number, 1, one) for one in trades if one.left_ms]
+    for at_ms, _, is_end, trade in sorted([*begins, *ends], key=lambda one: one[:3]):
         name = trade.instrument
-        if is_entry:
+        if not is_end:
             if at_ms < paused_ms.get(name, 0):
                 yield f"trade {trade.number}: entered in the pause after {most} losses in a row"
             continue
@@ -127,7 +127,7 @@ def _ways_back(trades: list[Trade], settings: Settings) -> Iterator[str]:
     for trade in trades:
         before = [
             one for one in trades
-            if one.instrument == trade.instrument and one.left_ms and one.left_ms <= trade.entered_ms
+            if one.instrument == trade.instrument and one.number < trade.number and one.left_ms
         ]  # fmt: skip
         if not before:
             continue
@@ -135,5 +135,5 @@ def _ways_back(trades: list[Trade], settings: Settings) -> Iterator[str]:
         wait_s = waits.cooldown_opposite_s
         if last.side == trade.side:
             wait_s = max(waits.cooldown_s, waits.cooldown_after_loss_s if last.net < 0 else 0)
-        if trade.entered_ms - last.left_ms < wait_s * 1000:
+        if 0 <= trade.entered_ms - last.left_ms < wait_s * 1000:
             yield f"trade {trade.number}: back in after {(trade.entered_ms - last.left_ms) / 1000:g} s"

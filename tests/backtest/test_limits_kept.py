@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from anchorwatch.io.backtest.run import Backtest
@@ -41,6 +42,24 @@ def test_what_a_looser_bot_did_is_found_and_a_bot_with_the_limit_does_not_do_it(
     assert any(words in one for one in found), found
     kept = run(SERIES, strict)
     assert violations(kept, strict, Exit.CLEAN) == []
+
+
+def test_a_trade_that_ends_in_the_moment_in_which_it_began_is_not_its_own_predecessor(
+    loose: Backtest,
+) -> None:
+    first = min(loose.record.trades, key=lambda one: one.number)
+    at_once = msgspec.structs.replace(first, left_ms=first.entered_ms)
+    strict = settings(
+        **{
+            **LOOSE,
+            "strategy__cooldown_s": 600,
+            "strategy__cooldown_opposite_s": 600,
+            "limits__losses_in_row": 1,
+        }
+    )
+    assert broken_by_trades([at_once], strict, loose.costs.cash, loose.end_ms) == []
+    again = msgspec.structs.replace(first, number=first.number + 1, left_ms=0)
+    assert broken_by_trades([at_once, again], strict, loose.costs.cash, loose.end_ms) != []
 
 
 def test_a_lively_run_keeps_its_own_limits(loose: Backtest) -> None:
