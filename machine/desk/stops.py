@@ -70,6 +70,8 @@ def take_push(context: Context, report: StopReport) -> None:
     if report.state is StopState.LIVE:
         if report.venue_id in leg.ended_stops:
             return  # pushes overtake each other: it has triggered or gone since
+        if _is_older(leg, report):
+            return
         leg.stops[report.venue_id] = report
         if is_current:
             _see_level(leg, report)
@@ -135,8 +137,17 @@ def take_reading(context: Context, reading: world.AccountReading) -> None:
         if report.instrument not in context.book.instruments:
             continue
         leg = context.book.leg(leg_of(context, report))
-        if report.venue_id not in leg.ended_stops:
+        if report.venue_id not in leg.ended_stops and not _is_older(leg, report):
             leg.stops[report.venue_id] = report
+
+
+def _is_older(leg: LegBook, report: StopReport) -> bool:
+    """Whether more is known of this stop: a list may have been read, and a push sent, before the stop was moved.
+
+    Taken for what rests, the old level would let the next move pass for a tightening that loosens.
+    """
+    known = leg.stops.get(report.venue_id)
+    return known is not None and known.updated_ms > report.updated_ms
 
 
 def check_cover(context: Context, reading: world.AccountReading) -> None:
@@ -453,7 +464,13 @@ def took_move(context: Context, key: LegKey) -> None:
     if leg.moving_to is not None:
         if current is not None:
             size = current.contracts if leg.moving_size is None else leg.moving_size
-            taken = msgspec.structs.replace(current, trigger=leg.moving_to, contracts=size)
+            # The answer has no time: it is true from its request on, at the earliest.
+            taken = msgspec.structs.replace(
+                current,
+                trigger=leg.moving_to,
+                contracts=size,
+                updated_ms=max(current.updated_ms, leg.moved_ms),
+            )
             leg.stops[current.venue_id] = taken
         leg.resting = leg.moving_to
     leg.moving_to = leg.moving_size = None

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anchorwatch.machine import order, position, protection, requests, world
-from anchorwatch.machine.bot import Part
+from anchorwatch.machine import order, position, protection, reconciliation, requests, world
+from anchorwatch.machine.bot import RECONCILIATION, Part
 from anchorwatch.machine.parameters import Protecting
 from anchorwatch.machine.trailing_stop import is_tighter
 from anchorwatch.machine.units import Fraction, LegKey, Side
@@ -57,6 +57,27 @@ def test_the_stop_follows_the_peak_of_mark(side: Side, marks: tuple[str, ...], l
 def test_the_stop_stays_until_the_profit_activates_it(side: Side, mark: str) -> None:
     rig = trailing(side)
     rig.mark(mark)  # just under 0.4 %
+    assert rig.taken(requests.MoveStop) == []
+
+
+@pytest.mark.parametrize("told_by", ["reading", "push"])
+def test_what_was_read_or_sent_before_a_move_is_not_taken_for_what_rests(told_by: str) -> None:
+    """The next move was compared with the old level, and loosened the stop by three ticks as mark came close."""
+    rig = DeskRig(wants=Side.LONG, protecting=PATIENT).booted()
+    before = rig.stop(rig.covered())
+    size = rig.leg().contracts
+    rig.pass_s(2)
+    rig.tell(RECONCILIATION, reconciliation.CheckDue())
+    seq, old = rig.only(reconciliation.ReadAccount).seq, rig.reading(rig.position(size), stops=(before,))
+    rig.pass_s(0.1)
+    rig.mark("60300")
+    accept(rig, rig.only(requests.MoveStop))
+    assert rig.leg().resting == px("60119.1")
+    rig.say(world.AccountRead(seq, old) if told_by == "reading" else world.StopPushed(before))
+    assert rig.leg().resting == px("60119.1")
+    rig.pass_s(6)
+    rig.asked.clear()
+    rig.mark("60119.2")  # so close that a stop at 60,119.1 would not be taken any more
     assert rig.taken(requests.MoveStop) == []
 
 
