@@ -34,12 +34,14 @@ LEAST_SAMPLES = 8
 """In each third. The exchange gives a half-open socket up a quarter of an hour after the first push that nobody answers, so
 in less than two hours there may be no moment without half a dozen of them."""
 
-CHANCE = 12
-CHANCE_SHARE = 0.05
-"""How far the least count of a type may lie apart in two thirds of one time: of a few sockets more or less."""
+CHANCE = 20
+CHANCE_SHARE = 0.1
+"""How far the least count of a type may lie apart in two thirds of one time: of two sockets with their tasks, and of the rate
+limits of a few endpoints that are rarely asked."""
 
-CACHED = ("urllib.parse.SplitResult",)
-"""What the standard library remembers of the last 128 addresses that were taken apart; hours pass until that is full."""
+CACHED = ("urllib.parse.SplitResult", "anchorwatch.machine.ids.ClientId")
+"""What is remembered of the last 128 addresses and the last 1,024 client ids that were taken apart; the day is over before
+that is full."""
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -35,8 +35,8 @@ def test_what_comes_and_goes_is_no_leak() -> None:
     assert leaks(samples()) == []
 
 
-def test_one_thing_left_behind_each_time_is_named_with_its_counts() -> None:
-    assert leaks(samples(leaks_each=1)) == [f"link: 4 → {4 + 2 * LEAST_SAMPLES}"]
+def test_what_is_left_behind_each_time_is_named_with_its_counts() -> None:
+    assert leaks(samples(leaks_each=2)) == [f"link: 4 → {4 + 4 * LEAST_SAMPLES}"]
 
 
 def test_a_time_that_is_too_short_says_nothing() -> None:
