@@ -32,6 +32,7 @@ class Bounds(msgspec.Struct, frozen=True):
     unruly: bool = (
         False  # a push may be lost, come twice, or come before its turn, on a connection that is up
     )
+    unsent: bool = False  # a close may wait for its turn to be sent until it is too late
     travels: bool = False  # what a reading of the account shows is as of any time between question and answer
     foreign: bool = False  # somebody else opens, adds to and takes from positions
     parts: tuple[int, ...] = (1,)  # contracts that trade at once, beside all that are left

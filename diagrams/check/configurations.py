@@ -43,6 +43,7 @@ SMALL: tuple[Bounds, ...] = (
     ),
     Bounds("switch again", entries=2, faults=1, rests=True, dead_man=True, takes_stops=True, prompt=True),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
+    Bounds("unsent", entries=1, faults=2, unsent=True, prompt=True),
     Bounds("unruly", entries=1, faults=1, unruly=True, checks=True, prompt=True),
     Bounds(
         "start",

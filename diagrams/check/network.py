@@ -102,6 +102,9 @@ def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[
         if role is Role.ENTRY:
             denied = leg.with_order(role, replace(this, call=Call.DENIED))
             yield Move(f"the last look denies the {name}", denied)
+    if this.call is Call.WIRE and role is Role.CLOSE and bounds.unsent:
+        unsent = leg.with_order(role, replace(this, call=Call.DENIED))
+        yield Move(f"the {name} is never sent", unsent, faults=1)
     if this.call in ANSWER_OF_CALL:
         yield told(f"answer to the {name}: {this.call.value}", ANSWER_OF_CALL[this.call], call=Call.NONE)
     if this.cancel is Call.ACCEPTED:

@@ -41,6 +41,7 @@ WIDE = Bounds(
     rests=True,
     strangers=True,
     unruly=True,
+    unsent=True,
 )
 """Everything that the worlds of the check allow, each of them in some of them; faults are not counted here."""
 
