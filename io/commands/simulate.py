@@ -68,15 +68,23 @@ def run(wanted: Wanted) -> int:
     for outcome in run_all(tasks, workers):
         total.take(outcome)
         _say(_line(outcome, len(total.outcomes), len(tasks)))
+    kinds = tasks[0].kinds
+    # Told and written before failures are made small: that may take longer than the runs did.
+    result = total.as_dict({}, kinds)
+    _sum_up(total, result, elapsed_s() - began_s)
+    _write(report, result)
     told: dict[int, tuple[str, list[str]]] = {}
     for outcome in sorted(total.failed, key=lambda one: one.seed)[:TOLD_MAX]:
         told[outcome.seed] = _tell(by_seed[outcome.seed], outcome)
-    result = total.as_dict(told, tasks[0].kinds)
-    _sum_up(total, result, elapsed_s() - began_s)
-    if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+    if told:
+        _write(report, total.as_dict(told, kinds))
     # A trace that the check's environment does not explain is a gap of the proof, and told; the run itself is as it is.
     return 1 if total.failed else 0
+
+
+def _write(report: Path | None, result: dict[str, Any]) -> None:
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
 
 
 def _sweep(wanted: Wanted, workers: int) -> int:
