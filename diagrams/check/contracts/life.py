@@ -174,6 +174,19 @@ def the_timer_checks_without_freezing() -> bool:
     )
 
 
+def the_last_look_is_taken_at_once() -> bool:
+    """Whatever reading is under way may hang: the stop asks for one more, now, and the older one is of the past."""
+    for state in R:
+        looking, asked = step(Part.RECONCILIATION, Snapshot(state, READING), reconciliation.LastLookWanted())
+        if looking.state is not R.READING or not any(
+            isinstance(one, reconciliation.ReadAccount) for one in asked
+        ):
+            return False
+        if step(Part.RECONCILIATION, looking, reconciliation.AccountCompared(7)) != (looking, ()):
+            return False
+    return True
+
+
 # Permission: the operator's and the limits' say.
 
 
@@ -199,6 +212,7 @@ def a_pause_and_a_halt_stay_until_they_are_lifted() -> bool:
 
 
 CONTRACTS: tuple[Contract, ...] = (
+    Contract("R10.1", "the last look is taken at once", the_last_look_is_taken_at_once),
     Contract("R1", "the start goes through its stages, strictly in this order", stages_follow_the_card),
     Contract(
         "R1.1",

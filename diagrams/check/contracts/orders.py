@@ -245,7 +245,18 @@ def an_unwanted_countdown_is_ended() -> bool:
     return late and again and ended and wanted and failed and still and remembered
 
 
+def what_rests_waits_for_its_guard() -> bool:
+    """It is sent when the countdown that would take it back is known to run, and may be given up until then."""
+    sent = leads(Part.ENTRY, O.UNGUARDED, ENTRY, order.GuardRuns(7), O.SENT, order.SendOrder)
+    given_up = leads(
+        Part.ENTRY, O.UNGUARDED, ENTRY, order.CancelWanted(7, "x"), O.WITHDRAWN, order.OrderEnded
+    )
+    anothers = stays(Part.ENTRY, (O.UNGUARDED,), ENTRY, order.GuardRuns(6), order.CancelWanted(6, "x"))
+    return sent and given_up and anothers
+
+
 CONTRACTS: tuple[Contract, ...] = (
+    Contract("S16", "what rests waits for its guard", what_rests_waits_for_its_guard),
     Contract("S15", "a cancel waits for the write that is under way", a_cancel_waits_for_the_write_under_way),
     Contract("S0", "a late answer about an order changes nothing", a_late_answer_about_an_order_is_none),
     Contract("S2", "a failing journal blocks entries only", a_failing_journal_blocks_entries_only),
