@@ -17,7 +17,7 @@ from anchorwatch.io.okx.rate_limits import LIMITS, RateLimits, Subject
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.perform import look_at_amendment, look_at_order
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import order, permission, requests
+from anchorwatch.machine import dead_man, order, permission, requests
 from anchorwatch.machine.bot import PERMISSION, Address, Bot, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
@@ -45,6 +45,7 @@ class Stage:
         self.tell(ENTRY, bots.EntryWanted(rests=True))
         self.seq = self.bot.slot(LONG).entry.data.seq
         self.tell(ENTRY, order.IntentRecorded(self.seq))
+        self.tell(bots.DEAD_MAN, dead_man.RenewalTaken(self.bot.dead_man.data.seq))
         self.ticket = requests.OrderTicket(
             leg=LONG,
             role=role,
