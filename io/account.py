@@ -341,7 +341,8 @@ class AccountCalls:
             if is_this and row.type in CLOSED_CAUSES:
                 cause = CLOSED_CAUSES[row.type] or await self._who_closed(request)
                 pnl, at_ms = row.pnl or Decimal(0), row.u_time_ms or 0
-                return world.AbsenceExplained(leg, cause, pnl, at_ms, row.close_avg_px)
+                fees = None if row.fee is None else -row.fee
+                return world.AbsenceExplained(leg, cause, pnl, at_ms, fees, row.close_avg_px)
         return world.AbsenceUnexplained(leg)
 
     async def _who_closed(self, request: requests.ExplainAbsence) -> str:

@@ -60,6 +60,8 @@ class Account(msgspec.Struct, frozen=True):
             self, contracts=Contracts(contracts), average_price=Price(average_price)
         )
 
-    def settled(self, realised: Decimal) -> Account:
-        """Flat, with what the venue's record of the whole position says that it realised, before fees."""
-        return msgspec.structs.replace(self, contracts=ZERO, average_price=ZERO, realised=realised)
+    def settled(self, realised: Decimal, fees: Decimal) -> Account:
+        """Flat, with what the venue's record of the whole position says that it realised, and what it cost."""
+        return msgspec.structs.replace(
+            self, contracts=ZERO, average_price=ZERO, realised=realised, fees=fees
+        )

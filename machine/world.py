@@ -282,12 +282,16 @@ class PeakRead(Event, frozen=True):
 
 
 class AbsenceExplained(Event, frozen=True):
-    """Why a leg is flat, from the venue's own histories, and what that brought."""
+    """Why a leg is flat, from the venue's own histories, and what that brought.
+
+    ``fees`` are of all its fills together, positive when paid; None where the venue does not say.
+    """
 
     leg: LegKey
     cause: str
     realised_pnl: Decimal
     closed_ms: int
+    fees: Decimal | None = None
     close_price: Decimal | None = None  # the average of everything that closed it
 
 

@@ -414,7 +414,13 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
             at = event.close_price or leg.account.average_price
             realised = leg.account.realised + leg.account.pnl_of(leg.contracts, at)
         context.book.totals.realised_pnl += realised - leg.account.realised
-        leg.account = leg.account.settled(realised)
+        fees = leg.account.fees
+        if event.fees is not None and not leg.was_mixed and leg.restated_ms < leg.entered_ms:
+            # Every fill was heard of but those that closed it. Of a position that was found, the record has fees
+            # that were paid before it was known.
+            fees = event.fees
+        context.book.totals.fees += fees - leg.account.fees
+        leg.account = leg.account.settled(realised, fees)
         leg.others = Decimal(0)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, event.closed_ms)
     cause = leg.close_reason if event.cause == CLOSED_BY_US and leg.close_reason else event.cause

@@ -170,6 +170,27 @@ def test_an_absence_that_the_venue_explains_ends_the_leg_with_its_cause_and_resu
     assert rig.totals["realised_pnl"] == px("-12.5")
 
 
+def test_the_fees_of_a_close_that_only_the_history_tells_of_are_counted_once() -> None:
+    rig = DeskRig().booted()
+    rig.covered()
+    of_the_entry = rig.desk.context.book.totals.fees
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    fees = of_the_entry + px("0.0755")
+    rig.say(world.AbsenceExplained(LONG, "its stop", px("-12.5"), rig.now_ms - 1_000, fees))
+    assert rig.totals["fees"] == fees
+
+
+def test_the_fees_that_a_found_position_had_paid_before_are_not_the_bots() -> None:
+    rig = DeskRig().booted()
+    rig.reconcile(rig.reading(rig.position("0.25")))
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    rig.say(world.AbsenceExplained(LONG, "closed", px("1"), rig.now_ms - 1_000, px("0.3")))
+    assert rig.slot().position.state is position.S.FLAT
+    assert rig.totals["fees"] == 0
+
+
 def test_an_absence_that_nobody_explains_is_asked_about_again_and_again() -> None:
     rig = DeskRig().booted()
     rig.covered()
