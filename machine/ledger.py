@@ -62,6 +62,4 @@ class Account(msgspec.Struct, frozen=True):
 
     def settled(self, realised: Decimal, fees: Decimal) -> Account:
         """Flat, with what the venue's record of the whole position says that it realised, and what it cost."""
-        return msgspec.structs.replace(
-            self, contracts=ZERO, average_price=ZERO, realised=realised, fees=fees
-        )
+        return msgspec.structs.replace(self, contracts=ZERO, average_price=ZERO, realised=realised, fees=fees)

@@ -241,7 +241,8 @@ class Lane:
             with trio.move_on_after(STOPPED_WITHIN_S):
                 code = await self._life.ended()
             if code:
-                raise ChildFailed(f"the orderly stop ended with {code}")
+                said = "; ".join(_words(line) for line in self._life.lines[-LAST_WORDS:])
+                raise ChildFailed(f"the orderly stop ended with {code}; last said: {said}")
             self._crashes = 0
         await self._bury()
 
