@@ -264,7 +264,7 @@ def _run_stage(run: _Run, address: Address, effect: lifecycle.RunStage) -> list[
 def _doubted_orders(bot: Bot) -> list[Told]:
     """What a push told of them may have been lost with its connection: ask."""
     return [
-        (Address(part, leg=leg), order.OrderDoubted(snapshot.data.seq))
+        (of_leg(part, leg), order.OrderDoubted(snapshot.data.seq))
         for leg, slot in bot.legs
         for part, snapshot in ((Part.ENTRY, slot.entry), (Part.CLOSE, slot.close))
     ]
@@ -417,7 +417,7 @@ class _Run:
             return
         for leg, slot in self.bot.legs:
             if slot.entry.state is order.S.UNGUARDED:
-                self.tell(Address(Part.ENTRY, leg=leg), order.GuardRuns(slot.entry.data.seq))
+                self.tell(of_leg(Part.ENTRY, leg), order.GuardRuns(slot.entry.data.seq))
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""

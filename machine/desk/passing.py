@@ -2,8 +2,8 @@
 
 Somebody else has found out that the strategy has no wish at any of them. Here is what else must hold for a candle to
 change nothing but the chart: no fact of the symbol is missing, which a candle might bring, nothing is being mended,
-which a candle might end, and no regime is still to be recorded. Whether these candles are plain (with trades, none missing) is for whoever passes
-over them to know.
+which a candle might end, and no regime is still to be recorded. Whether these candles are plain (with trades, none
+missing) is for whoever passes over them to know.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from random import Random
 
 import trio
@@ -16,10 +18,9 @@ from anchorwatch.io.venue.serve import serve_venue
 from tests.venue.rig import BTC, Rig, TrioClock
 
 
-async def test_one_request_that_is_swallowed_condemns_the_other_connections_of_its_age(
-    autojump_clock: MockClock,
-) -> None:
-    network = FakeNetwork(Random(1), CALM)
+@asynccontextmanager
+async def client(network: FakeNetwork) -> AsyncIterator[tuple[OkxRest, trio.Nursery]]:
+    """A client of an exchange on this network, and a nursery that ends with it; no socket is left open."""
     network.install()
     network.add_host("localhost")
     rig = Rig(clock=TrioClock())
@@ -29,18 +30,26 @@ async def test_one_request_that_is_swallowed_condemns_the_other_connections_of_i
         await nursery.start(serve_venue, rig.venue, listeners)
         where = endpoints(Environment.SIM, rest_url="http://localhost", ws_url="ws://localhost/ws/v5")
         async with OkxRest(where, key, rig.clock) as rest:
-            async with trio.open_nursery() as several:
-                for _ in range(4):
-                    several.start_soon(rest.server_time)
-            assert len(network.connections()) == 4
-            for one in network.connections():
-                one.half_open()
-            outcome = await rest.order(BTC, cl_ord_id="x", deadline_s=1)
-            assert isinstance(outcome, Failed)
-            assert isinstance(await rest.positions(), Answered), "over a new connection, at once"
-            assert trio.current_time() < 2
+            yield rest, nursery
         nursery.cancel_scope.cancel()
     assert network.open_sockets() == ()
+
+
+async def test_one_request_that_is_swallowed_condemns_the_other_connections_of_its_age(
+    autojump_clock: MockClock,
+) -> None:
+    network = FakeNetwork(Random(1), CALM)
+    async with client(network) as (rest, _):
+        async with trio.open_nursery() as several:
+            for _ in range(4):
+                several.start_soon(rest.server_time)
+        assert len(network.connections()) == 4
+        for one in network.connections():
+            one.half_open()
+        outcome = await rest.order(BTC, cl_ord_id="x", deadline_s=1)
+        assert isinstance(outcome, Failed)
+        assert isinstance(await rest.positions(), Answered), "over a new connection, at once"
+        assert trio.current_time() < 2
 
 
 async def test_at_no_moment_do_a_stop_and_an_amendment_have_to_dial_not_even_while_connections_are_kept_warm(
@@ -49,31 +58,21 @@ async def test_at_no_moment_do_a_stop_and_an_amendment_have_to_dial_not_even_whi
     network = FakeNetwork(
         Random(1), Weather(latency_s=0.05, jitter_s=0, short_write_share=0, fragment_share=0)
     )
-    network.install()
-    network.add_host("localhost")
-    rig = Rig(clock=TrioClock())
-    listeners = await trio.open_tcp_listeners(80, host="localhost")
-    key = Credentials(key="sim-key", secret="sim-secret", passphrase="sim-pass")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(serve_venue, rig.venue, listeners)
-        where = endpoints(Environment.SIM, rest_url="http://localhost", ws_url="ws://localhost/ws/v5")
-        async with OkxRest(where, key, rig.clock) as rest:
-            nursery.start_soon(rest.keep_warm)
-            await trio.sleep(21)
-            took_s = []
+    async with client(network) as (rest, nursery):
+        nursery.start_soon(rest.keep_warm)
+        await trio.sleep(21)
+        took_s = []
 
-            async def write() -> None:
-                asked_s = trio.current_time()
-                await rest.cancel_order(OrderCancel(inst_id=BTC, cl_ord_id="none"))
-                took_s.append(trio.current_time() - asked_s)
+        async def write() -> None:
+            asked_s = trio.current_time()
+            await rest.cancel_order(OrderCancel(inst_id=BTC, cl_ord_id="none"))
+            took_s.append(trio.current_time() - asked_s)
 
-            for _ in range(200):
-                await trio.sleep(0.27)
-                async with trio.open_nursery() as several:
-                    several.start_soon(rest.positions)  # as the account is read now and then
-                    several.start_soon(write)
-                    several.start_soon(write)
-            assert len(took_s) == 400
-            assert max(took_s) < 0.11, "one round trip"
-            nursery.cancel_scope.cancel()
-    assert network.open_sockets() == ()
+        for _ in range(200):
+            await trio.sleep(0.27)
+            async with trio.open_nursery() as several:
+                several.start_soon(rest.positions)  # as the account is read now and then
+                several.start_soon(write)
+                several.start_soon(write)
+        assert len(took_s) == 400
+        assert max(took_s) < 0.11, "one round trip"
