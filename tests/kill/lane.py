@@ -241,8 +241,12 @@ class Lane:
             with trio.move_on_after(STOPPED_WITHIN_S):
                 code = await self._life.ended()
             if code:
-                said = "; ".join(_words(line) for line in self._life.lines[-LAST_WORDS:])
-                raise ChildFailed(f"the orderly stop ended with {code}; last said: {said}")
+                steps = [line for line in self._life.lines if line.get("event") == "stop_step"]
+                said = "; ".join(
+                    f"{line.get('name')} {line.get('outcome')} after {line.get('seconds')} s"
+                    for line in steps
+                )
+                raise ChildFailed(f"the orderly stop ended with {code}: {said}")
             self._crashes = 0
         await self._bury()
 
