@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -241,7 +242,23 @@ def the_stop_follows_the_price_both_ways(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(trailing_stop, "is_tighter", lambda *_: True)
 
 
-@defect("L1", "S9", "S15", for_s=65)
+# The position outlives the run: with its end every stop of the leg goes, the forgotten belt among them.
+@defect(
+    "L1",
+    "S9",
+    "S15",
+    for_s=65,
+    settings={
+        "protection": {
+            "stop_fraction": Decimal("0.05"),
+            "trail_activation_fraction": Decimal("0.05"),
+            "take_profit_fraction": 0,
+        }
+    },
+    strategy=StrategyChoice(
+        name="anchorwatch.io.simulation.busy:Busy", options={"enter_share": 1.0, "exit_share": 0.0}
+    ),
+)
 def the_belt_is_not_swept(patch: pytest.MonkeyPatch) -> None:
     unperformed(patch, protection.SweepOthers)
     patch.setattr(stops, "_sweep_orphans", nothing)
