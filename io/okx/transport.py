@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +25,7 @@ from anchorwatch.io.okx.signing import rest_prehash, rest_timestamp, signature
 CONNECTIONS_MAX = 16
 # Shorter than the idle time, a minute and more, after which servers and balancers close a connection: a request
 # written into a closing connection has an unknown outcome, so such a connection is dropped by us first.
-KEEP_ALIVE_S = 25.0
+KEEP_ALIVE_S = 50.0
 
 # One for the stop, when another waits for the answer to the entry or its cancel, and a third asks for that order.
 WARM_CONNECTIONS = 3
@@ -33,6 +34,16 @@ SPARE_CONNECTIONS = 2
 # The longest answer is the list of all swaps, below 1 MB.
 BODY_BYTES_MAX = 8 * 1024 * 1024
 CLOSE_S = 1.0  # for a farewell to connections that nobody hears any more
+
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": "anchorwatch",
+    "Content-Type": "application/json",
+}
+# The parsed URLs of so many targets are kept: what a bot asks for again and again.
+URLS_KEPT = 128
 
 _TOO_LONG = f"the answer is longer than {BODY_BYTES_MAX} bytes"
 _WRITING = "http11.send_request_headers.started"
@@ -64,10 +75,14 @@ def tls_context() -> ssl.SSLContext:
 
 
 class _Pool:
-    """Connections of one age, and how many requests use them now."""
+    """Connections of one age, and how many requests use them now.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
+    httpx's connections without its client: cookies, redirects, proxies and schemes of authentication are for browsers,
+    and each request would pay for them.
+    """
+
+    def __init__(self, connections: httpx.AsyncHTTPTransport) -> None:
+        self.connections = connections
         self.active = 0
 
 
@@ -86,6 +101,8 @@ class Transport:
         # For an unencrypted loopback venue a context without roots: httpx wants one, nothing will use it.
         context = tls or (tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self._base = httpx.URL(endpoints.rest_url)
+        self._prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
+        self._url = lru_cache(maxsize=URLS_KEPT)(self._parsed)
         self._simulated = endpoints.simulated
         self._credentials = credentials
         self._now_ms = now_ms
@@ -94,25 +111,22 @@ class Transport:
 
     def _new_pool(self) -> _Pool:
         # Deadlines are cancel scopes around a whole call, so httpx gets none of its own.
-        client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                verify=self._context,
-                trust_env=False,
-                http1=True,
-                http2=False,
-                retries=0,
-                limits=httpx.Limits(
-                    max_connections=CONNECTIONS_MAX,
-                    max_keepalive_connections=CONNECTIONS_MAX,
-                    keepalive_expiry=KEEP_ALIVE_S,
-                ),
-            ),
-            timeout=None,
+        connections = httpx.AsyncHTTPTransport(
+            verify=self._context,
             trust_env=False,
-            follow_redirects=False,
-            headers={"User-Agent": "anchorwatch", "Content-Type": "application/json"},
+            http1=True,
+            http2=False,
+            retries=0,
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS_MAX,
+                max_keepalive_connections=CONNECTIONS_MAX,
+                keepalive_expiry=KEEP_ALIVE_S,
+            ),
         )
-        return _Pool(client)
+        return _Pool(connections)
+
+    def _parsed(self, target: str) -> httpx.URL:
+        return self._base.copy_with(raw_path=f"{self._prefix}{target}".encode("ascii"))
 
     async def __aenter__(self) -> Transport:
         return self
@@ -124,7 +138,7 @@ class Transport:
         trace: TracebackType | None = None,
     ) -> None:
         for pool in (self._main, self._spare):
-            await pool.client.aclose()
+            await pool.connections.aclose()
 
     def _choose(self, *, is_write: bool, spare: bool) -> _Pool:
         """The main pool; for a write the spare one, where the others are all in use and it is not."""
@@ -149,7 +163,7 @@ class Transport:
         if not pool.active:
             # Whoever asked may be cancelled, and its peer may be gone: closed all the same, and not waited for.
             with trio.move_on_after(CLOSE_S, shield=True):
-                await pool.client.aclose()
+                await pool.connections.aclose()
 
     async def send(
         self,
@@ -180,22 +194,22 @@ class Transport:
                 sent_ms = self._now_ms()
 
         pool = self._choose(is_write=method == "POST", spare=spare)
-        prefix = self._base.raw_path.rstrip(b"/").decode("ascii")
-        request = pool.client.build_request(
+        url = self._url(target)
+        # The signature covers what httpx will really write, after any encoding of its own.
+        written = url.raw_path.decode("ascii").removeprefix(self._prefix)
+        request = httpx.Request(
             method,
-            self._base.copy_with(raw_path=f"{prefix}{target}".encode("ascii")),
+            url,
+            headers=self._headers(method, written, body, signed_at_ms, expires_ms),
             content=body or None,
             extensions={"trace": on_trace},
         )
-        # The signature covers what httpx will really write, after any encoding of its own.
-        written = request.url.raw_path.decode("ascii").removeprefix(prefix)
-        request.headers.update(self._headers(method, written, body, signed_at_ms, expires_ms))
         reason = f"no answer within {deadline_s:g} s"
         pool.active += 1
         try:
             with trio.move_on_after(deadline_s) as patience:
                 try:
-                    return await self._exchange(pool.client, request, lambda: sent_ms)
+                    return await self._exchange(pool.connections, request, lambda: sent_ms)
                 except _Withdrawn:
                     reason = "withdrawn before it was sent"
                 except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError) as error:
@@ -207,9 +221,12 @@ class Transport:
         return NoReply(reason, sent_ms is not None)
 
     async def _exchange(
-        self, client: httpx.AsyncClient, request: httpx.Request, sent_ms: Callable[[], int | None]
+        self,
+        connections: httpx.AsyncHTTPTransport,
+        request: httpx.Request,
+        sent_ms: Callable[[], int | None],
     ) -> Reply | NoReply:
-        response = await client.send(request, stream=True)
+        response = await connections.handle_async_request(request)
         try:
             announced = response.headers.get("Content-Length", "0")
             if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
@@ -234,7 +251,7 @@ class Transport:
     def _headers(
         self, method: str, target: str, body: bytes, signed_at_ms: int | None, expires_ms: int | None
     ) -> dict[str, str]:
-        headers: dict[str, str] = {}
+        headers = _HEADERS.copy()
         if self._simulated:
             headers["x-simulated-trading"] = "1"
         if expires_ms is not None:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
 from anchorwatch.io.okx.outcomes import Answered, Failed
 from anchorwatch.io.okx.requests import OrderCancel
-from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.okx.rest import WARM_EVERY_S, OkxRest
 from anchorwatch.io.simulation.network import CALM, FakeNetwork, Weather
 from anchorwatch.io.venue.serve import serve_venue
 from tests.venue.rig import BTC, Rig, TrioClock
@@ -60,7 +60,7 @@ async def test_at_no_moment_do_a_stop_and_an_amendment_have_to_dial_not_even_whi
     )
     async with client(network) as (rest, nursery):
         nursery.start_soon(rest.keep_warm)
-        await trio.sleep(21)
+        await trio.sleep(WARM_EVERY_S + 1)
         took_s = []
 
         async def write() -> None:
