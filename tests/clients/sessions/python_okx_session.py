@@ -81,7 +81,7 @@ def trade(url: str, is_hedged: bool) -> None:
     order_id = rows(placed)[0]["ordId"]
     assert rows(orders.get_order(BTC, clOrdId=name))[0]["state"] == "live"
     rows(orders.amend_order(BTC, ordId=order_id, newPx=px("0.89")))
-    assert rows(orders.get_order(BTC, ordId=order_id))[0]["px"] == px("0.89")
+    assert Decimal(rows(orders.get_order(BTC, ordId=order_id))[0]["px"]) == Decimal(px("0.89"))
     rows(orders.cancel_order(BTC, ordId=order_id))
     assert orders.cancel_order(BTC, ordId=order_id)["data"][0]["sCode"] == "51400"
 
