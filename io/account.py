@@ -61,6 +61,9 @@ LAST_LOOK_S = 0.8
 LAST_LOOKS = 2
 """The first step of a stop takes three seconds at most: one list that is swallowed, and everything once more."""
 
+LAST_LOOK_ROOM_S = 2.0
+"""The window of the lists' limits: readings just before the stop may have used it up, and have left it after this."""
+
 AMEND_ANSWER_S = 1.5
 """How long the answer about an amendment is waited for: a cancel may be waiting behind it."""
 
@@ -90,19 +93,29 @@ class AccountCalls:
         self._margin = margin
 
     async def look_once_more(self) -> world.AccountReading | str:
-        """The same for a bot that stops: a list that does not come soon is asked for on a new connection, once."""
+        """The same for a bot that stops: a list that does not come soon is asked for on a new connection, once.
+
+        Waiting for room under the rate limits is no list that does not come: it is waited for before the first is asked.
+        """
+        with trio.move_on_after(LAST_LOOK_ROOM_S):
+            await self._rest.room_for_account(lane="protection")
         reading: world.AccountReading | str = "not asked"
         for _ in range(LAST_LOOKS):
-            reading = await self.read_account(within_s=LAST_LOOK_S)
+            reading = await self.read_account(within_s=LAST_LOOK_S, lane="protection")
             if not isinstance(reading, str):
                 break
         return reading
 
-    async def read_account(self, *, within_s: float | None = None) -> world.AccountReading | str:
-        """Positions, orders and every list of stops, complete; or the reason why not. ``within_s`` is for each list."""
+    async def read_account(
+        self, *, within_s: float | None = None, lane: Lane = "normal"
+    ) -> world.AccountReading | str:
+        """Positions, orders and every list of stops, complete; or the reason why not. ``within_s`` is for each list.
+
+        Readings that follow each other closely use up their part of the limits; what only protection may use stays
+        for the question whether one stop rests.
+        """
         started_ms = self._rest.venue_now_ms()
         one_s, list_s = (within_s or READ_DEADLINE_S), (within_s or LIST_DEADLINE_S)
-        lane: Lane = "protection"
         positions = await self._rest.positions(lane=lane, deadline_s=one_s)
         if not isinstance(positions, Answered):
             return _words("positions", positions)

@@ -61,6 +61,10 @@ class Calls:
         """The venue's time as far as we know it."""
         return self._now_ms() + self.clock.offset_ms
 
+    async def room(self, endpoint: str, *, lane: Lane, weight: int) -> None:
+        """As `RateLimits.room`."""
+        await self._limits.room(endpoint, lane=lane, weight=weight)
+
     async def measure_clock(
         self, *, deadline_s: float, lane: Lane = "normal", spare: bool = False
     ) -> Read[Sample]:

@@ -187,6 +187,19 @@ class RateLimits:
                     await trio.sleep_until(ready)
         return False
 
+    async def room(self, endpoint: str, *, lane: Lane, weight: int) -> None:
+        """Wait until `weight` requests to `endpoint`, which is limited for everything together, may go at once.
+
+        Nothing is taken: what others ask for meanwhile may take it. It is over within the endpoint's window if they do not.
+        """
+        bucket = self._bucket(LIMITS[endpoint], "")
+        while True:
+            now = trio.current_time()
+            ready = bucket.ready_at(lane, weight, now)
+            if ready <= now:
+                return
+            await trio.sleep_until(ready)
+
     def close_for_a_window(self, endpoint: str, subject: Subject = ANYTHING) -> None:
         """The venue said 50011 although we counted: someone else uses the limit too. Wait one window."""
         limit = LIMITS[endpoint]

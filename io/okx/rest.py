@@ -63,6 +63,13 @@ PLACEMENT_VALID_MS = 3_000
 # The lists of algo orders: the venue answers one type a call, and only these two together.
 ALGO_LISTS = ("conditional,oco", "trigger", "move_order_stop")
 
+ACCOUNT_LISTS = {
+    "GET /account/positions": 1,
+    "GET /trade/orders-pending": 1,
+    "GET /trade/orders-algo-pending": len(ALGO_LISTS),
+}
+"""What one reading of the account asks for, and how often."""
+
 WARM_EVERY_S = KEEP_ALIVE_S - 5
 
 # OKX v5: seconds that cancel-all-after accepts beside 0, which disarms it.
@@ -467,6 +474,11 @@ class OkxRest:
     ) -> Read[AlgoOrder]:
         query = {"algoClOrdId": algo_cl_ord_id, "algoId": algo_id}
         return await self._calls.read_one("/trade/order-algo", query, AlgoOrder, lane=lane)
+
+    async def room_for_account(self, *, lane: Lane) -> None:
+        """Wait until positions, orders and all lists of algo orders may be asked for, one page of each, without a wait."""
+        for endpoint, weight in ACCOUNT_LISTS.items():
+            await self._calls.room(endpoint, lane=lane, weight=weight)
 
     async def algos_pending(
         self,

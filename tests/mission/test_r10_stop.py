@@ -29,6 +29,10 @@ STEPS = [
 WITHIN_S = 8
 
 
+READINGS = 8
+"""One after the other they take all the room that two seconds have."""
+
+
 async def stopped(life: OneLife) -> float:
     """Stop it, and say how long that took."""
     began_s = trio.current_time()
@@ -60,6 +64,23 @@ async def test_r10_1_the_last_look_is_through_in_time_though_every_connection_is
             if reads_already:
                 life.engine.compare_now()
                 await trio.sleep(0.3)
+            assert await stopped(life) < WITHIN_S
+            assert life.stop_steps == [(name, "done") for name in STEPS]
+            assert life.exit is Exit.CLEAN
+
+
+async def test_r10_1_a_stop_right_after_many_readings_waits_for_its_room_and_ends_in_order(
+    autojump_clock: MockClock,
+) -> None:
+    async with exchange() as scene:
+        async with scene.life(still()) as life:
+            await life.ready()
+            scene.trade(BTC_LONG, "0.5")
+            await life.covered(BTC_LONG)
+            await trio.sleep(3)  # until the start's own readings are forgotten
+            for _ in range(READINGS):
+                life.engine.compare_now()
+                await trio.sleep(0.05)
             assert await stopped(life) < WITHIN_S
             assert life.stop_steps == [(name, "done") for name in STEPS]
             assert life.exit is Exit.CLEAN

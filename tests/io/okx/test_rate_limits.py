@@ -122,3 +122,17 @@ async def test_a_task_cancelled_while_it_waits_leaves_its_turn_to_the_next(autoj
         await limits.take("GET /account/config", wait_max_s=100)
     assert await limits.take("GET /account/config", wait_max_s=100)
     assert trio.current_time() == 2.0
+
+
+async def test_room_is_waited_for_without_taking_any(autojump_clock: MockClock) -> None:
+    limits = RateLimits()
+    endpoint = "GET /trade/orders-algo-pending"
+    await limits.room(endpoint, lane="protection", weight=3)
+    assert trio.current_time() == 0
+    await let_go(limits, endpoint, 14, Subject(), lane="protection")
+    await limits.room(endpoint, lane="protection", weight=2)
+    assert trio.current_time() == 0
+    await limits.room(endpoint, lane="protection", weight=3)
+    assert trio.current_time() == 2.0
+    assert len(await let_go(limits, endpoint, 16, Subject(), lane="protection")) == 16
+    assert trio.current_time() == 2.0
