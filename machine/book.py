@@ -231,10 +231,10 @@ class Book:
         self.slots[ticket.leg, ticket.role] = ticket
         _forget_oldest(self.tickets)
 
-    def count_decision(self, kind: str) -> None:
-        """One more of this kind; beyond the bound, of those that are not counted apart."""
+    def count_decision(self, kind: str, times: int = 1) -> None:
+        """So many more of this kind; beyond the bound, of those that are not counted apart."""
         is_apart = kind in self.decisions or len(self.decisions) < DECISIONS_COUNTED
-        self.decisions[kind if is_apart else "others"] += 1
+        self.decisions[kind if is_apart else "others"] += times
 
     def take_funding(self, leg: LegBook, report: PositionReport, *, is_known: bool = False) -> None:
         """Book what funding has added to this position; ``is_known``: an earlier life booked it."""

@@ -73,6 +73,18 @@ class Frame(msgspec.Struct, frozen=True):
     before: Readings
 
 
+class Computed(msgspec.Struct, frozen=True):
+    """What candles say, known beforehand of all of them, by opening time: for whoever has the whole series.
+
+    ``readings``, of each indicated timeframe, are `indicators.panel.columns`: equal to the live ones to 1e-9, at a tenth of
+    the price. ``regimes`` are the states behind the candles of the regime's timeframe, ``profiles`` those of the profile's.
+    """
+
+    readings: Mapping[str, Mapping[int, Readings | None]]
+    regimes: Mapping[int, RegimeState | None]
+    profiles: Mapping[int, VolumeProfile | None]
+
+
 class _Followed:
     """One timeframe: its candles, and what has been computed up to ``counted_ms``, an opening time."""
 
@@ -111,8 +123,11 @@ class _Followed:
 
     def pass_over(self, candles: Sequence[Candle]) -> None:
         """`count` for each of these, where the readings are known: only the last two of them are looked at."""
-        assert self.computed is not None
         newest = candles[-1]
+        if not self.is_indicated:
+            self.counted_ms = newest.open_ms
+            return
+        assert self.computed is not None
         before = self.computed[candles[-2].open_ms] if len(candles) > 1 else self.readings
         self.counted_ms = newest.open_ms
         self.count_indicated += len(candles)
@@ -155,6 +170,7 @@ class Market:
         self._signal = self._followed[SIGNAL]
         self._others = [followed for name, followed in self._followed.items() if name != SIGNAL]
         self._restored = restored
+        self._computed: Computed | None = None
         self.regime: RegimeState | None = None
         self.pivots: Pivots | None = None
         self.profile: VolumeProfile | None = None
@@ -194,21 +210,19 @@ class Market:
                 self._count_signal(appended)
         return merged
 
-    def use_computed(self, timeframe: str, readings: Mapping[int, Readings | None]) -> None:
-        """Take the indicators of every candle to come from here, by opening time, instead of computing them.
-
-        They are `indicators.panel.columns` of the same candles: equal to 1e-9, at a tenth of the price. To be
-        said before the first candle.
-        """
-        followed = self._followed[timeframe]
-        assert followed.counted_ms < 0, "candles have been counted already"
-        followed.computed = readings
+    def use_computed(self, computed: Computed) -> None:
+        """Take what every candle to come says from here instead of computing it. To be said before the first one."""
+        for timeframe, readings in computed.readings.items():
+            followed = self._followed[timeframe]
+            assert followed.counted_ms < 0, "candles have been counted already"
+            followed.computed = readings
+        self._computed = computed
 
     def pass_over(self, stretches: Mapping[str, Stretch]) -> None:
         """Take closed candles at which nothing is decided, those of the signal timeframe and what closed with them.
 
-        `take` for each, in their order, would leave the same behind: indicators are read from what was computed,
-        and of pivots and profile the newest count. They must be fewer than are kept, and the regime at most once judged.
+        `take` for each, in their order, would leave the same behind: what they say is read from what was computed,
+        and of it the newest counts. They must be fewer than are kept.
         """
         for timeframe, stretch in stretches.items():
             self._followed[timeframe].buffer.extend(stretch)
@@ -295,10 +309,15 @@ class Market:
         candles = followed.uncounted(closed_by_ms)
         if not candles:
             return
-        for candle in candles:
-            followed.count(candle)
+        if self._computed is not None:
+            followed.pass_over(candles)
             if followed.is_judged:
-                self._judge(followed, candle)
+                self.regime = self._computed.regimes[followed.counted_ms]
+        else:
+            for candle in candles:
+                followed.count(candle)
+                if followed.is_judged:
+                    self._judge(followed, candle)
         if followed.is_pivotal:
             self.pivots = pivots_after(candles[-1])
         if followed.is_profiled:
@@ -326,6 +345,9 @@ class Market:
         """The profile of the newest candles that count."""
         settings = self.settings.profile
         assert settings is not None
+        if self._computed is not None:
+            self.profile = self._computed.profiles[followed.counted_ms]
+            return
         arrays = followed.buffer.arrays()
         last = int(arrays.open_ms.searchsorted(followed.counted_ms)) + 1
         if last < settings.candles:

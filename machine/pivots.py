@@ -25,13 +25,14 @@ class Pivots(msgspec.Struct, frozen=True):
 
     def above(self, px: float) -> float | None:
         """The nearest level above a price."""
-        return min((level for level in self._levels() if level > px), default=None)
+        return min((level for level in self.levels if level > px), default=None)
 
     def below(self, px: float) -> float | None:
         """The nearest level below a price."""
-        return max((level for level in self._levels() if level < px), default=None)
+        return max((level for level in self.levels if level < px), default=None)
 
-    def _levels(self) -> tuple[float, ...]:
+    @property
+    def levels(self) -> tuple[float, ...]:
         return (
             self.support_3,
             self.support_2,

@@ -21,6 +21,10 @@ from __future__ import annotations
 from enum import Enum
 
 import msgspec
+from numpy.lib.stride_tricks import sliding_window_view
+
+from anchorwatch.machine.candles import Arrays
+from anchorwatch.machine.indicators.batch import Floats
 
 
 class Regime(Enum):
@@ -82,3 +86,30 @@ def advanced(state: RegimeState | None, said: Regime, at_ms: int, settings: Regi
     if confirmations >= settings.confirmations and dwelt_ms >= settings.dwell_min * 60_000:
         return RegimeState(said, since_ms=at_ms, judged_ms=at_ms)
     return RegimeState(state.regime, state.since_ms, at_ms, said, confirmations)
+
+
+def advanced_over(
+    state: RegimeState | None,
+    candles: Arrays,
+    adx: Floats,
+    first: int,
+    span_ms: int,
+    settings: RegimeSettings,
+) -> list[RegimeState | None]:
+    """`advanced` at every candle of a series without a hole: the state behind each, judged from row ``first`` on.
+
+    ``adx`` is known there, and so is the look-back.
+    """
+    assert first >= settings.lookback - 1
+    states: list[RegimeState | None] = [state] * min(first, len(candles.close))
+    if first >= len(candles.close):
+        return states
+    part = slice(first - settings.lookback + 1, None)
+    top = sliding_window_view(candles.high[part], settings.lookback).max(axis=1)
+    bottom = sliding_window_view(candles.low[part], settings.lookback).min(axis=1)
+    ranges = (top - bottom) / candles.close[first:]
+    closes_ms = candles.open_ms[first:] + span_ms
+    for now, share, at_ms in zip(adx[first:].tolist(), ranges.tolist(), closes_ms.tolist(), strict=True):
+        state = advanced(state, verdict(now, share, settings), at_ms, settings)
+        states.append(state)
+    return states

@@ -90,6 +90,10 @@ class Columns:
         )
         return Stretch(tuple(candles), self.times[part], self.values[:, part])
 
+    def counting(self, opens_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row that counts at signal candles that open then, the last that had closed; -1 where none had."""
+        return self.times.searchsorted(opens_ms - self.span_ms, side="right") - 1
+
     def plain(self) -> NDArray[np.bool_]:
         """Which candles follow on the one before without a hole, and have trades."""
         open_, high, low, close, volume = self.values
@@ -99,7 +103,7 @@ class Columns:
         return plain
 
 
-class Computed(NamedTuple):
+class Part(NamedTuple):
     """The candles of one stretch without a hole, and their indicators; None where it is too short for any."""
 
     opens_ms: list[int]
@@ -110,7 +114,7 @@ class Computed(NamedTuple):
 class Known(Mapping[int, panel.Readings | None]):
     """The indicators at every candle of a timeframe, by its opening time."""
 
-    def __init__(self, parts: Sequence[Computed], span_ms: int) -> None:
+    def __init__(self, parts: Sequence[Part], span_ms: int) -> None:
         self._begins = [part.opens_ms[0] for part in parts]
         self._rows = [part.readings.rows() if part.readings is not None else None for part in parts]
         self._opens_ms = [open_ms for part in parts for open_ms in part.opens_ms]
@@ -204,21 +208,23 @@ class Histories:
         end = bisect_right(columns.opens_ms, to_ms - columns.span_ms)
         return tuple(columns.candle(row) for row in range(begin, end))
 
-    def computed(
-        self, instrument: str, timeframe: str, periods: Periods, start_ms: int
-    ) -> Iterator[Computed]:
-        """What the indicators say at every candle, computed at once: from the first candle of the history on, and
-        from the first one behind every hole, where a live bot begins anew. Equal to the live ones to 1e-9."""
+    def stretches(self, instrument: str, timeframe: str, start_ms: int) -> Iterator[tuple[int, int]]:
+        """First row and end of every stretch without a hole: from the first candle of the history on, and from the
+        first one behind every hole, where a live bot begins anew."""
         own = self.columns[instrument, timeframe]
         begin = bisect_right(own.opens_ms, start_ms - own.span_ms) - self._counts[instrument, timeframe]
-        opens_ms = own.times
-        holes = np.flatnonzero(np.diff(opens_ms) != own.span_ms) + 1
+        holes = np.flatnonzero(np.diff(own.times) != own.span_ms) + 1
         begins = sorted({max(begin, 0), *(row for row in holes.tolist() if row > begin)})
-        for first, end in zip(begins, [*begins[1:], len(opens_ms)], strict=True):
+        yield from zip(begins, [*begins[1:], len(own.times)], strict=True)
+
+    def parts(self, instrument: str, timeframe: str, periods: Periods, start_ms: int) -> Iterator[Part]:
+        """What the indicators say at every candle of every stretch, computed at once. Equal to the live ones to 1e-9."""
+        own = self.columns[instrument, timeframe]
+        for first, end in self.stretches(instrument, timeframe, start_ms):
             candles = Arrays(own.times[first:end], *own.values[:, first:end])
             is_defined = end - first >= candles_defined(periods)
             readings = columns(candles.high, candles.low, candles.close, periods) if is_defined else None
-            yield Computed(own.opens_ms[first:end], candles, readings)
+            yield Part(own.opens_ms[first:end], candles, readings)
 
     def closing(self, instrument: str, start_ms: int) -> list[Closing]:
         """What closes from ``start_ms`` on, each timeframe by itself."""

@@ -177,8 +177,9 @@ class Record:
     # What the desk says.
 
     def say(self, effect: requests.Announce, at_ms: int) -> None:
-        self.counts[effect.name] = self.counts.get(effect.name, 0) + 1
         fields = dict(effect.fields)
+        # What is said of many candles that were left out together is said so many times.
+        self.counts[effect.name] = self.counts.get(effect.name, 0) + int(fields.get("times", 1))
         match effect.name:
             case "ENTRY":
                 self._why[fields["leg"]] = fields.get("why", "")

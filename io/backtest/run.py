@@ -20,7 +20,8 @@ import msgspec
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
-from anchorwatch.io.backtest.history import NEVER_MS, Closing, Computed, Histories, Known
+from anchorwatch.io.backtest.foresight import Foresight
+from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories
 from anchorwatch.io.backtest.journal import FactsFile
 from anchorwatch.io.backtest.record import Record
 from anchorwatch.io.backtest.shell import Shell
@@ -40,11 +41,11 @@ from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.lifecycle import Exit
-from anchorwatch.machine.market import SIGNAL, Market
+from anchorwatch.machine.market import Market
 from anchorwatch.machine.parameters import Parameters
-from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import Record as Facts
-from anchorwatch.machine.strategy import Foretelling, Strategy
+from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.series import Foretelling
 from anchorwatch.machine.units import Instrument, Side
 
 TICK_MS = 1_000
@@ -98,8 +99,8 @@ class Backtest:
         self.desk = Desk(tuned, bot, generation(seed))
         charts = self.desk.context.charts
         self.histories = Histories(series, {name: charts[name].market.settings.kept for name in series})
-        # By instrument, the opening times of the candles at which its strategy may have a wish; absent: at any.
-        self._wishes: dict[str, set[int]] = {}
+        # By instrument, whether its strategy says anything at the candle of each row; absent: it may at any.
+        self._spoken: dict[str, list[bool]] = {}
         self._ahead: dict[str, Ahead] = {}
         if not is_exhaustive:
             for name in series:
@@ -133,23 +134,15 @@ class Backtest:
         self.candles = 0
 
     def _compute(self, name: str, market: Market, strategy: Strategy) -> None:
-        """The indicators of every candle at once, and from them when the strategy may have a wish, in which regime."""
-        columns = {key: own for (of, key), own in self.histories.columns.items() if of == name}
-        computed: dict[str, list[Computed]] = {}
-        for timeframe in market.settings.indicated:
-            parts = list(self.histories.computed(name, timeframe, market.settings.periods, self.start_ms))
-            market.use_computed(timeframe, Known(parts, columns[timeframe].span_ms))
-            computed[timeframe] = parts
+        """What every candle says, at once, and from it what the strategy will answer."""
+        foresight = Foresight(self.histories, self.tapes[name], market.settings, self.costs, self.start_ms)
+        market.use_computed(foresight.computed)
         if isinstance(strategy, Foretelling):
-            wishes: dict[Regime | None, set[int]] = {}
-            for regime in (None, *(Regime if market.settings.regime is not None else ())):
-                found = wishes[regime] = set()
-                for part in computed[SIGNAL]:
-                    if part.readings is not None:
-                        may_wish = strategy.may_wish(part.readings, part.candles, regime)
-                        found.update(part.candles.open_ms[may_wish].tolist())
-            self._wishes[name] = wishes[None]
-            self._ahead[name] = Ahead(self.tapes[name], columns, wishes, market)
+            answered = foresight.answers(strategy)
+            self._spoken[name] = answered.speaks.tolist()
+            self._ahead[name] = Ahead(
+                self.tapes[name], foresight.columns, answered, foresight.regime_news(), market
+            )
 
     @property
     def ready(self) -> bool:
@@ -207,8 +200,7 @@ class Backtest:
             tape = self.tapes[name]
             if tape.next_open_ms != next_ms:
                 return 0
-            regime = self.desk.context.charts[name].regime
-            minutes = min(minutes, ahead.rows_until_wish(tape.row, tape.opens_ms[tape.row], regime))
+            minutes = min(minutes, ahead.rows_until_asked(tape.row, self.desk.open_side(name)))
         if minutes > 0:
             minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
         if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
@@ -228,8 +220,9 @@ class Backtest:
                 self.candles += len(stretch.candles)
         self._candle_ms = min(closing.due_ms for closing in self._closings)
         for name, tape in self.tapes.items():
+            counted = self._ahead[name].counted(tape.row, minutes, self.desk.open_side(name))
             tape.pass_to(tape.row + minutes)
-            self.shell.pass_over(name, stretches[name])
+            self.shell.pass_over(name, stretches[name], counted)
 
     # A boundary: what closes and what opens at one moment.
 
@@ -265,8 +258,8 @@ class Backtest:
     def _may_keep_quiet(self, tape: Tape) -> bool:
         """Whether nothing will be decided by the prices of the minute that has just ended: the strategy can have no
         wish at its candle, and the desk sleeps through its mark."""
-        wishes = self._wishes.get(tape.name)
-        if wishes is None or tape.row < 0 or tape.opens_ms[tape.row] in wishes:
+        spoken = self._spoken.get(tape.name)
+        if spoken is None or tape.row < 0 or spoken[tape.row]:
             return False
         for watch in self._watches:
             if watch.tape is tape:

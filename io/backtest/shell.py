@@ -170,9 +170,11 @@ class Shell:
             bid, ask = touch
             self.deliver(world.QuoteMoved(tape.name, bid * tape.tick, ask * tape.tick, self.clock))
 
-    def pass_over(self, instrument: str, stretches: Mapping[str, Stretch]) -> None:
-        """Closed candles of an instrument at which nothing is decided."""
-        self._perform(self.desk.pass_over(instrument, stretches, self.clock))
+    def pass_over(
+        self, instrument: str, stretches: Mapping[str, Stretch], counted: Mapping[str, int]
+    ) -> None:
+        """Closed candles of an instrument at which nothing is decided, and what the strategy's answers are counted as."""
+        self._perform(self.desk.pass_over(instrument, stretches, counted, self.clock))
 
     def deliver(self, event: Event) -> None:
         self.events += 1

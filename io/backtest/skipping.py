@@ -7,8 +7,9 @@ Most minutes of a file decide nothing. They are not told to the desk one by one;
 all of them at once (`Desk.pass_over`). A minute is left out only where each of these is known:
 
 * **Its candle is no wish.** The strategy has said of the whole series, each time from candles up to that one only,
-  where it may have a wish in the regime that is in force (`Foretelling`). The candle is plain: it has trades and follows on the one before; and so
-  are the larger candles that close with it. No fact is missing and no candle is being mended (`Desk.may_pass`).
+  where it may have a wish with what is open (`Foretelling`), and what its other answers are counted as. The candle is
+  plain: it has trades and follows on the one before; and so are the larger candles that close with it. No fact is
+  missing and no candle is being mended (`Desk.may_pass`), and no regime is to be recorded before the last of them.
 * **Nothing is due in it**: no timer, no answer on its way, no look at the clock (`Quiet.until_ms`), no funding.
 * **Where something is open, no price in it matters**: the marks of the whole minute stay inside the band that the
   desk sleeps through, reach no stop, and leave the account far from liquidation. Nothing waits as a maker.
@@ -22,19 +23,20 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorwatch.io.backtest.exchange import Exchange
+from anchorwatch.io.backtest.foresight import Answered
 from anchorwatch.io.backtest.history import NEVER_MS, Columns
 from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.machine.desk.quiet import Quiet
 from anchorwatch.machine.market import SIGNAL, Market
-from anchorwatch.machine.regime import Regime
+from anchorwatch.machine.units import Side
 
 LOOKED_AT_FIRST = 32
 """Minutes of which the marks are looked at in one go; each further look is at twice as many."""
@@ -90,7 +92,8 @@ class Ahead:
         self,
         tape: Tape,
         columns: Mapping[str, Columns],
-        wishes_ms: Mapping[Regime | None, Iterable[int]],
+        answered: Answered,
+        regime_news: list[int],
         market: Market,
     ) -> None:
         signals = columns[SIGNAL]
@@ -99,41 +102,34 @@ class Ahead:
             if timeframe != SIGNAL:
                 closes_ms = own.times[~own.plain()] + own.span_ms
                 matters[_closing_with(signals, closes_ms)] = True
-        # By regime, None for any: the rows that may matter.
-        self._matters: dict[Regime | None, list[int]] = {}
-        for regime, opens_ms in wishes_ms.items():
-            wished = matters.copy()
-            wished[np.searchsorted(signals.times, np.fromiter(opens_ms, dtype=np.int64))] = True
-            self._matters[regime] = np.flatnonzero(wished).tolist()
-        self._matters_in_any = frozenset(self._matters[None])
+        self._counted = answered.counted
+        # By the side that is open: the rows that may matter.
+        self._matters = {
+            side: np.flatnonzero(matters | asked).tolist() for side, asked in answered.asked.items()
+        }
+        self._regime_news = regime_news
         # Rows that do not open where the one before them closes: behind a hole, and behind the last.
         follows = np.diff(signals.times) == signals.span_ms
         self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
         self._low, self._high = tape.marks()
-        settings = market.settings
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
-            max(1, count * columns[name].span_ms // MINUTE_MS // 2) for name, count in settings.kept
+            max(1, count * columns[name].span_ms // MINUTE_MS // 2) for name, count in market.settings.kept
         )
-        judged = columns[settings.regime.timeframe] if settings.regime is not None else None
-        self._judged_every = judged.span_ms // MINUTE_MS if judged is not None else NEVER_MS
-        self._judged_ms = judged.opens_ms[0] if judged is not None else 0
 
-    def rows_until_wish(self, row: int, opens_ms: int, regime: Regime | None) -> int:
-        """How many candles from ``row`` on matter to nobody, while this regime is in force.
+    def rows_until_asked(self, row: int, open_side: Side | None) -> int:
+        """How many candles from ``row`` on matter to nobody, while this side is open (None: nothing is).
 
-        The candle that opens with the close of one that is judged has it counted, and may see another regime: it is
-        the last.
+        The one that brings a regime to be recorded is the last.
         """
-        judged = (self._judged_ms - opens_ms) // MINUTE_MS % self._judged_every
-        matters = self._matters[regime]
-        place = bisect_left(matters, row)
-        rows = min(matters[place] - row if place < len(matters) else self.rows_max, self.rows_max)
+        rows = min(self.rows_max, _next(self._matters[open_side], row) - row)
+        rows = min(rows, _next(self._regime_news, row) + 1 - row)
         # The minute that opens with the last of these closes is looked into as well, so it must open then.
-        rows = min(rows, self._ends[bisect_right(self._ends, row)] - 1 - row)
-        if rows <= judged:
-            return rows
-        return judged if row + judged in self._matters_in_any else judged + 1
+        return min(rows, self._ends[bisect_right(self._ends, row)] - 1 - row)
+
+    def counted(self, row: int, rows: int, open_side: Side | None) -> dict[str, int]:
+        """What the strategy's answers to these candles are counted as."""
+        return self._counted[open_side].within(row, row + rows)
 
     def rows_within(self, row: int, low: float, high: float, rows_max: int) -> int:
         """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""
@@ -146,6 +142,12 @@ class Ahead:
                 return begin + first - row
             begin, count = part.stop, 2 * count
         return rows_max
+
+
+def _next(rows: list[int], row: int) -> int:
+    """The first of these rows that is not before ``row``."""
+    place = bisect_left(rows, row)
+    return rows[place] if place < len(rows) else NEVER_MS
 
 
 def _closing_with(signals: Columns, closes_ms: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anchorwatch.io.venue.noise import mix
 
+Int64s = NDArray[np.int64]
 Side = Literal["buy", "sell"]
 
 # A bot in the venue's region sees some 30 ms from sending an order to its match, and rarely more than 50.
@@ -25,12 +29,21 @@ def latency_ms(
     return base_ms + mix(seed, sequence) % (jitter_ms + 1)
 
 
+@overload
+def spread_ticks(height: int) -> int: ...
+@overload
+def spread_ticks(height: Int64s) -> Int64s: ...
+def spread_ticks(height: int | Int64s) -> int | Int64s:
+    """Between best bid and best ask, when the minute so far is so high."""
+    return 1 + height // RANGE_PER_SPREAD_TICK
+
+
 def touch_ticks(close: int, high: int, low: int, taker_side: Side) -> tuple[int, int]:
     """(best bid, best ask) in ticks while a minute runs: the last trade was at the side that its taker came to.
 
     `close`, `high` and `low` are of the minute so far; `taker_side` is of the last trade.
     """
-    spread = 1 + (high - low) // RANGE_PER_SPREAD_TICK
+    spread = spread_ticks(high - low)
     bid = max(1, close - spread if taker_side == "buy" else close)
     return bid, bid + spread
 

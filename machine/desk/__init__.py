@@ -70,6 +70,7 @@ from anchorwatch.machine.facts import Facts, PermissionFact
 from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.requests import StartTimer
+from anchorwatch.machine.units import Side
 
 HELD_MAX = 10_000
 """Private pushes between WS and SYNC: at the venue's limit of orders, minutes of the busiest account."""
@@ -218,14 +219,21 @@ class Desk:
         """Whether plain candles without a wish change nothing but the chart, as things stand."""
         return passing.may_pass(self._context.charts[instrument])
 
-    def pass_over(self, instrument: str, stretches: Mapping[str, Stretch], now_ms: int) -> tuple[Effect, ...]:
+    def open_side(self, instrument: str) -> Side | None:
+        """The side of the position that its strategy is asked about; None where nothing is open."""
+        leg = entries.open_leg(self._context, instrument)
+        return leg.leg.side if leg is not None else None
+
+    def pass_over(
+        self, instrument: str, stretches: Mapping[str, Stretch], counted: Mapping[str, int], now_ms: int
+    ) -> tuple[Effect, ...]:
         """Take closed candles at which the strategy has no wish, by timeframe. ``now_ms`` is when the last one closed.
 
-        The same as `handle` for each of them; `may_pass` was asked before.
+        The same as `handle` for each of them; ``counted`` is what its answers are counted as. `may_pass` was asked before.
         """
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
-        passing.pass_over(context, context.charts[instrument], stretches)
+        passing.pass_over(context, context.charts[instrument], stretches, counted)
         effects = context.take_effects()
         if effects:
             self._quiet.clear()

@@ -19,19 +19,19 @@ from anchorwatch.machine.units import Contracts, LegKey, Side
 
 def decide(context: Context, chart: Chart) -> None:
     """Ask the strategy about the candle that has just closed, and follow its answer as far as the gate allows."""
-    open_leg = _open_leg(context, chart.instrument)
+    leg = open_leg(context, chart.instrument)
     holding = None
-    if open_leg is not None:
-        entry_px = open_leg.account.average_price
-        holding = Holding(open_leg.leg.side, entry_px, open_leg.entered_ms, open_leg.regime)
+    if leg is not None:
+        entry_px = leg.account.average_price
+        holding = Holding(leg.leg.side, entry_px, leg.entered_ms, leg.regime)
     decision = _asked(context, chart, view_of(chart.market, chart.quote, chart.funding, holding))
     intent = decision.intent
     if intent is None:
         _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)
     elif intent.wish is Wish.EXIT:
         _remember(context, chart, decision, Became.EXIT)
-        if open_leg is not None:
-            stops.want_close(context, open_leg, intent.why)
+        if leg is not None:
+            stops.want_close(context, leg, intent.why)
     elif intent.side not in context.parameters.of(chart.instrument).sides:
         _remember(context, chart, decision, Became.DENIED, ("strategy.sides does not allow it",))
     else:
@@ -75,7 +75,8 @@ def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
     return decision
 
 
-def _open_leg(context: Context, instrument: str) -> LegBook | None:
+def open_leg(context: Context, instrument: str) -> LegBook | None:
+    """The position that the strategy is asked about."""
     for leg in context.book.legs.values():
         if leg.leg.instrument == instrument and leg.contracts:
             return leg

@@ -16,6 +16,7 @@ from anchorwatch.machine.desk import market
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.market import SIGNAL
+from anchorwatch.machine.strategy.series import REFUSED
 
 
 def may_pass(chart: Chart) -> bool:
@@ -28,9 +29,16 @@ def may_pass(chart: Chart) -> bool:
     return True
 
 
-def pass_over(context: Context, chart: Chart, stretches: Mapping[str, Stretch]) -> None:
+def pass_over(
+    context: Context, chart: Chart, stretches: Mapping[str, Stretch], counted: Mapping[str, int]
+) -> None:
     """Bring the chart up to the last of these candles. The strategy would have answered None to each."""
     assert may_pass(chart)
     chart.market.pass_over(stretches)
     market.record_regime(context, chart)
-    context.book.decisions["asked"] += len(stretches[SIGNAL].candles)
+    context.book.count_decision("asked", len(stretches[SIGNAL].candles))
+    for kind, times in counted.items():
+        if kind == REFUSED:
+            context.announce("info", "SIGNAL_REFUSED", instrument=chart.instrument, times=times)
+        else:
+            context.book.count_decision(kind, times)

@@ -27,11 +27,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from anchorwatch.machine.candles import Arrays
-from anchorwatch.machine.indicators.panel import Columns
 from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
 from anchorwatch.machine.regime import Regime
@@ -153,17 +149,6 @@ class Explaining(Protocol):
 
     def consider(self, view: MarketView) -> Decision:
         """Answer to the candle that closed last."""
-
-
-@runtime_checkable
-class Foretelling(Protocol):
-    """A strategy that can say of a whole series at which candles it may have a wish at all."""
-
-    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
-        """For each candle of a series without a hole. False where ``decide`` answers None whatever is open.
-
-        Each answer rests on candles up to its own only, and holds while ``regime`` is in force; None stands for any.
-        """
 
 
 def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:

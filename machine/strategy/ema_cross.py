@@ -10,13 +10,11 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from anchorwatch.machine.candles import Arrays
-from anchorwatch.machine.indicators.panel import Columns, Periods, candles_warm
+from anchorwatch.machine.indicators.panel import Periods, candles_warm
 from anchorwatch.machine.market import SIGNAL, MarketSettings
-from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import Intent, MarketView, Wish
+from anchorwatch.machine.strategy.series import Foreseen, Views
 from anchorwatch.machine.units import Side
 
 
@@ -67,9 +65,10 @@ class EmaCross(msgspec.Struct, frozen=True):
             return Intent(Wish.EXIT, view.open_side, "the averages crossed back")
         return None
 
-    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
-        """The crosses, whether or not they are wide enough."""
-        gap = readings.ema_fast - readings.ema_slow
-        crossed = np.zeros(len(gap), dtype=np.bool_)
-        crossed[1:] = gap[1:] * gap[:-1] < 0
-        return crossed
+    def foresee(self, views: Views) -> Foreseen:
+        """The crosses that are wide enough; of a position, those against it."""
+        gap = views.readings.ema_fast - views.readings.ema_slow
+        is_cross = np.zeros(len(gap), dtype=np.bool_)
+        is_cross[1:] = gap[1:] * gap[:-1] < 0
+        is_cross &= np.abs(gap) >= self.min_gap_fraction * views.candles.close
+        return Foreseen({None: is_cross, Side.LONG: is_cross & (gap < 0), Side.SHORT: is_cross & (gap > 0)})

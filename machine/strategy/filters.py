@@ -114,10 +114,11 @@ def profile(asked: Proposal, settings: FilterSettings) -> Refusal | None:
 def volatility(asked: Proposal, settings: FilterSettings) -> Refusal | None:
     """Enough movement to pay the fees, and not so much that the stop is a coin toss."""
     share = asked.frame.now.atr / asked.frame.candle.close
-    if share < settings.atr_least:
-        return Refusal("volatility", f"ATR {share:.3%} is below {settings.atr_least:.3%}")
-    if share > settings.atr_most:
-        return Refusal("volatility", f"ATR {share:.3%} is above {settings.atr_most:.3%}")
+    least, most = float(settings.atr_least), float(settings.atr_most)
+    if share < least:
+        return Refusal("volatility", f"ATR {share:.3%} is below {least:.3%}")
+    if share > most:
+        return Refusal("volatility", f"ATR {share:.3%} is above {most:.3%}")
     return None
 
 

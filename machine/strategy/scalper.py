@@ -23,16 +23,23 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from anchorwatch.machine.candles import Arrays
-from anchorwatch.machine.indicators.panel import Columns, Periods
+from anchorwatch.machine.indicators.panel import Periods
 from anchorwatch.machine.market import SIGNAL, Frame, MarketSettings
 from anchorwatch.machine.regime import Regime
-from anchorwatch.machine.strategy import Decision, Fired, Intent, MarketView, Refusal, Wish, filters, signals
+from anchorwatch.machine.strategy import (
+    Decision,
+    Fired,
+    Intent,
+    MarketView,
+    Refusal,
+    Wish,
+    filters,
+    foreseen,
+    signals,
+)
 from anchorwatch.machine.strategy.filters import FilterSettings, Proposal
-from anchorwatch.machine.strategy.foreseen import may_fire
+from anchorwatch.machine.strategy.series import Foreseen, Views
 from anchorwatch.machine.strategy.signals import REVERTING, Signal, SignalSettings
 from anchorwatch.machine.units import Side
 
@@ -88,9 +95,9 @@ class Scalper(msgspec.Struct, frozen=True):
     def decide(self, view: MarketView) -> Intent | None:
         return self.consider(view).intent
 
-    def may_wish(self, readings: Columns, candles: Arrays, regime: Regime | None) -> NDArray[np.bool_]:
-        """Where a signal may fire: without one there is no wish."""
-        return may_fire(readings, candles, self.signals, regime)
+    def foresee(self, views: Views) -> Foreseen:
+        """What `consider` would answer, of a whole series."""
+        return foreseen.foresee(views, self, SETS)
 
     def consider(self, view: MarketView) -> Decision:
         """What to do at this candle, which signals fired and which filters refused."""

@@ -7,6 +7,7 @@ pronounced the pattern is, in units that a market gives itself: its own ATR or d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +16,9 @@ from anchorwatch.machine.market import Frame
 from anchorwatch.machine.strategy import Fired
 from anchorwatch.machine.units import Side
 from anchorwatch.machine.world import Candle
+
+Lookback = Annotated[int, msgspec.Meta(ge=1, le=100)]
+"""Half of the signal candles that are kept at least."""
 
 
 class SignalSettings(msgspec.Struct, frozen=True):
@@ -32,8 +36,8 @@ class SignalSettings(msgspec.Struct, frozen=True):
     cross_full_atr: float = 0.3
     macd_full_atr: float = 0.1
     impulse_atr: float = 1.5
-    impulse_lookback: int = 20
-    dip_lookback: int = 20
+    impulse_lookback: Lookback = 20
+    dip_lookback: Lookback = 20
     dip_least_atr: float = 0.4
     dip_most_atr: float = 2.5
     dip_adx: float = 22.0

@@ -46,9 +46,9 @@ def told(
         "trades": trades(test),
         "stops": [one.stops for one in test.record.trades],
         "cash": list(zip(test.record.cash_ms, test.record.cash, strict=True)),
-        "wishes": {
-            name: count for name, count in test.desk.context.book.decisions.items() if name != "asked"
-        },
+        "decisions": dict(test.desk.context.book.decisions),
+        # When a hole is noticed depends on who looks at the clock meanwhile.
+        "said": {name: n for name, n in test.record.counts.items() if not name.startswith("CANDLES")},
         "candles": test.candles,
         "facts": path.read_text().splitlines(),
     }
