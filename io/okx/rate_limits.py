@@ -8,6 +8,7 @@ stop wait for its turn.  Waiting is bounded; what cannot go in time is not sent 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -175,16 +176,16 @@ class RateLimits:
         turn = own.turns[lane]
         if turn.statistics().tasks_waiting >= WAITERS_MAX:
             return False
+        # Nobody is ahead, and there is room: a stop goes without a turn of the scheduler.
+        if not turn.locked() and _taken_by(trio.current_time(), buckets, lane, weight) is None:
+            return True
         with trio.move_on_after(wait_max_s):
             async with turn:
                 while True:
-                    now = trio.current_time()
-                    ready = max(bucket.ready_at(lane, weight, now) for bucket in buckets)
-                    if ready <= now:
-                        for bucket in buckets:
-                            bucket.take(weight, now)
+                    room_at = _taken_by(trio.current_time(), buckets, lane, weight)
+                    if room_at is None:
                         return True
-                    await trio.sleep_until(ready)
+                    await trio.sleep_until(room_at)
         return False
 
     async def room(self, endpoint: str, *, lane: Lane, weight: int) -> None:
@@ -213,3 +214,13 @@ class RateLimits:
                 self._buckets = {name: kept for name, kept in self._buckets.items() if not kept.idle(now)}
             bucket = self._buckets[limit.bucket, key] = _Bucket(limit)
         return bucket
+
+
+def _taken_by(now: float, buckets: Sequence[_Bucket], lane: Lane, weight: int) -> float | None:
+    """Counts the request and returns None where there is room by `now`; otherwise when there will be."""
+    ready = max(bucket.ready_at(lane, weight, now) for bucket in buckets)
+    if ready > now:
+        return ready
+    for bucket in buckets:
+        bucket.take(weight, now)
+    return None
