@@ -144,7 +144,7 @@ class Connection:
             self._network.tally.dropped += 1
             self._network.saw("dropped", self.number)
             for lane in self._lanes():
-                lane.changed.unpark_all()
+                lane.wake()
                 if not lane.is_vanishing:
                     lane.break_at(trio.current_time())
 

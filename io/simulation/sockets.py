@@ -55,8 +55,9 @@ class Lane:
         "_ends_at_s",
         "_held",
         "_pieces",
+        "_reader",
         "_reading",
-        "changed",
+        "_writers",
         "is_deaf",
         "is_given_up",
         "is_unanswered",
@@ -64,7 +65,6 @@ class Lane:
     )
 
     def __init__(self) -> None:
-        self.changed = trio.lowlevel.ParkingLot()
         self.is_vanishing = False  # what is sent never arrives
         self.is_unanswered = False  # something was sent all the same: the sender's system waits for an answer
         self.is_given_up = False  # the sender's system tries no more; the reader has heard nothing of it
@@ -73,7 +73,9 @@ class Lane:
         self._held = 0
         self._ends_at_s = math.inf
         self._broken_at_s = math.inf
-        # The reader's wait: it ends by itself when what was sent meanwhile arrives.
+        self._writers = trio.lowlevel.ParkingLot()
+        # Who waits to read, and the wait: it ends by itself when what was sent meanwhile arrives.
+        self._reader: trio.lowlevel.Task | None = None
         self._reading: trio.CancelScope | None = None
 
     def room(self) -> int:
@@ -99,23 +101,23 @@ class Lane:
                 self._pieces.appendleft((arrival_s, rest))
         if taken:
             self._held -= len(taken)
-            if self.changed:
-                self.changed.unpark_all()
+            if self._writers:
+                self._writers.unpark_all()
         return bytes(taken)
 
     def end(self, arrival_s: float) -> None:
         if not self.is_vanishing and self._ends_at_s == math.inf:
             self._ends_at_s = arrival_s
-            self.changed.unpark_all()
+            self.wake()
 
     def break_at(self, at_s: float) -> None:
         self._broken_at_s = min(self._broken_at_s, at_s)
-        self.changed.unpark_all()
+        self.wake()
 
     def give_up(self) -> None:
         """Whoever writes, or waits to, is told that nobody answers."""
         self.is_given_up = True
-        self.changed.unpark_all()
+        self.wake()
 
     def deafen(self) -> bool:
         """The reader has closed. True if bytes were held that it never read."""
@@ -124,7 +126,7 @@ class Lane:
         self._pieces.clear()
         if not self.is_vanishing:
             self._held = 0
-        self.changed.unpark_all()
+        self.wake()
         return had_unread
 
     def is_broken(self, now_s: float) -> bool:
@@ -140,16 +142,34 @@ class Lane:
         """Until something may have changed for a writer of this lane."""
         broken_at_s = self._broken_at_s if self._broken_at_s > trio.current_time() else math.inf
         with trio.move_on_at(broken_at_s):
-            await self.changed.park()
+            await self._writers.park()
 
     async def arrival(self) -> None:
         """Until something may be there for the reader of this lane, who has found nothing yet. One reader at a time."""
         with trio.CancelScope(deadline=self._next_s()) as reading:
-            self._reading = reading
+            self._reading, self._reader = reading, trio.lowlevel.current_task()
             try:
-                await self.changed.park()
+                await trio.lowlevel.wait_task_rescheduled(self._end_wait)
             finally:
-                self._reading = None
+                self._reading = self._reader = None
+
+    def wake(self) -> None:
+        """Whoever waits for this lane looks again."""
+        self._writers.unpark_all()
+        self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            trio.lowlevel.reschedule(reader)
+
+    def _end_wait(self, _: object) -> trio.lowlevel.Abort:
+        """The reader's wait is over: by an arrival, as nearly always, it just ends; else trio cancels it."""
+        if self.is_readable(trio.current_time()):
+            self._wake_reader()
+            return trio.lowlevel.Abort.FAILED
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def _next_s(self) -> float:
         first_s = self._pieces[0][0] if self._pieces else self._ends_at_s
@@ -382,7 +402,7 @@ class FakeSocket(trio.socket.SocketType):
         self._network.forget(self.connection)
         self._network.saw("closed", self.connection.number)
         had_unread = self.incoming.deafen()
-        self.outgoing.changed.unpark_all()
+        self.outgoing.wake()
         if self.is_fenced():
             return
         # As TCP has it: whoever closes on unread bytes resets, and the peer may lose what it was sent.
