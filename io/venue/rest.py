@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v5/"
 JSON_TYPE = "application/json"
-HTML_TYPE = "text/html"
+HTML_TYPE = "text/html; charset=utf-8"
 HTML_PAGE = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center></body></html>"
 # What a client may send in one body: a batch of 20 orders with attached stops is far below.
 BODY_MAX_BYTES = 1_000_000

@@ -1,4 +1,4 @@
-"""The exchange on sockets: a Starlette application on hypercorn's trio connection, over any trio listeners.
+"""The exchange on sockets: an ASGI application on hypercorn's trio connection, over any trio listeners.
 
 Nothing here knows a trading rule. Requests and frames are handed to the venue and its answers and pushes are
 written out; one task carries the venue through time. hypercorn's own `serve` opens sockets of the standard library
@@ -7,7 +7,7 @@ and so cannot run on a network that trio was given; its connection class can.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeAlias, cast
 
@@ -17,18 +17,15 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import LifespanState
 from hypercorn.utils import wrap_app
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from anchorwatch.io.venue.channels import PATHS
 from anchorwatch.io.venue.control import PREFIX as CONTROL_PREFIX
 from anchorwatch.io.venue.control import answer_control
 from anchorwatch.io.venue.exchange import Venue
-from anchorwatch.io.venue.rest import BODY_MAX_BYTES, HttpAnswer, HttpRequest
+from anchorwatch.io.venue.rest import BODY_MAX_BYTES, HTML_TYPE, HttpAnswer, HttpRequest
 from anchorwatch.io.venue.sessions import FRAME_MAX_BYTES, Session
 
 # A client that keeps its connection warm asks at least every minute or so.
@@ -39,7 +36,7 @@ KEEP_ALIVE_REQUESTS = 100_000
 CLOSE_GRACE_S = 2.0
 # A "close code" that is no frame at all: the connection just ends.
 ABNORMAL = 1006
-METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+WS_PREFIX = "/ws/v5/"
 
 Listener: TypeAlias = trio.SocketListener | trio.SSLListener[trio.SocketStream]
 Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -60,79 +57,84 @@ class Bell:
         self._rung = trio.Event()
 
 
-class _Answer(Response):
+async def _say(answer: HttpAnswer, receive: Receive, send: Send) -> None:
     """An answer that may come late, break off in the middle, or never come."""
-
-    def __init__(self, answer: HttpAnswer) -> None:
-        super().__init__(answer.body, answer.status, media_type=answer.content_type)
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._answer
-        if answer.delay_ms:
-            with trio.move_on_after(answer.delay_ms / 1000):
-                await _until_disconnected(receive)
-                return
-        if answer.fate != "truncated":
-            await super().__call__(scope, receive, send)
+    if answer.delay_ms:
+        with trio.move_on_after(answer.delay_ms / 1000):
+            await _until_disconnected(receive)
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": self.raw_headers})
-        half = answer.body[: len(answer.body) // 2]
-        # Ending here leaves the promised length unfulfilled, and the connection is closed.
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+    headers = [
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"content-type", answer.content_type.encode("latin-1")),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.fate != "truncated":
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    half = answer.body[: len(answer.body) // 2]
+    # Ending here leaves the promised length unfulfilled, and the connection is closed.
+    await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-async def _until_disconnected(receive: Callable[[], Awaitable[Message]]) -> None:
+async def _until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 class _Mounting:
-    """The application: what it shares is the venue, the streams it serves and the bell of the time task."""
+    """The application: what its connections share is the venue, the streams it serves and the bell of the time task."""
 
     def __init__(self, venue: Venue, *, control: bool) -> None:
         self._venue = venue
         self._has_control = control
         self._bell = Bell()
+        self._due_ms: int | None = None  # the moment that the time task waits for
         self._streams: dict[Peer, Stream] = {}
-        self.app = Starlette(
-            routes=[
-                WebSocketRoute("/ws/v5/{path}", self._socket),
-                Route("/{path:path}", self._request, methods=METHODS),
-            ]
-        )
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. What a router would do for two kinds of requests is not worth its way for each of them."""
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:
+            await self._socket(WebSocket(scope, receive, send))
+
+    def _mind_time(self) -> None:
+        """What was just done may have something due earlier, or has already done what was due."""
+        if self._venue.next_ms() != self._due_ms:
+            self._bell.ring()
 
     # HTTP.
 
-    async def _request(self, request: Request) -> Response:
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _bounded_body(request)
+            body = await _bounded_body(receive)
         except ValueError:
-            return Response(status_code=413)
-        target = request.scope["raw_path"].decode("latin-1")
-        query = request.scope["query_string"].decode("latin-1")
+            await _say(HttpAnswer(413, b"", HTML_TYPE), receive, send)
+            return
+        target = scope["raw_path"].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
         asked = HttpRequest(
-            method=request.method,
+            method=scope["method"],
             target=f"{target}?{query}" if query else target,
-            headers=dict(request.headers),
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             body=body,
-            ip=request.client.host if request.client is not None else "",
+            ip=scope["client"][0] if scope["client"] else "",
         )
         if self._has_control and target.startswith(CONTROL_PREFIX):
             answer = answer_control(self._venue, asked)
             self._bell.ring()
-            return _Answer(answer)
-        late_ms = self._venue.gateway.late_ms(asked)
-        if late_ms:
-            await trio.sleep(late_ms / 1000)
-        answer = self._venue.gateway.answer(asked)
-        self._bell.ring()
-        return _Answer(answer)
+        else:
+            late_ms = self._venue.gateway.late_ms(asked)
+            if late_ms:
+                await trio.sleep(late_ms / 1000)
+            answer = self._venue.gateway.answer(asked)
+            self._mind_time()
+        await _say(answer, receive, send)
 
     # WebSocket.
 
     async def _socket(self, websocket: WebSocket) -> None:
-        venue, path = self._venue, str(websocket.path_params["path"])
+        venue, path = self._venue, websocket.scope["path"].removeprefix(WS_PREFIX)
         peer: Peer = (websocket.client.host, websocket.client.port) if websocket.client else ("", 0)
         if path not in PATHS:
             await websocket.send_denial_response(Response(status_code=404))
@@ -175,7 +177,7 @@ class _Mounting:
                 text = (message.get("bytes") or b"").decode("utf-8", "replace")
             self._venue.advance()
             session.receive(text)
-            self._bell.ring()
+            self._mind_time()
 
     async def _write(
         self, websocket: WebSocket, session: Session, bell: Bell, peer: Peer, scope: trio.CancelScope
@@ -228,7 +230,7 @@ class _Mounting:
         venue.wake = self._bell.ring
         while True:
             venue.advance()
-            due_ms = venue.next_ms()
+            self._due_ms = due_ms = venue.next_ms()
             wait_s = float("inf") if due_ms is None else max(due_ms - venue.wall_ms(), 0) / 1000
             with trio.move_on_after(wait_s):
                 await self._bell.wait()
@@ -247,11 +249,11 @@ def _socket_of(stream: Stream) -> trio.socket.SocketType:
     return inner.socket
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def _bounded_body(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        message = await request.receive()
+        message = await receive()
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > BODY_MAX_BYTES:
