@@ -17,7 +17,7 @@ sees at a candle is the same live, simulated and back-tested, at the price of a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -91,8 +91,9 @@ class _Followed:
     def __init__(self, timeframe: str, capacity: int, settings: MarketSettings) -> None:
         self.buffer = CandleBuffer(timeframe, capacity)
         self.counted_ms = -1
-        self.frame: Frame | None = None
         self.readings: Readings | None = None
+        self._frame: Frame | None = None
+        self._passed: tuple[Candle, int] | None = None
         self.is_indicated = timeframe in settings.indicated
         self.is_judged = settings.regime is not None and timeframe == settings.regime.timeframe
         self.is_profiled = settings.profile is not None and timeframe == settings.profile.timeframe
@@ -105,52 +106,59 @@ class _Followed:
     def begin_anew(self) -> None:
         self.counted_ms = -1
         self.count_indicated = 0
-        self.frame = self.readings = None
+        self._frame = self.readings = self._passed = None
         self._panel = Panel(self._periods)
 
+    @property
+    def frame(self) -> Frame | None:
+        """The newest candle that counts, where its indicators and those before it are defined."""
+        if self._passed is not None:
+            assert self.computed is not None
+            candle, before_ms = self._passed
+            now, before = self.computed[candle.open_ms], self.computed.get(before_ms)
+            self._passed = None
+            if now is not None and before is not None:
+                self._frame = Frame(candle, now, before)
+        return self._frame
+
     def count(self, candle: Candle) -> None:
+        if self.computed is not None:
+            self.pass_to(candle, 1)
+            return
         self.counted_ms = candle.open_ms
         if not self.is_indicated:
             return
         before = self.readings
         self.count_indicated += 1
-        if self.computed is None:
-            self.readings = self._panel.take(candle.high, candle.low, candle.close)
-        else:
-            self.readings = self.computed[candle.open_ms]
+        self.readings = self._panel.take(candle.high, candle.low, candle.close)
         if self.readings is not None and before is not None:
-            self.frame = Frame(candle, self.readings, before)
+            self._frame = Frame(candle, self.readings, before)
 
-    def pass_over(self, candles: Sequence[Candle]) -> None:
-        """`count` for each of these, where the readings are known: only the last two of them are looked at."""
-        newest = candles[-1]
-        if not self.is_indicated:
-            self.counted_ms = newest.open_ms
-            return
-        assert self.computed is not None
-        before = self.computed[candles[-2].open_ms] if len(candles) > 1 else self.readings
-        self.counted_ms = newest.open_ms
-        self.count_indicated += len(candles)
-        self.readings = self.computed[newest.open_ms]
-        if self.readings is not None and before is not None:
-            self.frame = Frame(newest, self.readings, before)
+    def pass_to(self, candle: Candle, count: int) -> None:
+        """`count` for so many candles, of which this is the newest. Where the readings are known they are looked up when
+        somebody asks: most of a back-test's are never looked at."""
+        before_ms = candle.open_ms - self.buffer.span_ms if count > 1 else self.counted_ms
+        self.counted_ms = candle.open_ms
+        if self.is_indicated:
+            self.count_indicated += count
+            self._passed = candle, before_ms
 
     @property
     def is_torn(self) -> bool:
         """Whether candles that should have been counted next are no longer kept."""
         return 0 <= self.counted_ms < self.buffer[0].open_ms - self.buffer.span_ms
 
-    def uncounted(self, closed_by_ms: int) -> list[Candle]:
-        """Candles that have closed by then and have not been counted, oldest first."""
+    def uncounted(self, closed_by_ms: int) -> range:
+        """Where in the buffer the candles are that have closed by then and have not been counted."""
         newest = self.buffer.newest
         if newest is None or newest.open_ms <= self.counted_ms:
-            return []
+            return range(0)
         span = self.buffer.span_ms
         latest_ms = min(newest.open_ms, closed_by_ms - span)
         oldest_ms = self.buffer[0].open_ms
         begin = max(0, (self.counted_ms - oldest_ms) // span + 1)
         end = (latest_ms - oldest_ms) // span + 1
-        return self.buffer[begin : max(begin, end)]
+        return range(begin, end)
 
 
 class Market:
@@ -231,7 +239,7 @@ class Market:
             newest = followed.buffer.newest
             if newest is not None and newest.open_ms > followed.counted_ms:
                 self._count_closed(followed, signals[-1].open_ms)
-        self._signal.pass_over(signals)
+        self._signal.pass_to(signals[-1], len(signals))
 
     def begin_after_hole(self, timeframe: str) -> Span | None:
         """Give up the candles before a hole that the venue has too; the answer is the hole."""
@@ -306,20 +314,22 @@ class Market:
     def _count_closed(self, followed: _Followed, closed_by_ms: int) -> None:
         if followed.is_torn:
             self._begin_anew(followed)
-        candles = followed.uncounted(closed_by_ms)
-        if not candles:
+        places = followed.uncounted(closed_by_ms)
+        if not places:
             return
+        newest = followed.buffer[places[-1]]
         if self._computed is not None:
-            followed.pass_over(candles)
+            followed.pass_to(newest, len(places))
             if followed.is_judged:
                 self.regime = self._computed.regimes[followed.counted_ms]
         else:
-            for candle in candles:
+            for place in places:
+                candle = followed.buffer[place]
                 followed.count(candle)
                 if followed.is_judged:
                     self._judge(followed, candle)
         if followed.is_pivotal:
-            self.pivots = pivots_after(candles[-1])
+            self.pivots = pivots_after(newest)
         if followed.is_profiled:
             self._measure(followed)
 

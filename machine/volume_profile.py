@@ -57,9 +57,13 @@ def by_price(high: Floats, low: Floats, volume: Floats, rows: int) -> Floats:
     edges = np.linspace(float(low.min()), float(high.max()), rows + 1)
     height = high - low
     is_flat = height <= 0
-    shared = np.minimum(high[:, None], edges[None, 1:]) - np.maximum(low[:, None], edges[None, :-1])
     per_price = volume / np.where(is_flat, 1.0, height)
-    volumes: Floats = per_price @ np.maximum(shared, 0.0)
+    # How much of each candle lies below each edge; what lies between two of them is the row's.
+    below = np.subtract(edges, low[:, None])
+    np.minimum(np.maximum(below, 0.0, out=below), height[:, None], out=below)
+    volumes: Floats = np.diff(per_price @ below)
+    if not is_flat.any():
+        return volumes
     # A candle that stood still has no height to share: all of it is in one row.
     places = np.clip(np.searchsorted(edges, low[is_flat], side="right") - 1, 0, rows - 1)
     np.add.at(volumes, places, volume[is_flat])

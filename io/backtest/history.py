@@ -122,6 +122,8 @@ class Known(Mapping[int, panel.Readings | None]):
 
     def __getitem__(self, open_ms: int) -> panel.Readings | None:
         part = bisect_right(self._begins, open_ms) - 1
+        if part < 0:
+            raise KeyError(open_ms)
         rows = self._rows[part]
         return rows[(open_ms - self._begins[part]) // self._span_ms] if rows is not None else None
 
@@ -152,12 +154,12 @@ class Closing:
         self.due_ms = self._due_ms()
         return CandleClosed(self._instrument, self._timeframe, candle)
 
-    def take_until(self, until_ms: int) -> Stretch | None:
-        """Everything that has closed by then and was not taken; None where that is nothing."""
+    def take_until(self, until_ms: int) -> Stretch:
+        """Everything that has closed by then, when the next one is due, and was not taken."""
         begin = self._row
         self._row = bisect_right(self._columns.opens_ms, until_ms - self._columns.span_ms, begin)
         self.due_ms = self._due_ms()
-        return self._columns.stretch(begin, self._row) if self._row > begin else None
+        return self._columns.stretch(begin, self._row)
 
     def _due_ms(self) -> int:
         opens_ms = self._columns.opens_ms

@@ -213,8 +213,8 @@ class Backtest:
         """The clock stands at the last of the boundaries that are left out."""
         now_ms, stretches = self.shell.clock, dict[str, dict[str, Stretch]]()
         for closing in self._closings:
-            stretch = closing.take_until(now_ms)
-            if stretch is not None:
+            if closing.due_ms <= now_ms:
+                stretch = closing.take_until(now_ms)
                 instrument, timeframe = closing.key
                 stretches.setdefault(instrument, {})[timeframe] = stretch
                 self.candles += len(stretch.candles)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from anchorwatch.machine.indicators.batch import Floats
 from anchorwatch.machine.indicators.panel import Columns
@@ -218,9 +217,14 @@ def _dip_in_trend(views: Views, settings: SignalSettings) -> Said:
 
 def _extremes(views: Views, lookback: int) -> tuple[Floats, Floats]:
     """Highest high and lowest low of the last ``lookback`` candles, the newest included."""
-    nothing = np.full(lookback - 1, -np.inf)
-    high = sliding_window_view(np.concatenate((nothing, views.candles.high)), lookback).max(axis=1)
-    low = sliding_window_view(np.concatenate((-nothing, views.candles.low)), lookback).min(axis=1)
+    high, low = views.candles.high.copy(), views.candles.low.copy()
+    # Of two overlapping windows the extreme is that of both: each step at most doubles what is looked back on.
+    seen = 1
+    while seen < lookback:
+        step = min(seen, lookback - seen)
+        high[step:] = np.maximum(high[step:], high[:-step])
+        low[step:] = np.minimum(low[step:], low[:-step])
+        seen += step
     return high, low
 
 
