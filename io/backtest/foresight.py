@@ -106,18 +106,19 @@ class Foresight:
 
     # What a strategy sees of it.
 
-    def regime_news(self) -> list[int]:
-        """The rows of the file with which the regime, or what speaks against it, becomes another."""
-        rows, told = [], None
+    def regime_news(self) -> Iterator[tuple[int, RegimeState]]:
+        """The rows of the file with which the regime, or what speaks against it, becomes another, and what it becomes."""
+        told = None
         signals, settings = self.columns[SIGNAL], self._settings.regime
         for open_ms, state in self._states:
-            known = (state.regime, state.rival, state.confirmations) if state is not None else None
+            if state is None:
+                continue
+            known = (state.regime, state.rival, state.confirmations)
             if known != told:
                 assert settings is not None
                 closes_ms = open_ms + self.columns[settings.timeframe].span_ms
-                rows.append(int(signals.times.searchsorted(closes_ms)))
+                yield int(signals.times.searchsorted(closes_ms)), state
                 told = known
-        return rows
 
     def answers(self, strategy: Foretelling) -> Answered:
         """What this strategy will answer at every row of the file."""

@@ -141,7 +141,7 @@ class Backtest:
             answered = foresight.answers(strategy)
             self._spoken[name] = answered.speaks.tolist()
             self._ahead[name] = Ahead(
-                self.tapes[name], foresight.columns, answered, foresight.regime_news(), market
+                self.tapes[name], foresight.columns, answered, list(foresight.regime_news()), market
             )
 
     @property
@@ -201,6 +201,9 @@ class Backtest:
             if tape.next_open_ms != next_ms:
                 return 0
             minutes = min(minutes, ahead.rows_until_asked(tape.row, self.desk.open_side(name)))
+            if len(self._ahead) > 1:
+                # Lest the regimes of several be recorded in another order.
+                minutes = min(minutes, ahead.rows_to_regime(tape.row))
         if minutes > 0:
             minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
         if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
@@ -220,9 +223,11 @@ class Backtest:
                 self.candles += len(stretch.candles)
         self._candle_ms = min(closing.due_ms for closing in self._closings)
         for name, tape in self.tapes.items():
-            counted = self._ahead[name].counted(tape.row, minutes, self.desk.open_side(name))
+            ahead = self._ahead[name]
+            counted = ahead.counted(tape.row, minutes, self.desk.open_side(name))
+            regimes = ahead.regimes(tape.row, minutes)
             tape.pass_to(tape.row + minutes)
-            self.shell.pass_over(name, stretches[name], counted)
+            self.shell.pass_over(name, stretches[name], regimes, counted)
 
     # A boundary: what closes and what opens at one moment.
 

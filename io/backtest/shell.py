@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anchorwatch.io.backtest.costs import Costs
@@ -41,6 +41,7 @@ from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.kernel import Effect, Event, Move
 from anchorwatch.machine.lifecycle import Exit, Outcome
 from anchorwatch.machine.order import Role
+from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.roster import of_leg
 from anchorwatch.machine.units import Instrument, MarginMode, PositionMode
 
@@ -171,10 +172,14 @@ class Shell:
             self.deliver(world.QuoteMoved(tape.name, bid * tape.tick, ask * tape.tick, self.clock))
 
     def pass_over(
-        self, instrument: str, stretches: Mapping[str, Stretch], counted: Mapping[str, int]
+        self,
+        instrument: str,
+        stretches: Mapping[str, Stretch],
+        regimes: Sequence[RegimeState],
+        counted: Mapping[str, int],
     ) -> None:
-        """Closed candles of an instrument at which nothing is decided, and what the strategy's answers are counted as."""
-        self._perform(self.desk.pass_over(instrument, stretches, counted, self.clock))
+        """Closed candles of an instrument at which nothing is decided; see `desk.passing`."""
+        self._perform(self.desk.pass_over(instrument, stretches, regimes, counted, self.clock))
 
     def deliver(self, event: Event) -> None:
         self.events += 1

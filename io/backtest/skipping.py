@@ -9,7 +9,7 @@ all of them at once (`Desk.pass_over`). A minute is left out only where each of 
 * **Its candle is no wish.** The strategy has said of the whole series, each time from candles up to that one only,
   where it may have a wish with what is open (`Foretelling`), and what its other answers are counted as. The candle is
   plain: it has trades and follows on the one before; and so are the larger candles that close with it. No fact is
-  missing and no candle is being mended (`Desk.may_pass`), and no regime is to be recorded before the last of them.
+  missing and no candle is being mended (`Desk.may_pass`). A regime that it brings is recorded with it.
 * **Nothing is due in it**: no timer, no answer on its way, no look at the clock (`Quiet.until_ms`), no funding.
 * **Where something is open, no price in it matters**: the marks of the whole minute stay inside the band that the
   desk sleeps through, reach no stop, and leave the account far from liquidation. Nothing waits as a maker.
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
@@ -36,6 +36,7 @@ from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.machine.desk.quiet import Quiet
 from anchorwatch.machine.market import SIGNAL, Market
+from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.units import Side
 
 LOOKED_AT_FIRST = 32
@@ -93,7 +94,7 @@ class Ahead:
         tape: Tape,
         columns: Mapping[str, Columns],
         answered: Answered,
-        regime_news: list[int],
+        regimes: Sequence[tuple[int, RegimeState]],
         market: Market,
     ) -> None:
         signals = columns[SIGNAL]
@@ -107,25 +108,31 @@ class Ahead:
         self._matters = {
             side: np.flatnonzero(matters | asked).tolist() for side, asked in answered.asked.items()
         }
-        self._regime_news = regime_news
+        self._regime_rows, self._regimes = [row for row, _ in regimes], [state for _, state in regimes]
         # Rows that do not open where the one before them closes: behind a hole, and behind the last.
         follows = np.diff(signals.times) == signals.span_ms
         self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
         self._low, self._high = tape.marks()
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
-            max(1, count * columns[name].span_ms // MINUTE_MS // 2) for name, count in market.settings.kept
+            count if name == SIGNAL else max(1, count * columns[name].span_ms // MINUTE_MS // 2)
+            for name, count in market.settings.kept
         )
 
     def rows_until_asked(self, row: int, open_side: Side | None) -> int:
-        """How many candles from ``row`` on matter to nobody, while this side is open (None: nothing is).
-
-        The one that brings a regime to be recorded is the last.
-        """
+        """How many candles from ``row`` on matter to nobody, while this side is open (None: nothing is)."""
         rows = min(self.rows_max, _next(self._matters[open_side], row) - row)
-        rows = min(rows, _next(self._regime_news, row) + 1 - row)
         # The minute that opens with the last of these closes is looked into as well, so it must open then.
         return min(rows, self._ends[bisect_right(self._ends, row)] - 1 - row)
+
+    def rows_to_regime(self, row: int) -> int:
+        """How many candles from ``row`` on there are up to the one that brings a regime to be recorded, and with it."""
+        return _next(self._regime_rows, row) + 1 - row
+
+    def regimes(self, row: int, rows: int) -> list[RegimeState]:
+        """The regimes to be recorded with these candles, in order."""
+        first, end = bisect_left(self._regime_rows, row), bisect_left(self._regime_rows, row + rows)
+        return self._regimes[first:end]
 
     def counted(self, row: int, rows: int, open_side: Side | None) -> dict[str, int]:
         """What the strategy's answers to these candles are counted as."""

@@ -16,7 +16,7 @@ order, and versions decide what they still add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from anchorwatch.machine import (
@@ -69,6 +69,7 @@ from anchorwatch.machine.desk.memory import Memory
 from anchorwatch.machine.facts import Facts, PermissionFact
 from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import StartTimer
 from anchorwatch.machine.units import Side
 
@@ -225,15 +226,20 @@ class Desk:
         return leg.leg.side if leg is not None else None
 
     def pass_over(
-        self, instrument: str, stretches: Mapping[str, Stretch], counted: Mapping[str, int], now_ms: int
+        self,
+        instrument: str,
+        stretches: Mapping[str, Stretch],
+        regimes: Sequence[RegimeState],
+        counted: Mapping[str, int],
+        now_ms: int,
     ) -> tuple[Effect, ...]:
         """Take closed candles at which the strategy has no wish, by timeframe. ``now_ms`` is when the last one closed.
 
-        The same as `handle` for each of them; ``counted`` is what its answers are counted as. `may_pass` was asked before.
+        The same as `handle` for each of them, see `passing`. `may_pass` was asked before.
         """
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
-        passing.pass_over(context, context.charts[instrument], stretches, counted)
+        passing.pass_over(context, context.charts[instrument], stretches, regimes, counted)
         effects = context.take_effects()
         if effects:
             self._quiet.clear()

@@ -8,7 +8,7 @@ missing) is for whoever passes over them to know.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from anchorwatch.machine.candle_repair import S
 from anchorwatch.machine.candles import Stretch
@@ -16,6 +16,7 @@ from anchorwatch.machine.desk import market
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.market import SIGNAL
+from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.strategy.series import REFUSED
 
 
@@ -30,12 +31,22 @@ def may_pass(chart: Chart) -> bool:
 
 
 def pass_over(
-    context: Context, chart: Chart, stretches: Mapping[str, Stretch], counted: Mapping[str, int]
+    context: Context,
+    chart: Chart,
+    stretches: Mapping[str, Stretch],
+    regimes: Sequence[RegimeState],
+    counted: Mapping[str, int],
 ) -> None:
-    """Bring the chart up to the last of these candles. The strategy would have answered None to each."""
+    """Bring the chart up to the last of these candles. The strategy would have answered None to each.
+
+    ``regimes`` are the states that are to be recorded on the way, ``counted`` is what the answers are counted as.
+    """
     assert may_pass(chart)
+    for state in regimes:
+        chart.market.regime = state
+        market.record_regime(context, chart)
     chart.market.pass_over(stretches)
-    market.record_regime(context, chart)
+    assert not market.regime_is_news(chart), "a regime was not told of"
     context.book.count_decision("asked", len(stretches[SIGNAL].candles))
     for kind, times in counted.items():
         if kind == REFUSED:

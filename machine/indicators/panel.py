@@ -153,7 +153,7 @@ class Rows(Sequence[Readings | None]):
     """`Readings` made where they are asked for: most candles of a back-test are never looked at."""
 
     def __init__(self, columns: tuple[Floats, ...]) -> None:
-        self._columns = columns
+        self._table = np.stack(columns, axis=1)
         # A number that is not known makes every sum with it unknown.
         self._undefined = np.isnan(reduce(np.add, columns))
 
@@ -169,7 +169,7 @@ class Rows(Sequence[Readings | None]):
             return [self[row] for row in range(*index.indices(len(self)))]
         if self._undefined[index]:
             return None
-        return Readings(*[column.item(index) for column in self._columns])
+        return Readings(*self._table[index].tolist())
 
 
 def columns(high: Floats, low: Floats, close: Floats, periods: Periods) -> Columns:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from typing import Any
 CASH = 10_000
 TAKER = 0.0005
 NOTIONAL = 150.0
+TAKE = 0.002
 
 
 def rows_of(path: str) -> list[tuple[int, float, float, float, float, float]]:
@@ -182,7 +184,7 @@ class Peer(IStrategy):
 
 
 def freqtrade(
-    path: str, fast: int, slow: int, stop: float, *, is_sample: bool = False
+    path: str, fast: int, slow: int, stop: float, *, is_sample: bool = False, take: float | None = None
 ) -> tuple[int, float, int]:
     """Its loop over the rows, indicators included, with the markets of its exchange left out of it."""
     from unittest.mock import MagicMock, PropertyMock, patch
@@ -201,6 +203,13 @@ def freqtrade(
 
             source = Path(package.__file__).parent / "templates" / "sample_strategy.py"
             text, name = source.read_text().replace('timeframe = "5m"', 'timeframe = "1m"'), "SampleStrategy"
+            if take is not None:
+                # Its entries, and exits as near as ours: so near that it trades about as often.
+                assert "stoploss = -0.10" in text
+                text = re.sub(
+                    r"minimal_roi = \{.*?\}", f'minimal_roi = {{"0": {take}}}', text, flags=re.DOTALL
+                )
+                text = text.replace("stoploss = -0.10", f"stoploss = -{stop}")
         else:
             text, name = CROSS.format(fast=fast, slow=slow, stop=stop, startup=4 * slow, shorts=False), "Peer"
         Path(folder, "peer.py").write_text(text)
@@ -247,6 +256,9 @@ PEERS: dict[str, Callable[[str, int, int, float], tuple[int, float, int]]] = {
     "nautilus_trader": nautilus,
     "freqtrade": freqtrade,
     "freqtrade sample": lambda path, fast, slow, stop: freqtrade(path, fast, slow, stop, is_sample=True),
+    "freqtrade sample, near exits": lambda path, fast, slow, stop: freqtrade(
+        path, fast, slow, stop, is_sample=True, take=TAKE
+    ),
 }
 
 
