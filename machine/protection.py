@@ -318,6 +318,7 @@ def ask_for_close(stop: Stop, event: Event) -> Step[Stop]:
         StopRefused: "the market has passed the stop's level",
         NakedTooLong: "no stop could be placed in time",
         FillOverdue: "the stop triggered and did not fill",
+        CoverWanted: "it was taken for gone, is there after all, and nothing covers it",
     }[type(event)]
     # What has triggered does not rest any more: from here on the position counts as uncovered.
     counted = (StartNakedClock(),) if isinstance(event, FillOverdue) else ()
@@ -373,11 +374,13 @@ TABLE = (
     # Triggered is not filled.
     *(Row(s,             StopTriggered,  S.TRIGGERED,                      then=await_fill)  for s in (*UNCOVERED, *COVERING)),
     Row(  S.TRIGGERED,   FillOverdue,    S.ESCALATING,                     then=ask_for_close),
+    # Whoever asks for cover again has found what was taken for gone, and then nobody closes it.
+    Row(  S.ESCALATING,  CoverWanted,    S.ESCALATING,                     then=ask_for_close),
     *(Row(s,             LegEnded,       S.NONE,                           then=sweep)  for s in S if s is not S.NONE),
     # What may happen and does not matter.
     *ignored((S.NONE,),                  (LegEnded, NakedTooLong, MoveWanted, CoverTooSmall, BridgeWanted), "there is nothing to protect"),
     *ignored((S.NONE,),                  OF_STOP, "the leg is flat and its stops are swept"),
-    *ignored((*UNCOVERED, *COVERING, S.TRIGGERED, S.ESCALATING), (CoverWanted,), "there is a stop, or it is being made; one that is too small is told by name"),
+    *ignored((*UNCOVERED, *COVERING, S.TRIGGERED), (CoverWanted,), "there is a stop, or it is being made; one that is too small is told by name"),
     *ignored((*COVERING, S.TRIGGERED, S.ESCALATING), (CoverAdopted,), "the stop is known already"),
     *ignored((*COVERING, S.TRIGGERED, S.ESCALATING), (NakedTooLong,), "covered, triggered or being closed before the clock ran out"),
     *ignored((S.BARRED,),                (NakedTooLong,), "the venue would take no close either, and the operator is told"),

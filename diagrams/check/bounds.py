@@ -34,9 +34,13 @@ class Bounds(msgspec.Struct, frozen=True):
     )
     unsent: bool = False  # a close may wait for its turn to be sent until it is too late
     travels: bool = False  # what a reading of the account shows is as of any time between question and answer
+    lags: bool = False  # the venue's lists may stand still for a while, and show what was
     foreign: bool = False  # somebody else opens, adds to and takes from positions
     parts: tuple[int, ...] = (1,)  # contracts that trade at once, beside all that are left
     belt: bool = False  # an entry brings an attached stop, which outlives the position
+    beside: bool = (
+        False  # another stop is no obstacle to a late one of the whole position: it is an attached one
+    )
     moves: bool = False  # the stop is moved
     reduces: bool = False  # the strategy takes a part
     rests: bool = False  # an entry may wait in the venue's book, and is repriced

@@ -43,6 +43,7 @@ SMALL: tuple[Bounds, ...] = (
     ),
     Bounds("switch again", entries=2, faults=1, rests=True, dead_man=True, takes_stops=True, prompt=True),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
+    Bounds("lagging", entries=1, faults=2, lags=True, overtaking=True, checks=True, prompt=True),
     Bounds("unsent", entries=1, faults=2, unsent=True, prompt=True),
     Bounds("unruly", entries=1, faults=1, unruly=True, checks=True, prompt=True),
     Bounds(
@@ -100,6 +101,8 @@ ABSTRACTIONS: tuple[str, ...] = (
     "Without `overtaking` a query or reading shows what the venue holds when its answer arrives.",
     "A push that is lost, doubled or out of turn on a connection that is up costs a fault, of which the world that has"
     " them allows one: what is lost without a trace is found by the next reading, and by nothing else.",
+    "Lists that stand still show what was for one answer; an answer to how a position ended, and the readings of a"
+    " stage, are never of old.",
     "What simulated runs show of strangers' trades (`foreign`) and of readings that travel (`travels`) is accepted by"
     " rules of this environment that no world explores.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"

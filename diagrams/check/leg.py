@@ -162,6 +162,16 @@ class Shown(msgspec.Struct, frozen=True):
     overtaken: bool = False
 
 
+class Past(msgspec.Struct, frozen=True):
+    """What the venue's lists showed of a leg at some moment. An order that they did not show yet is None."""
+
+    contracts: int
+    filled: Filled
+    stops: StopsSeen
+    entry: Report | None
+    close: Report | None
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A reading of the account under way: positions are read first, stops some time later."""
 
@@ -194,6 +204,7 @@ class Leg(msgspec.Struct, frozen=True):
     leg_read: Asked | Shown | None = None
     explanation: bool = False
     reading: Reading | None = None
+    past: Past | None = None  # the venue's lists have stood still since then, and may still show it
     # Timers.
     confirm_timer: bool = False
     retry_timer: bool = False
@@ -224,6 +235,12 @@ class Leg(msgspec.Struct, frozen=True):
     @property
     def filled(self) -> Filled:
         return Filled(self.entry.filled, self.close.filled, self.child.filled)
+
+    @property
+    def past_now(self) -> Past:
+        """What lists that stand still from now on would go on showing."""
+        entry, close = (None if this.at is At.NOWHERE else this.report for this in (self.entry, self.close))
+        return Past(self.contracts, self.filled, StopsSeen(self.mine.live, self.other.live), entry, close)
 
     @property
     def is_covered(self) -> bool:
@@ -257,8 +274,12 @@ def without_meaning(leg: Leg) -> Leg:
             mine_renewed=False,
             other_renewed=reading.mine_renewed or reading.other_renewed,
         )
+    past = leg.past
+    if past is not None:
+        past = replace(past, stops=_all_others(past.stops))
     return replace(
         leg,
+        past=past,
         mine=Stop(),
         other=merged(leg.mine, leg.other),
         stray_stop=False,
@@ -279,8 +300,12 @@ def with_other_meant(leg: Leg) -> Leg:
             mine_renewed=reading.other_renewed,
             other_renewed=reading.mine_renewed,
         )
+    past = leg.past
+    if past is not None:
+        past = replace(past, stops=_swapped(past.stops))
     return replace(
         leg,
+        past=past,
         mine=leg.other,
         other=leg.mine,
         stray_stop=False,
@@ -313,14 +338,18 @@ def _swapped(seen: StopsSeen) -> StopsSeen:
 def without_fills(leg: Leg, role: Role | None) -> Leg:
     """What was seen of an earlier order in this place says nothing of the next one."""
     name = "child" if role is None else role.value
-    reading, closed, shown = leg.reading, leg.closed, leg.leg_read
+    reading, closed, shown, past = leg.reading, leg.closed, leg.leg_read, leg.past
     if reading is not None:
         reading = replace(reading, filled=_without(reading.filled, name))
     if closed is not None:
         closed = _without(closed, name)
     if isinstance(shown, Shown):
         shown = replace(shown, filled=_without(shown.filled, name))
-    return replace(leg, reading=reading, closed=closed, leg_read=shown)
+    if past is not None:
+        past = replace(past, filled=_without(past.filled, name))
+        if role is not None:
+            past = replace(past, **{name: None})
+    return replace(leg, reading=reading, closed=closed, leg_read=shown, past=past)
 
 
 def _without(filled: Filled, name: str) -> Filled:

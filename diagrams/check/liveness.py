@@ -37,7 +37,7 @@ TIME = (
     "the deadline of", "time to ask", "time to try", "time to read", "naked for too long", "the triggered stop is overdue",
     "the entry is overdue", "the close is overdue", "the late stop is refused", "a late stop of before is refused",
     "the wait is over", "live has lasted", "no answer comes",
-    "the venue's history has not shown an end for long",
+    "the venue's history has not shown an end for long", "the venue's lists catch up",
 )  # fmt: skip
 """How the labels begin of what only takes time: it cannot fail to pass for ever, whatever is under way."""
 
@@ -99,7 +99,12 @@ def _is_frozen(facets: Facets) -> bool:
 
 
 ABSENT_FOR_GOOD = tuple(
-    f"answer about the {name}: {words}" for name in ("entry", "close") for words in ("absent for good",)
+    words
+    for name in ("entry", "close")
+    for words in (
+        f"answer about the {name}: absent for good",
+        f"the venue does not find the {name}, past its deadline",
+    )
 )
 EXECUTED = ("the close fills", "the child fills")
 
@@ -118,7 +123,8 @@ PROMISES: tuple[Promise, ...] = (
         "a difference between book and exchange is mended or told",
         _is_untold,
         _differs,
-        strong=(*EXECUTED, *ABSENT_FOR_GOOD),
+        # What a reading of old made of the book, the next one mends.
+        strong=(*EXECUTED, *ABSENT_FOR_GOOD, "time to check the account"),
     ),
     Promise("L6", "a stop that is moved covers again, or the position is being closed", _is_moving),
     Promise("L7", "a bot that is stopping stops", _is_stopping, strong=(*EXECUTED, *ABSENT_FOR_GOOD)),

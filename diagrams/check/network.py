@@ -154,6 +154,11 @@ def _queries(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[M
             if not this.may_fill:
                 yield Move(f"the venue does not find the {name}, past its deadline", asked(Query.FINAL))
         yield Move(f"the query for the {name} fails", asked(Query.FAILED), faults=1)
+        if leg.past is not None:
+            was = leg.past.entry if role is Role.ENTRY else leg.past.close
+            words = "none" if was is None else f"{was.state.value}, {was.filled} filled"
+            as_it_was = replace(asked(was or Query.ABSENT), past=None)
+            yield Move(f"the venue finds the {name} as it was: {words}", as_it_was)
     elif this.query is not Query.NONE:
         yield _answer(leg, role, this.query)
 
@@ -278,6 +283,10 @@ def _stops_readings(leg: Leg, facets: Facets, bounds: Bounds, field: str) -> Ite
         if read is Asked.ASKED and bounds.overtaking:
             yield Move(f"the venue lists the stops: {_words(now)}", replace(leg, **{field: now}))
             yield Move("the reading of the stops fails", replace(leg, **{field: Asked.FAILED}), faults=1)
+            if leg.past is not None:
+                was = leg.past.stops
+                words = f"the venue lists the stops as they were: {_words(was)}"
+                yield Move(words, replace(leg, past=None, **{field: was}))
         else:
             seen = now if read is Asked.ASKED else read
             words = f"{'late ' if is_late else ''}answer: the stops are {_words(seen)}"
@@ -310,6 +319,12 @@ def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         shown = Shown(leg.contracts, leg.filled)
         yield Move(f"the venue shows {leg.contracts} contracts", replace(leg, leg_read=shown))
         yield Move("the reading of the position fails", replace(leg, leg_read=Asked.FAILED), faults=1)
+        if leg.past is not None:
+            was = Shown(leg.past.contracts, leg.past.filled)
+            yield Move(
+                f"the venue shows the {was.contracts} contracts of before",
+                replace(leg, past=None, leg_read=was),
+            )
     elif leg.leg_read is not None:
         found = leg.leg_read if isinstance(leg.leg_read, Shown) else None
         words = (
@@ -352,6 +367,16 @@ def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
             f"the reading goes on to the stops: {_words(stops)}",
             replace(leg, reading=replace(leg.reading, stops=stops)),
         )
+        if leg.past is not None:
+            was = leg.past
+            held = replace(leg.reading, contracts=was.contracts, filled=was.filled)
+            if held != leg.reading:
+                words = f"the reading comes to the positions as they were: {was.contracts} held"
+                yield Move(words, replace(leg, reading=held))
+            yield Move(
+                f"the reading goes on to the stops as they were: {_words(was.stops)}",
+                replace(leg, past=None, reading=replace(leg.reading, stops=was.stops)),
+            )
     else:
         items = (Compare(), to_reconciliation(reconciliation.AccountCompared))
         yield Move(f"the reading arrives: {leg.reading.contracts} held", leg, items)

@@ -291,6 +291,7 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             leg_read=None,
             explanation=False,
             reading=None,
+            past=None,
             confirm_timer=False,
             retry_timer=False,
             naked_clock=False,

@@ -237,7 +237,8 @@ def _late_stops(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
 
     Beside another stop of the whole position it is refused; an attached one is none.
     """
-    is_possible = leg.contracts and (bounds.belt or not (leg.mine.live or leg.other.live))
+    is_alone = not (leg.mine.live or leg.other.live)
+    is_possible = leg.contracts and (is_alone or bounds.belt or bounds.beside)
     if leg.stray_stop:
         settled = replace(leg, stray_stop=False)
         if is_possible:
@@ -304,6 +305,14 @@ def _foreign_trades(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
                 yield Move("somebody takes the rest, and leaves the stop behind", stays, faults=1)
 
 
+def _lists(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """What is read of an account may be as it was a while ago (OKX v5: pushes and lists are not of one moment)."""
+    if leg.past is not None:
+        yield Move("the venue's lists catch up", replace(leg, past=None))
+    elif bounds.lags:
+        yield Move("the venue's lists stand still", replace(leg, past=leg.past_now), faults=1)
+
+
 def _belted(leg: Leg, facets: Facets) -> Leg:
     """The attached stop appears when its entry has filled completely. An older sweep does not name it."""
     return replace(leg, other=stop_changed(leg.other, facets, StopPush.LIVE), sweep=False)
@@ -320,5 +329,6 @@ RULES: tuple[Rule, ...] = (
     by_itself(_late_stops),
     by_itself(_triggers),
     by_itself(_strangers),
+    by_itself(_lists),
 )
 """Everything that the venue can do."""

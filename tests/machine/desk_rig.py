@@ -21,9 +21,10 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.kernel import Effect, Event, Move
-from anchorwatch.machine.limits import Reentry
+from anchorwatch.machine.limits import Limits, Reentry
 from anchorwatch.machine.parameters import ExitSettings, Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.units import (
     Deal,
     Fraction,
@@ -80,6 +81,8 @@ class DeskRig:
         sides: tuple[Side, ...] = (Side.LONG, Side.SHORT),
         facts: Facts | None = None,
         making: Making | None = None,
+        sizing: Sizing | None = None,
+        limits: Limits | None = None,
     ) -> None:
         trading = Trading(
             protecting=protecting or Protecting(),
@@ -87,13 +90,21 @@ class DeskRig:
             exits=ExitSettings(partial_share=Fraction(Decimal(0))),
             sides=sides,
             making=making or Making(OrderKind.MARKET),
+            sizing=sizing or Sizing(),
         )
         self.pace = pace or Pace()
-        parameters = Parameters(((BTC, trading),), mode=mode, is_exclusive=is_exclusive, pace=self.pace)
-        limits = {name: connection.Limits() for name in Name}
-        self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), limits, mode), "rig00001", facts)
+        parameters = Parameters(
+            ((BTC, trading),),
+            mode=mode,
+            is_exclusive=is_exclusive,
+            limits=limits or Limits(),
+            pace=self.pace,
+        )
+        links = {name: connection.Limits() for name in Name}
+        self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), links, mode), "rig00001", facts)
         self.now_ms = START_MS
         self.mode = mode
+        self.equity = Decimal(10_000)
         self.wants = wants
         self.candles = 0
         self.journal_writes = True
@@ -241,8 +252,7 @@ class DeskRig:
                 yield _link(name, connection.ChannelsConfirmed(epoch))
 
     def venue_ready(self) -> world.VenueReady:
-        equity = Decimal(10_000)
-        return world.VenueReady((RULES,), self.mode, MarginMode.CROSS, equity, equity, self.now_ms)
+        return world.VenueReady((RULES,), self.mode, MarginMode.CROSS, self.equity, self.equity, self.now_ms)
 
     def history(self) -> world.HistoryLoaded:
         slope = -1 if self.wants is Side.LONG else 1
@@ -262,7 +272,7 @@ class DeskRig:
 
     def cross(self, side: Side) -> None:
         """A candle whose close carries the fast average over the slow one, in this direction."""
-        self.say(world.EquityReported(Decimal(10_000), Decimal(10_000), self.now_ms))
+        self.say(world.EquityReported(self.equity, self.equity, self.now_ms))
         while START_MS + (self.candles - 100) * MINUTE_MS < self.now_ms:
             self.say(world.CandleClosed(BTC, "1m", self._candle(60_000)))  # nothing moved meanwhile
         self.say(world.CandleClosed(BTC, "1m", self.next_candle(side)))

@@ -85,6 +85,13 @@ def test_too_long_without_cover_asks_for_a_close(way: tuple[Event, ...]) -> None
     assert effects == (g.AskForClose("no stop could be placed in time"),)
 
 
+def test_a_position_that_is_there_after_all_and_was_to_be_closed_is_asked_to_be_closed_again() -> None:
+    escalated, _ = after(g.CoverWanted(1), g.NakedTooLong())
+    snapshot, effects = after(g.CoverWanted(2), start=escalated)
+    assert snapshot.state is S.ESCALATING
+    assert effects == (g.AskForClose("it was taken for gone, is there after all, and nothing covers it"),)
+
+
 def test_a_covered_leg_is_not_closed_by_a_clock_that_ran_out_meanwhile() -> None:
     assert after(g.NakedTooLong(), start=covered()) == (covered(), ())
 
@@ -224,10 +231,11 @@ def test_always_a_move_starts_from_a_covered_leg(everything: Walk) -> None:
             assert edge.before.state is S.COVERED or (grows and g.StartNakedClock() in edge.effects)
 
 
-def test_always_who_escalates_asks_for_a_close_once(everything: Walk) -> None:
+def test_always_who_escalates_asks_for_a_close_and_again_where_cover_is_asked_for(everything: Walk) -> None:
     for edge in everything.edges:
         asks = any(isinstance(one, g.AskForClose) for one in edge.effects)
-        assert asks == (edge.after.state is S.ESCALATING and edge.before.state is not S.ESCALATING)
+        is_news = edge.before.state is not S.ESCALATING or isinstance(edge.event, g.CoverWanted)
+        assert asks == (edge.after.state is S.ESCALATING and is_news)
 
 
 KINDS = tuple(kind for kind in PROTECTION.events if issubclass(kind, g.OfStop) and kind is not g.StopRefused)

@@ -33,8 +33,10 @@ from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address, Part, ma
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Effect, Event
+from anchorwatch.machine.limits import Limits
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.parameters import Making, Protecting
+from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.trace import Seen
 from anchorwatch.machine.units import MarginMode, PositionMode
 from tests.machine.desk_rig import BTC, START_MS, DeskRig
@@ -112,13 +114,17 @@ class LibraryRig(DeskRig):
         *,
         making: Making | None = None,
         protecting: Protecting | None = None,
+        sizing: Sizing | None = None,
+        limits: Limits | None = None,
+        cash: Decimal = Decimal(10_000),
         switches: Switches | None = None,
     ) -> None:
-        super().__init__(mode=mode, making=making, protecting=protecting)
+        super().__init__(mode=mode, making=making, protecting=protecting, sizing=sizing, limits=limits)
+        self.equity = cash
         given = switches or Switches()
         pos_mode = "long_short_mode" if mode is PositionMode.HEDGE else "net_mode"
         self.rig = Rig(
-            AccountSpec(pos_mode=pos_mode),
+            AccountSpec(pos_mode=pos_mode, cash=cash),
             clock=Clock(START_MS),
             switches=msgspec.structs.replace(given, enforces_rate_limits=False),
         )

@@ -11,11 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 from anchorwatch.io.venue.faults import Fault, FaultKind
+from anchorwatch.io.venue.orders import AlgoOrder
+from anchorwatch.io.venue.switches import Switches
 from anchorwatch.machine import lifecycle, order, position, requests
 from anchorwatch.machine.bot import LIFECYCLE, Address, Part
 from anchorwatch.machine.kernel import Effect
+from anchorwatch.machine.limits import Limits
 from anchorwatch.machine.parameters import Making, Protecting
-from anchorwatch.machine.units import Fraction, OrderKind, PositionMode, Side
+from anchorwatch.machine.sizing import Sizing
+from anchorwatch.machine.units import Fraction, OrderKind, PositionMode, Side, Usd
 from tests.machine.desk_rig import BTC, LONG
 from tests.venue.library import LibraryRig
 
@@ -39,8 +43,23 @@ CLOSE_STOP = Protecting(
 class Story(LibraryRig):
     """A desk that is READY, and what may be done to it and around it."""
 
-    def __init__(self, *, kind: OrderKind = OrderKind.MARKET, protecting: Protecting | None = None) -> None:
-        super().__init__(PositionMode.HEDGE, making=Making(kind), protecting=protecting)
+    def __init__(
+        self,
+        *,
+        kind: OrderKind = OrderKind.MARKET,
+        protecting: Protecting | None = None,
+        usd: int = 150,
+        switches: Switches | None = None,
+    ) -> None:
+        super().__init__(
+            PositionMode.HEDGE,
+            making=Making(kind),
+            protecting=protecting,
+            sizing=Sizing(notional_usd=Usd(Decimal(usd))),
+            limits=Limits(total_usd=Usd(Decimal(2 * usd))),
+            cash=Decimal(max(10_000, usd)),
+            switches=switches,
+        )
         self.tell(LIFECYCLE, lifecycle.StartRequested())
         self.settle()
         self.live_s(2, PX)
@@ -90,14 +109,41 @@ class Story(LibraryRig):
         """The id of the live stop."""
         return next(iter(self.account.algos))
 
+    def other_stop(self) -> AlgoOrder:
+        """The live stop that the desk does not mean."""
+        meant = self.leg()
+        [other] = [
+            algo
+            for algo in self.account.algos.values()
+            if algo.algo_id != meant.stop_venue_id and algo.client_id != meant.stop_client_id
+        ]
+        return other
+
+    def late_request_arrives(self) -> None:
+        """What was waited for in vain reaches the exchange; nobody has heard of it yet."""
+        due_ms, request = self._transport.late.pop()
+        self.rig.clock.now_ms = max(due_ms, self.rig.clock.now_ms + 1)
+        self.rig.venue.gateway.answer(request)
+
+    def perform_one(self) -> None:
+        """Carry out what was asked for first, and hear of nothing that it leads to."""
+        assert self._perform_one()
+
+    def person_moves(self, algo: AlgoOrder, px: Decimal) -> None:
+        changed = {"instId": BTC, "algoId": algo.algo_id, "newSlTriggerPx": str(px)}
+        assert self.rig.venue.trading.amend_algo(self.account, changed)["sCode"] == "0"
+
     def person_cancels_the_stop(self) -> None:
         self.rig.venue.algos_room.cancel(self.account, self.account.algos[self.stop_id()])
 
     def person_moves_the_stop(self) -> None:
         algo = self.account.algos[self.stop_id()]
         assert algo.sl_trigger_px is not None
-        changed = {"instId": BTC, "algoId": algo.algo_id, "newSlTriggerPx": str(algo.sl_trigger_px + 1)}
-        assert self.rig.venue.trading.amend_algo(self.account, changed)["sCode"] == "0"
+        self.person_moves(algo, algo.sl_trigger_px + 1)
+
+
+LARGE_USD = 500_000
+"""More than anybody keeps at the best price of the book, and less than the largest order."""
 
 
 def trade() -> Story:
@@ -222,6 +268,7 @@ def nothing_to_amend() -> Story:
     story.until(requests.AmendOrder)
     story.rig.clock.now_ms += 1
     story.rig.venue.matching.cancel(next(iter(story.account.pending.values())), "1")
+    story.perform_one()
     story.settle()
     story.live_s(4, PX + 20)
     return story
@@ -364,6 +411,97 @@ def pushes(kind: FaultKind, channel: str) -> Callable[[], Story]:
     return told
 
 
+def large_trade() -> Story:
+    """Entry and close go through several prices of the book."""
+    story = Story(usd=LARGE_USD)
+    story.enter()
+    story.close()
+    return story
+
+
+def large_position_stopped() -> Story:
+    story = Story(protecting=CLOSE_STOP, usd=LARGE_USD)
+    story.enter()
+    story.live_s(60, PX * Decimal("0.999"))
+    return story
+
+
+def closed_while_the_close_is_sent() -> Story:
+    """Somebody closes the position, and the bot's own close is there before the news of it."""
+    story = Story()
+    story.enter()
+    story.wish_to_close()
+    story.until(requests.PlaceOrder)
+    story.rig.clock.now_ms += 1
+    story.person("sell", story.held())
+    story.perform_one()
+    story.settle()
+    story.live_s(6, PX)
+    return story
+
+
+def stop_late_and_there() -> Story:
+    """The stop comes to be while the desk asks whether it has."""
+    story = Story()
+    story.fault("late_processing", "trade/order-algo", delay_ms=300)
+    story.wish_to_enter()
+    story.until(requests.ReadStops)
+    story.late_request_arrives()
+    story.settle()
+    story.live_s(6, PX)
+    return story
+
+
+def unswept() -> Story:
+    """The attached stop and the desk's own rest side by side, because no sweep arrives."""
+    story = Story(protecting=CLOSE_STOP)
+    story.fault("reject_then_timeout", "trade/cancel-algos", times=0)
+    story.enter(2)
+    return story
+
+
+def another_stop_cancelled_by_a_person() -> Story:
+    story = unswept()
+    story.rig.venue.algos_room.cancel(story.account, story.other_stop())
+    story.settle()
+    story.live_s(3, PX)
+    return story
+
+
+def attached_stop_outlives_a_late_one() -> Story:
+    """The desk has taken over the attached stop; its own comes late, triggers, and leaves that one behind."""
+    story = Story(protecting=CLOSE_STOP)
+    story.fault("late_processing", "trade/order-algo", delay_ms=20_000)
+    story.fault("reject_with_code", "trade/order-algo", code="51088", after=1, times=0)
+    story.enter(3)
+    story.late_request_arrives()
+    story.person_moves(story.other_stop(), PX - 10)
+    for _ in range(30):
+        story.rig.clock.now_ms += 1000
+        story.rig.venue.set_price(BTC, PX - 25)
+    story.settle()
+    story.live_s(6, PX)
+    return story
+
+
+def attached_stop_outlives_a_persons_close() -> Story:
+    story = Story(protecting=CLOSE_STOP)
+    story.fault("reject_with_code", "trade/order-algo", code="51088", times=0)
+    story.enter(1)
+    story.person("sell", story.held())
+    story.settle()
+    story.live_s(4, PX)
+    return story
+
+
+def lists_of_old() -> Story:
+    """The desk asks for its stops, and is shown what was before there were any."""
+    story = Story()
+    story.fault("rest_lag", "trade/orders-algo-pending", delay_ms=2000)
+    story.enter(6)
+    return story
+
+
 STORIES: dict[str, Callable[[], Story]] = {
     "trade": trade,
     "stopped": stopped,
@@ -408,6 +546,16 @@ STORIES: dict[str, Callable[[], Story]] = {
     "the cancel is lost": of_resting("trade/cancel-order", "reject_then_timeout"),
     "nothing to cancel": nothing_to_cancel,
     "the venue cancels": cancelled_by_the_venue,
+    "a large trade": large_trade,
+    "a large position is stopped": large_position_stopped,
+    "closed while the close is sent": closed_while_the_close_is_sent,
+    "the stop is late, and there": stop_late_and_there,
+    "the stop is refused: margin": of_stop("reject_with_code", code="51008"),
+    "the amendment is refused: margin": of_resting("trade/amend-order", "reject_with_code", code="51008"),
+    "another stop cancelled by a person": another_stop_cancelled_by_a_person,
+    "the attached stop outlives a late one": attached_stop_outlives_a_late_one,
+    "the attached stop outlives a person's close": attached_stop_outlives_a_persons_close,
+    "lists of old": lists_of_old,
     "pushes are lost": pushes("drop_push", "orders"),
     "pushes are doubled": pushes("duplicate_push", "orders"),
     "pushes are late": pushes("reorder_push", "orders"),

@@ -111,7 +111,7 @@ class Hearing:
                 def lists(_: Leg, move: i.Move) -> bool:
                     return i.StopsAnswer(found) in move.items
 
-                self._tracks.tell(track, f"the stops read: {found}", lists, OF_STOPS)
+                self._tracks.tell_read(track, f"the stops read: {found}", lists, OF_STOPS)
             case world.LegRead(leg, positions):
                 self._told_leg(self._tracks.of(leg), positions)
             case world.AbsenceExplained(leg):
@@ -153,7 +153,9 @@ class Hearing:
             found = leg.reading
             return is_arrival and found is not None and (found.contracts, found.stops) == (held, stops)
 
-        self._tracks.tell(track, f"the account read: {held} held, {stops}", shows, frozenset(("reading",)))
+        self._tracks.tell_read(
+            track, f"the account read: {held} held, {stops}", shows, frozenset(("reading",))
+        )
 
     def _stops_seen(self, track: Track, stops: Iterable[world.StopReport]) -> StopsSeen:
         mine = other = False
@@ -171,7 +173,7 @@ class Hearing:
         of = frozenset((role.value,))
         if report is None:
             event = order.AbsenceProven if is_final else order.QueryInconclusive
-            self._tracks.tell(track, f"the {role.value} is not found", tells(i.part_of(role), event), of)
+            self._tracks.tell_read(track, f"the {role.value} is not found", tells(i.part_of(role), event), of)
         elif report.client_id == track.slots.get(role):
             found = Report(report.state, units(report.filled))
             news = has(i.OrderNews(role, found))
@@ -179,7 +181,7 @@ class Hearing:
             def answers(leg: Leg, move: i.Move) -> bool:
                 return news(leg, move) and leg.order(role).query is not move.leg.order(role).query
 
-            self._tracks.tell(track, f"the {role.value} is found {_short(found)}", answers, of)
+            self._tracks.tell_read(track, f"the {role.value} is found {_short(found)}", answers, of)
         self._answered(track, role)
 
     def _answered(self, track: Track, role: Role) -> None:
@@ -225,7 +227,7 @@ class Hearing:
                 for item in move.items
             )
 
-        self._tracks.tell(track, f"the position is read: {held} held", shows, of)
+        self._tracks.tell_read(track, f"the position is read: {held} held", shows, of)
 
 
 def tells(part: Part, event: type[Event]) -> Matches:

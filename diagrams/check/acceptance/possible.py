@@ -25,7 +25,7 @@ import msgspec
 from anchorwatch.diagrams.check import network, surroundings, venue
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import Compare, EndReading, Move
-from anchorwatch.diagrams.check.leg import FIELDS, At, Leg, replace
+from anchorwatch.diagrams.check.leg import FIELDS, At, Leg, Past, StopsSeen, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import lifecycle, order, permission, position, protection, reconciliation
 
@@ -44,6 +44,9 @@ WIDE = Bounds(
     unsent=True,
 )
 """Everything that the worlds of the check allow, each of them in some of them; faults are not counted here."""
+
+LAG = "the venue's lists stand still"
+"""The rule by which what is read may be as it was. What was shown is known, so that nothing has to be tried out."""
 
 POSSIBLE_MAX = 5_000
 """Legs that one leg may be in: requests under way double it, and a handful of them is what the machines allow."""
@@ -161,15 +164,25 @@ class Possible:
             assert len(ways) <= WAYS_MAX, "too many ways to have done it"
         self._keep(found, near)
 
-    def told(self, matches: Matches, of: frozenset[str], bounds: Bounds = WIDE) -> None:
-        """The bot was told something that only a move which `matches` tells. ``of``: the fields it speaks of."""
+    def told(self, matches: Matches, of: frozenset[str], earlier: Sequence[Shown] = ()) -> None:
+        """The bot was told something that only a move which `matches` tells. ``of``: the fields it speaks of.
+
+        ``earlier``: what was shown a while ago. Where nothing newer explains it, lists have stood still since then;
+        a leg that was read so is as one that was read in time, so that nothing else has to be looked at.
+        """
+        found = self._heard(matches, of, ())
+        if not found and LAG not in self._without:
+            found = self._heard(matches, of, earlier)
+        self._keep(found, () if found else self._near(of, WIDE))
+
+    def _heard(self, matches: Matches, of: frozenset[str], earlier: Sequence[Shown]) -> dict[Leg, None]:
         found: dict[Leg, None] = {}
-        for leg, way in self._closure(self.legs, of, bounds):
-            for move in self._moves(leg, bounds):
+        for leg, way in self._closure(self.legs, of, WIDE, earlier):
+            for move in self._moves(leg, WIDE):
                 if move.items and matches(leg, move):
                     self._count((move.label, way))
                     found[_read(move)] = None
-        self._keep(found, () if found else self._near(of, bounds))
+        return found
 
     def _count(self, way: Way) -> None:
         while way is not None:
@@ -213,9 +226,12 @@ class Possible:
             self._memo[key] = found
         return found
 
-    def _closure(self, legs: Iterable[Leg], of: frozenset[str], bounds: Bounds) -> Iterator[tuple[Leg, Way]]:
+    def _closure(
+        self, legs: Iterable[Leg], of: frozenset[str], bounds: Bounds, earlier: Sequence[Shown] = ()
+    ) -> Iterator[tuple[Leg, Way]]:
         """These legs, and those that follow from them by silent moves within these fields, each with its way."""
         ways: dict[Leg, Way] = dict.fromkeys(legs)
+        of |= {"past"}  # what the lists show is nobody's message
         queue = list(ways)
         while queue:
             leg = queue.pop()
@@ -227,6 +243,11 @@ class Possible:
                 if _changed(leg, move.leg) <= of:
                     ways[move.leg] = (move.label, ways[leg])
                     queue.append(move.leg)
+            for was in earlier:
+                stood_still = replace(leg, past=past_of(leg, was))
+                if stood_still not in ways:
+                    ways[stood_still] = (LAG, ways[leg])
+                    queue.append(stood_still)
             assert len(ways) <= WAYS_MAX, "too many ways for it to be"
 
     def _near(self, of: frozenset[str], bounds: Bounds) -> dict[str, None]:
@@ -267,10 +288,20 @@ def _changed(before: Leg, after: Leg) -> frozenset[str]:
     return frozenset(name for name, was, now in values if was is not now and was != now)
 
 
+def past_of(leg: Leg, was: Shown) -> Past:
+    """What the lists showed when this was shown; of a stop's order they tell nothing that is read."""
+    entry, close = (
+        replace(leg.order(role), at=at, filled=filled)
+        for role, (at, filled) in zip(venue.ROLES, was[1:3], strict=True)
+    )
+    earlier = replace(leg, contracts=was[0], entry=entry, close=close)
+    return replace(earlier.past_now, stops=StopsSeen(was[3], was[4]))
+
+
 def _read(move: Move) -> Leg:
     """The leg after it was told: a reading that has arrived is over; what the desk makes of it is the desk's."""
     is_over = any(isinstance(item, Compare | EndReading) for item in move.items)
-    return replace(move.leg, reading=None) if is_over else move.leg
+    return replace(move.leg, past=None, **({"reading": None} if is_over else {}))
 
 
 PUSHED = ("entry", "close", "child", "mine", "other")

@@ -87,6 +87,7 @@ class Reader:
                 self._take_order(one)
             case seen.StopStood(_, leg, stop_id, client_id, is_live, dies_with_position):
                 track = tracks.of(leg)
+                track.changes(one.at_ms)
                 if is_live:
                     track.stops[stop_id] = (client_id, dies_with_position)
                 else:
@@ -94,6 +95,7 @@ class Reader:
                 track.note()
             case seen.PositionStood(_, leg, contracts):
                 track = tracks.of(leg)
+                track.changes(one.at_ms)
                 track.contracts = units(contracts)
                 track.note()
             case seen.LifeBegan(_, bot):
@@ -116,6 +118,7 @@ class Reader:
                 self._tracks.strangers[one.leg.instrument] = None
             return
         track = meant[0]
+        track.changes(one.at_ms)
         at = At.LIVE if one.state in PENDING else At.DONE
         track.orders[one.client_id] = (at, units(one.filled))
         track.note()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,11 +15,13 @@ from anchorwatch.diagrams.check.acceptance.possible import (
     Impossible,
     Matches,
     Possible,
+    Shown,
     absorbed,
     shown,
 )
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.leg import At, Leg, Query, Reading, replace
+from anchorwatch.diagrams.check.venue import ROLES
 from anchorwatch.machine.kernel import Effect
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.units import LegKey
@@ -27,6 +30,21 @@ SCALE = 8
 """Contracts are counted in units of this many decimals, so that every size of the exchange is a whole number."""
 
 UNSEEN = (At.NOWHERE, 0)
+
+LAG_MS = 10_000
+"""How old at most what is read may be when it is told: lists lag by up to five seconds here, and an answer travels."""
+
+DISPLAYS_MAX = 100
+"""Changes of one leg within `LAG_MS`; no leg has more than a handful."""
+
+
+class Display(NamedTuple):
+    """What the exchange showed of a leg until something changed."""
+
+    until_ms: int
+    contracts: int
+    orders: dict[str, tuple[At, int]]
+    stops: dict[str, str]  # client ids of live ones, by the exchange's id
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -63,6 +81,7 @@ class Track:
         self.booked = 0
         self.batch: list[list[Any]] = [[] for _ in SHOWN]
         self.last = self._shown()
+        self.displays: deque[Display] = deque(maxlen=DISPLAYS_MAX)
         self.rejected: Rejection | None = None
 
     def _shown(self) -> tuple[Any, ...]:
@@ -75,6 +94,22 @@ class Track:
             len(self.stops) > len(mine),
             bool(self.children),
         )
+
+    def changes(self, at_ms: int) -> None:
+        """Something of the leg changes now: what was shown until then is kept for a while."""
+        orders = {one: self.orders[one] for one in self.slots.values() if one in self.orders}
+        stops = {stop: client_id for stop, (client_id, _) in self.stops.items()}
+        self.displays.append(Display(at_ms, self.contracts, orders, stops))
+
+    def earlier(self, now_ms: int) -> tuple[Shown, ...]:
+        """What was shown within the last `LAG_MS`, of what is meant now, and is not shown any more."""
+        found: dict[Shown, None] = {}
+        for one in self.displays:
+            if one.until_ms >= now_ms - LAG_MS:
+                mine = [self.is_meant(stop, client_id) for stop, client_id in one.stops.items()]
+                entry, close = (one.orders.get(self.slots.get(role, ""), UNSEEN) for role in ROLES)
+                found[one.contracts, entry, close, any(mine), not all(mine), False] = None
+        return tuple(was for was in found if was[:-1] != self.last[:-1])
 
     def is_meant(self, stop_id: str, client_id: str) -> bool:
         return client_id == self.meant[0] if self.meant[0] else bool(stop_id) and stop_id == self.meant[1]
@@ -106,6 +141,7 @@ class Track:
             strangers=strangers_traded or not moved,
             belt=bool(self.batch[4])
             or any(not whole for stop, (name, whole) in self.stops.items() if self.is_meant(stop, name)),
+            beside=sum(whole for _, whole in self.stops.values()) <= 1,
         )
 
     def _before_batch(self) -> tuple[Any, ...]:
@@ -213,6 +249,11 @@ class Tracks:
 
     def tell(self, track: Track, words: str, matches: Matches, of: frozenset[str]) -> None:
         self.attempt(track, f"told: {words}", lambda: track.possible.told(matches, of))
+
+    def tell_read(self, track: Track, words: str, matches: Matches, of: frozenset[str]) -> None:
+        """The same for what was read, which may be as it was a while ago."""
+        earlier = track.earlier(self.at_ms)
+        self.attempt(track, f"told: {words}", lambda: track.possible.told(matches, of, earlier))
 
     def ask(self, track: Track, words: str, effect: Effect, *of: str) -> None:
         asked = f"asked: {words}"

@@ -229,7 +229,10 @@ def naked_has_a_deadline() -> bool:
     slow = leads(
         Part.PROTECTION, Q.TRIGGERED, STOP, protection.FillOverdue(7), Q.ESCALATING, protection.AskForClose
     )
-    return late and fired and slow
+    there_after_all = leads(
+        Part.PROTECTION, Q.ESCALATING, STOP, protection.CoverWanted(8), Q.ESCALATING, protection.AskForClose
+    )
+    return late and fired and slow and there_after_all
 
 
 def a_stop_is_moved_in_place() -> bool:
@@ -300,8 +303,8 @@ def a_late_answer_about_a_stop_is_none() -> bool:
             (*closing, *protection.COVERING),
             STOP,
             protection.NakedTooLong(),
-            protection.CoverWanted(8),
         )
+        and stays(Part.PROTECTION, (Q.TRIGGERED, *protection.COVERING), STOP, protection.CoverWanted(8))
         and stays(
             Part.PROTECTION,
             protection.COVERING,
