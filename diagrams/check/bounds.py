@@ -54,6 +54,7 @@ class Bounds(msgspec.Struct, frozen=True):
     checks: bool = False  # the periodic check of an account that is settled
     doubts: bool = False  # a pushed position may differ from the book for so long that it is read
     strangers: bool = False  # somebody else closes the position, or cancels the stop
+    twins: bool = False  # with them: a twin of the bot places stops of its own, which look like ours
     stages_fail: bool = False
     slow_stages: bool = False  # every stage takes its time, and may fail, be refused or be late
     facts: bool = False  # a fact may be lost and gained

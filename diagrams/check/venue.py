@@ -274,7 +274,10 @@ def _placed(leg: Leg, facets: Facets) -> Leg:
 
 
 def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    """A human or a liquidation closes the position; somebody cancels the stop, or trades beside the bot."""
+    """A human or a liquidation closes the position; somebody cancels the stop, or trades beside the bot.
+
+    A twin of the bot places stops of its own, which look like ours.
+    """
     if bounds.foreign:
         yield from _foreign_trades(leg, facets, bounds)
     if not bounds.strangers:
@@ -287,6 +290,11 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.other.live:
         gone = replace(leg, other=stop_changed(leg.other, facets, StopPush.GONE))
         yield Move("somebody cancels another stop", gone, faults=1)
+    elif leg.contracts and bounds.twins:
+        placed = replace(leg, other=stop_changed(leg.other, facets, StopPush.LIVE), sweep=False)
+        if placed.reading is not None:
+            placed = replace(placed, reading=replace(placed.reading, other_renewed=True))
+        yield Move("somebody places another stop", placed, faults=1)
     if leg.mine.live and bounds.moves:
         moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
         yield Move("somebody moves the stop", moved, faults=1)

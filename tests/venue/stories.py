@@ -484,6 +484,19 @@ def attached_stop_outlives_a_late_one() -> Story:
     return story
 
 
+def stop_placed_by_a_person() -> Story:
+    story = Story()
+    story.enter()
+    placed = {
+        "instId": BTC, "tdMode": "cross", "side": "sell", "posSide": "long", "ordType": "conditional",
+        "sz": story.held(), "slTriggerPx": str(PX - 100), "slOrdPx": "-1", "slTriggerPxType": "mark",
+    }  # fmt: skip
+    assert story.rig.venue.trading.place_algo(story.account, placed)["sCode"] == "0"
+    story.settle()
+    story.live_s(3, PX)
+    return story
+
+
 def attached_stop_outlives_a_persons_close() -> Story:
     story = Story(protecting=CLOSE_STOP)
     story.fault("reject_with_code", "trade/order-algo", code="51088", times=0)
@@ -552,6 +565,7 @@ STORIES: dict[str, Callable[[], Story]] = {
     "the stop is late, and there": stop_late_and_there,
     "the stop is refused: margin": of_stop("reject_with_code", code="51008"),
     "the amendment is refused: margin": of_resting("trade/amend-order", "reject_with_code", code="51008"),
+    "a stop placed by a person": stop_placed_by_a_person,
     "another stop cancelled by a person": another_stop_cancelled_by_a_person,
     "the attached stop outlives a late one": attached_stop_outlives_a_late_one,
     "the attached stop outlives a person's close": attached_stop_outlives_a_persons_close,

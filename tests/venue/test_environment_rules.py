@@ -23,6 +23,7 @@ REPLAYS = {
     "another stop of ours triggers": "the attached stop outlives a late one",
     "somebody cancels the stop": "stop moved and cancelled by a person",
     "somebody opens or adds": "parted and grown by a person",
+    "somebody places another stop": "a stop placed by a person",
     "somebody takes a part": "parted and grown by a person",
     "somebody takes the rest, and leaves the stop behind": "the attached stop outlives a person's close",
     "the cancel of the entry is lost": "the cancel is lost",
@@ -181,8 +182,9 @@ def rules_of_the_venue() -> set[str]:
         Leg(contracts=2, entry=Order(size=1, stray=True), close=Order(size=1, stray=True)),
         Leg(contracts=1, mine=Stop(live=True)),
         Leg(past=Leg().past_now),
+        Leg(contracts=1),
     ]
-    everything = msgspec.structs.replace(WIDE, belt=True, foreign=True, lags=True)
+    everything = msgspec.structs.replace(WIDE, belt=True, foreign=True, lags=True, twins=True)
     return {
         nameless(move.label)
         for leg in legs

@@ -192,13 +192,16 @@ class Reader:
                 for fact in facts:
                     self._recorded(fact)
             case requests.PlaceOrder(ticket):
-                words = f"the {ticket.role.value} is sent"
-                tracks.ask(tracks.of(ticket.leg), words, order.SendOrder(ticket.role, 0), ticket.role.value)
+                words, track = f"the {ticket.role.value} is sent", tracks.of(ticket.leg)
+                tracks.ask(track, words, order.SendOrder(ticket.role, 0), ticket.role.value)
+                if ticket.attached is not None:
+                    track.asked[ticket.attached.client_id] = None
             case requests.CancelOrder(ticket) | requests.QueryOrder(ticket) | requests.AmendOrder(ticket):
                 self._asked_of_order(effect, ticket)
             case requests.PlaceStop(leg, _, client_id):
                 track = tracks.of(leg)
                 tracks.ask(track, "a stop is placed", protection.PlaceStop(0), "place", "stray_stop")
+                track.asked[client_id] = None
                 track.mean((client_id, ""), lambda one: one)
             case requests.MoveStop(leg):
                 tracks.ask(tracks.of(leg), "the stop is moved", protection.MoveStop(0), "move")

@@ -76,6 +76,7 @@ class Track:
         self.orders: dict[str, tuple[At, int]] = {}
         self.stops: dict[str, tuple[str, bool]] = {}  # live ones by the exchange's id: client id, is whole
         self.children: dict[str, None] = {}  # orders that stops have made, and that are live
+        self.asked: dict[str, None] = {}  # client ids of the stops that our lives have asked for
         self.meant = ("", "")  # the stop's client id, and the exchange's
         self.contracts = 0
         self.booked = 0
@@ -139,6 +140,7 @@ class Track:
             parts=tuple(sizes),
             foreign=strangers_traded,
             strangers=strangers_traded or not moved,
+            twins=any(name not in self.asked for name, _ in self.stops.values()),
             belt=bool(self.batch[4])
             or any(not whole for stop, (name, whole) in self.stops.items() if self.is_meant(stop, name)),
             beside=sum(whole for _, whole in self.stops.values()) <= 1,
