@@ -479,19 +479,6 @@ def test_a_stop_that_cannot_be_placed_asks_the_one_closer() -> None:
     assert effects == []
 
 
-def test_a_close_that_was_asked_for_while_the_position_was_taken_for_gone_is_asked_for_when_it_is_found() -> (
-    None
-):
-    gone, _ = after(
-        ready(), (at(Part.POSITION), position.PositionSeen()), (at(Part.POSITION), position.AbsenceSeen())
-    )
-    gone, effects = after(gone, (at(Part.PROTECTION), protection.NakedTooLong()))
-    assert [one for one in effects if isinstance(one, order.RecordIntent)] == []
-    found, effects = after(gone, (at(Part.POSITION), position.PositionSeen()))
-    assert found.slot(LONG).position.state is position.S.CLOSING
-    assert [one.role for one in effects if isinstance(one, order.RecordIntent)] == [order.Role.CLOSE]
-
-
 def test_a_close_is_tried_again_only_after_the_last_ones_end_was_read() -> None:
     bot, effects = after(entered(ready()), (at(Part.POSITION), position.CloseWanted("profit")))
     seq = next(one.seq for one in effects if isinstance(one, order.RecordIntent))

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from anchorwatch.io.okx.refusals import answer_to_close
-from anchorwatch.machine import position, requests, world
+from anchorwatch.machine import position, protection, requests, world
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.units import Deal
 from anchorwatch.machine.world import CloseRefusal
 from tests.machine.desk_rig import LONG, RULES, DeskRig, of, px
 
@@ -89,3 +90,14 @@ def test_a_close_of_a_position_that_is_gone_asks_why() -> None:
     rig.say(world.LegRead(LONG, (), read.asked_ms))
     assert rig.slot().position.state is position.S.VANISHED
     assert rig.only(requests.ExplainAbsence)
+
+
+def test_a_close_that_nobody_could_make_of_what_seemed_gone_is_made_when_it_is_found() -> None:
+    rig = DeskRig().booted()
+    rig.covered()
+    rig.tell(of(Part.PROTECTION), protection.StopGone(rig.slot().protection.data.seq))
+    rig.tell(of(Part.POSITION), position.AbsenceSeen())
+    rig.tell(of(Part.PROTECTION), protection.NakedTooLong())
+    assert rig.taken(requests.PlaceOrder) == []
+    rig.tell(of(Part.POSITION), position.PositionSeen())
+    assert rig.only(requests.PlaceOrder).ticket.deal is Deal.SELL
