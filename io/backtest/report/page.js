@@ -145,7 +145,7 @@ const table = (id, columns, rows, onClick) => {
   if (!rows.length) { const cell = body.insertRow().insertCell(); cell.textContent = "none"; cell.className = "t"; cell.colSpan = columns.length; }
 };
 const groups = (name) => [
-  { key: "name", name, text: true }, { key: "trades", name: "trades" }, { key: "won", name: "won" },
+  { key: "name", name, text: true, wide: true }, { key: "trades", name: "trades" }, { key: "won", name: "won" },
   { key: "gross", name: "gross", money: true }, { key: "fees", name: "fees", money: true },
   { key: "net", name: "net", money: true, signed: true }, { key: "held_min", name: "held, min" },
 ];
@@ -159,8 +159,8 @@ let order = { key: "number", down: false };
 const columns = [
   ["number", "#"], ["instrument", "instrument", "t"], ["side", "side", "t"], ["regime", "regime", "t"], ["entered", "entered", "t"],
   ["held_min", "held, min"], ["contracts", "contracts"], ["entry_price", "entry"], ["exit_price", "exit"], ["gross", "gross", "m"],
-  ["fees", "fees", "m"], ["funding", "funding", "m"], ["net", "net", "s"], ["cause", "left because", "t"], ["why", "entered because", "w"],
-].map(([key, name, kind]) => ({
+  ["fees", "fees", "m"], ["funding", "funding", "m"], ["net", "net", "s"], ["cause", "left because", "w"], ["why", "entered because", "w"],
+].filter(([key]) => key !== "instrument" || Object.keys(run.prices).length > 1).map(([key, name, kind]) => ({
   key, name, text: kind === "t" || kind === "w", wide: kind === "w", money: kind === "m" || kind === "s", signed: kind === "s",
   sort: (column) => { order = { key: column.key, down: order.key === column.key ? !order.down : column.signed }; list(); },
 }));
