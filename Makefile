@@ -43,6 +43,7 @@ proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs o
 	@echo "commit $$(git describe --always --dirty=+ 2>/dev/null), $$(date -u +%F), $$(uname -sm), $$(getconf _NPROCESSORS_ONLN) cores, $$($(BIN)/python --version)"
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
+	$(BIN)/python -m tests.machine.whole_files
 	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
 	$(BIN)/anchorwatch simulate --sweep
 	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps

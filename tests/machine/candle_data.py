@@ -22,9 +22,14 @@ FIRST_MS = 1_735_689_600_000
 """A UTC midnight."""
 
 
+def files(pattern: str = "*_1m_*.csv.gz") -> list[Path]:
+    """The recorded files, where there are any."""
+    return sorted(_DATA.glob(pattern))
+
+
 def recorded(pattern: str = "*_1m_*.csv.gz") -> list[object]:
     """The recorded files as test parameters; one that skips, saying so, when there are none."""
-    paths = sorted(_DATA.glob(pattern))
+    paths = files(pattern)
     if paths:
         return [pytest.param(path, id=path.name.removesuffix(".csv.gz")) for path in paths]
     return [pytest.param(_DATA, marks=pytest.mark.skip(reason=f"no recorded market data under {_DATA}"))]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,56 +18,18 @@ from anchorwatch.machine.indicators.panel import (
     SEED_SHARE,
     Panel,
     Periods,
-    candles_defined,
     candles_warm,
     columns,
 )
 from anchorwatch.machine.world import Candle
 from tests.machine.candle_data import recorded, wandering, wildest
+from tests.machine.whole_files import CLOSENESS, SOME_PERIODS, arrays, furthest
 
 Floats = NDArray[np.float64]
 
-CLOSENESS = 1e-9
-"""Of the largest number of the series, which is what rounding errors are measured by."""
-
-SOME_PERIODS = (
-    Periods(),
-    Periods(
-        ema_fast=2, ema_slow=3, rsi=2, macd_fast=2, macd_slow=3, macd_signal=2, bollinger=2, atr=2, adx=2
-    ),
-    Periods(
-        ema_fast=12,
-        ema_slow=30,
-        rsi=7,
-        macd_fast=5,
-        macd_slow=35,
-        macd_signal=5,
-        bollinger=30,
-        atr=21,
-        adx=24,
-    ),
-)
-
-
-def arrays(candles: Sequence[Candle]) -> tuple[Floats, Floats, Floats]:
-    table = np.array([(one.high, one.low, one.close) for one in candles])
-    high, low, close = (np.ascontiguousarray(column) for column in table.T)
-    return high, low, close
-
 
 def assert_live_is_batch(candles: Sequence[Candle], periods: Periods) -> None:
-    high, low, close = arrays(candles)
-    panel = Panel(periods)
-    one_by_one = [panel.take(one.high, one.low, one.close) for one in candles]
-    at_once = columns(high, low, close, periods).rows()
-    assert [row is None for row in one_by_one] == [row is None for row in at_once]
-    defined = [(mine, theirs) for mine, theirs in zip(one_by_one, at_once, strict=True) if mine and theirs]
-    assert len(defined) == max(0, len(candles) - candles_defined(periods) + 1)
-    if defined:
-        mine = np.array([msgspec.structs.astuple(row) for row, _ in defined])
-        theirs = np.array([msgspec.structs.astuple(row) for _, row in defined])
-        scale = max(100.0, float(high.max()))
-        assert np.abs(mine - theirs).max() <= CLOSENESS * scale
+    assert max(furthest(candles, periods).values()) <= CLOSENESS
 
 
 @pytest.mark.parametrize("periods", SOME_PERIODS)
