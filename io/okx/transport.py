@@ -74,6 +74,21 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+class _Whole(httpx.AsyncByteStream):
+    """A body in one piece. httpx's own is an async generator, which a write that breaks would leave unfinished."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left = [body] if body else []
+
+    def __aiter__(self) -> _Whole:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 class _Pool:
     """Connections of one age, and how many requests use them now.
 
@@ -204,6 +219,7 @@ class Transport:
             content=body or None,
             extensions={"trace": on_trace},
         )
+        request.stream = _Whole(body)
         reason = f"no answer within {deadline_s:g} s"
         pool.active += 1
         try:
