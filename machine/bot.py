@@ -16,6 +16,7 @@ becomes which event.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -55,7 +56,7 @@ from anchorwatch.machine.roster import (
     Slot,
     of_leg,
 )
-from anchorwatch.machine.units import Conduct, PositionMode
+from anchorwatch.machine.units import Conduct, LegKey, PositionMode
 
 __all__ = [
     "DEAD_MAN",
@@ -333,15 +334,14 @@ class _Run:
     def tell(self, address: Address, event: Event) -> None:
         """Give the event to its machine, and follow the routes until nothing internal is left."""
         pending: list[Told] = [(address, event)]
-        while pending:
-            address, event = pending.pop(0)
+        for address, event in pending:
             before = _snapshot(self.bot, address)
-            after, effects = DEFINITIONS[address.part].step(before, event)
+            definition = DEFINITIONS[address.part]
+            after, effects = definition.step(before, event)
             if after is not before:
                 self.bot = _with_snapshot(self.bot, address, after)
-            if after.state is not before.state:
-                name = DEFINITIONS[address.part].name
-                self.trail.append(move_of(name, address.id, before, event, after))
+                if after.state is not before.state:
+                    self.trail.append(move_of(definition.name, address.id, before, event, after))
             for effect in effects:
                 route = ROUTES.get(type(effect))
                 if route is None:
@@ -351,10 +351,15 @@ class _Run:
 
     def draw_consequences(self, before: Bot) -> None:
         """What follows from several machines together."""
-        self._doubt_after_relogin(before)
+        if self.bot.links is not before.links:
+            self._doubt_after_relogin(before)
         self._cancel_resting_entries()
-        self._mind_the_dead_man()
+        if self.bot.dead_man.state is not dead_man.S.OFF:
+            self._mind_the_dead_man()
         self._send_the_guarded()
+        life = self.bot.lifecycle
+        if life.state is lifecycle.S.READY:
+            return  # nothing below concerns a bot that trades, which it does nearly all the time
         self._flatten_late_fills()
         life = self.bot.lifecycle
         if (life.state is lifecycle.S.WS and all(connection.delivers(link) for link in self.bot.links)) or (
@@ -404,8 +409,6 @@ class _Run:
         What an earlier life armed is ended once the venue is there to be asked, or before the stop.
         """
         switch = self.bot.dead_man
-        if switch.state is dead_man.S.OFF:
-            return
         rests = any(slot.entry.data.rests and slot.entry.state not in order.FREE for _, slot in self.bot.legs)
         is_left_behind = switch.state is dead_man.S.UNKNOWN and self.bot.lifecycle.state in AT_THE_VENUE
         if rests is not switch.data.is_wanted or is_left_behind:
@@ -432,7 +435,7 @@ class _Run:
 
     def _doubt_after_relogin(self, before: Bot) -> None:
         """Pushes sent while a private stream was away are lost for ever: read everything again."""
-        if self.bot.links is before.links or self.bot.lifecycle.state not in READING:
+        if self.bot.lifecycle.state not in READING:
             return
         for was, link in zip(before.links, self.bot.links, strict=True):
             if link.data.name.is_private and connection.delivers(link) and not connection.delivers(was):
@@ -480,6 +483,9 @@ def _missing(
     return tuple(sorted([*kept, fact] if isinstance(event, FactLost) else kept))
 
 
+EVENTS_KNOWN = 256
+"""Kinds of control events: there are about a hundred."""
+
 _FIELDS = {part: part.value for part in Part}
 """Where each machine's snapshot is kept: in the bot, or in the slot of its leg."""
 
@@ -496,14 +502,28 @@ def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
 
 def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
     if address.leg is not None:
-        slot = msgspec.structs.replace(bot.slot(address.leg), **{_FIELDS[address.part]: snapshot})
-        legs = dict(bot.legs)
-        legs[address.leg] = slot
-        return msgspec.structs.replace(bot, legs=tuple(legs.items()))
+        return _with_slot(bot, address.leg, _SLOT_WITH[address.part](bot.slot(address.leg), snapshot))
     if address.link is not None:
         links = tuple(snapshot if link.data.name is address.link else link for link in bot.links)
         return msgspec.structs.replace(bot, links=links)
     return msgspec.structs.replace(bot, **{_FIELDS[address.part]: snapshot})
+
+
+_SLOT_WITH: dict[Part, Callable[[Slot, Snapshot[Any]], Slot]] = {
+    Part.ENTRY: lambda slot, entry: Slot(entry, slot.close, slot.position, slot.protection),
+    Part.CLOSE: lambda slot, close: Slot(slot.entry, close, slot.position, slot.protection),
+    Part.POSITION: lambda slot, position: Slot(slot.entry, slot.close, position, slot.protection),
+    Part.PROTECTION: lambda slot, protection: Slot(slot.entry, slot.close, slot.position, protection),
+}
+"""A slot with one of its machines moved, each spelt out: it is made for nearly every event, and by name it costs thrice."""
+
+
+def _with_slot(bot: Bot, leg: LegKey, slot: Slot) -> Bot:
+    legs = bot.legs
+    for place, (key, _) in enumerate(legs):
+        if key == leg:
+            return msgspec.structs.replace(bot, legs=(*legs[:place], (key, slot), *legs[place + 1 :]))
+    return msgspec.structs.replace(bot, legs=(*legs, (leg, slot)))
 
 
 def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
@@ -519,4 +539,12 @@ def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: S
 
 
 def _cause(event: Event) -> str:
-    return str(getattr(event, "reason", "") or getattr(event, "cause", ""))
+    named = _cause_field(type(event))
+    return str(getattr(event, named)) if named else ""
+
+
+@lru_cache(maxsize=EVENTS_KNOWN)
+def _cause_field(kind: type[Event]) -> str:
+    """Which field of such an event says why it happened; empty where none does."""
+    fields = kind.__struct_fields__
+    return next((name for name in ("reason", "cause") if name in fields), "")

@@ -48,15 +48,15 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that happened. Named in the past tense."""
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """Something for the shell to do. Named in the imperative."""
 
 
-class Data(msgspec.Struct, frozen=True):
+class Data(msgspec.Struct, frozen=True, gc=False):
     """What the state alone does not say: small, frozen, hashable, finite up to renaming."""
 
 
@@ -132,7 +132,7 @@ def impossible(states: Iterable[State], events: Iterable[type[Event]], because: 
     )
 
 
-class Snapshot(msgspec.Struct, Generic[D], frozen=True):
+class Snapshot(msgspec.Struct, Generic[D], frozen=True, gc=False):
     """Everything that a machine is between two events."""
 
     state: State

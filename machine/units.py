@@ -39,9 +39,10 @@ class Side(Enum):
 
     __hash__ = object.__hash__
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.LONG else -1
+    sign: int  # by which a rise of the price is multiplied to be a profit
+
+    def __init__(self, name: str) -> None:
+        self.sign = 1 if name == "long" else -1
 
 
 class Deal(Enum):

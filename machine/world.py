@@ -41,7 +41,7 @@ class StopState(Enum):
     FAILED = "failed"
 
 
-class Fill(msgspec.Struct, frozen=True):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     """One trade of an order. ``fee`` is positive when paid; ``trade_id`` is unique per instrument."""
 
     trade_id: str
@@ -58,7 +58,7 @@ NEVER_WAS = "never was"
 """Causes of the end of a position, beside the reasons of our own closes, and liquidation and ADL."""
 
 
-class OrderReport(msgspec.Struct, frozen=True):
+class OrderReport(msgspec.Struct, frozen=True, gc=False):
     """One order as the venue holds it. ``side`` is None in net mode, where the order only has a direction.
 
     ``filled`` is cumulative and never shrinks; ``fill`` is the trade that this report brings, if any.
@@ -82,7 +82,7 @@ class OrderReport(msgspec.Struct, frozen=True):
     ending: Ending = Ending.ORDINARY
 
 
-class StopReport(msgspec.Struct, frozen=True):
+class StopReport(msgspec.Struct, frozen=True, gc=False):
     """One resting stop. ``contracts`` is None for a stop of the whole position."""
 
     client_id: str
@@ -96,7 +96,7 @@ class StopReport(msgspec.Struct, frozen=True):
     updated_ms: int
 
 
-class PositionReport(msgspec.Struct, frozen=True):
+class PositionReport(msgspec.Struct, frozen=True, gc=False):
     """One position; ``contracts`` 0 means that the venue says it is closed.
 
     ``funding`` is what the position has received since it was opened, negative when it paid.
@@ -113,7 +113,7 @@ class PositionReport(msgspec.Struct, frozen=True):
     margin_ratio: Decimal | None = None  # margin over what is needed to keep it: the venue liquidates at 1
 
 
-class AccountReading(msgspec.Struct, frozen=True):
+class AccountReading(msgspec.Struct, frozen=True, gc=False):
     """A complete reading of positions, orders and every list of stops; never a partial one."""
 
     positions: tuple[PositionReport, ...]
@@ -122,7 +122,7 @@ class AccountReading(msgspec.Struct, frozen=True):
     started_ms: int  # before the first request was sent: what changed later may be missing
 
 
-class Candle(msgspec.Struct, frozen=True):
+class Candle(msgspec.Struct, frozen=True, gc=False):
     """A closed candle. Floats: candles feed indicators and nothing else."""
 
     open_ms: int

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import count, repeat
 
 import msgspec
+import numpy as np
 
 from anchorwatch.io.settings.backtest import Backtest, Funding
 from anchorwatch.io.venue import basis
-from anchorwatch.io.venue.fill import latency_ms
+from anchorwatch.io.venue.fill import latencies_ms
 from anchorwatch.machine.units import Deal
 
 ZERO = Decimal(0)
+
+LATENCIES = 1_024
+"""Requests whose latencies are drawn at once: a few kilobytes, and some days of scalping."""
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -34,11 +40,14 @@ class Costs(msgspec.Struct, frozen=True):
             return (price * (1 + self.slippage) / tick).to_integral_value(ROUND_CEILING) * tick
         return max(tick, (price * (1 - self.slippage) / tick).to_integral_value(ROUND_FLOOR) * tick)
 
-    def latency_ms(self, sequence: int) -> int:
-        """From sending request number ``sequence`` to its arrival at the venue, and back at once."""
-        if not self.latency_base_ms and not self.latency_jitter_ms:
-            return 0
-        return latency_ms(self.seed, sequence, base_ms=self.latency_base_ms, jitter_ms=self.latency_jitter_ms)
+    def latencies_ms(self) -> Iterator[int]:
+        """From sending each request, the first, the second and so on, to its arrival at the venue, and back at once."""
+        base_ms, jitter_ms = self.latency_base_ms, self.latency_jitter_ms
+        if not base_ms and not jitter_ms:
+            yield from repeat(0)
+        for first in count(1, LATENCIES):
+            numbers = np.arange(first, first + LATENCIES)
+            yield from latencies_ms(self.seed, numbers, base_ms=base_ms, jitter_ms=jitter_ms).tolist()
 
     def funding_rate(self, key: int, due_ms: int) -> Decimal:
         """The rate of one settlement, paid by longs where positive."""

@@ -137,7 +137,7 @@ class Exchange:
         return world.EquityReported(equity, max(equity - bound, ZERO), self.clock)
 
     def _margin(self, instrument: str, contracts: Decimal, price: Decimal) -> Decimal:
-        size = self.tapes[instrument].instrument.coin_per_contract
+        size = self.tapes[instrument].contract_size
         return contracts * size * price / self._leverages[instrument]
 
     def gathered(self) -> list[Event]:
@@ -229,8 +229,7 @@ class Exchange:
             del self.account.waiting[client_id]
             report = waiting.report
             assert report.price is not None
-            instrument = tape.instrument
-            fee = ticket.contracts * instrument.coin_per_contract * report.price * self._costs.maker_fee
+            fee = ticket.contracts * tape.contract_size * report.price * self._costs.maker_fee
             report = self._execute(
                 ticket.leg, report, [(ticket.contracts, report.price, fee)], ticket.contracts, is_maker=True
             )
@@ -283,8 +282,8 @@ class Exchange:
         for offered, part in plan:
             price = costs.slipped(offered, report.deal, tape.tick)
             if price != offered:
-                self._watcher.slipped(abs(price - offered) * part * instrument.coin_per_contract)
-            parts.append((part, price, part * instrument.coin_per_contract * price * costs.taker_fee))
+                self._watcher.slipped(abs(price - offered) * part * tape.contract_size)
+            parts.append((part, price, part * tape.contract_size * price * costs.taker_fee))
         report = self._execute(leg, report, parts, contracts, is_maker=False)
         if report.state is not OrderState.FILLED:
             report = changed(report, self.clock, state=OrderState.CANCELLED)
@@ -527,7 +526,7 @@ class Exchange:
     def _position(self, leg: LegKey) -> Position:
         found = self.account.positions.get(leg)
         if found is None:
-            size = self.tapes[leg.instrument].instrument.coin_per_contract
+            size = self.tapes[leg.instrument].contract_size
             found = self.account.positions[leg] = Position(leg, size)
         return found
 

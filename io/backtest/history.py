@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -63,32 +64,13 @@ class Columns:
             )
         )
         self.opens_ms: list[int] = self.times.tolist()
-        self.open, self.high, self.low, self.close, self.volume = self.values.tolist()
+        # All of them at once: nearly every one is asked for, and one by one they cost several times as much.
+        self.candles = tuple(map(Candle, self.opens_ms, *self.values.tolist()))
         self.incomplete = int(((ends - begins) < self.span_ms // MINUTE_MS).sum())
-
-    def candle(self, row: int) -> Candle:
-        return Candle(
-            self.opens_ms[row],
-            self.open[row],
-            self.high[row],
-            self.low[row],
-            self.close[row],
-            self.volume[row],
-        )
 
     def stretch(self, begin: int, end: int) -> Stretch:
         """These rows as candles and as numbers."""
-        part = slice(begin, end)
-        candles = map(
-            Candle,
-            self.opens_ms[part],
-            self.open[part],
-            self.high[part],
-            self.low[part],
-            self.close[part],
-            self.volume[part],
-        )
-        return Stretch(tuple(candles), self.times[part], self.values[:, part])
+        return Stretch(self.candles[begin:end], self.times[begin:end], self.values[:, begin:end])
 
     def counting(self, opens_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row that counts at signal candles that open then, the last that had closed; -1 where none had."""
@@ -117,7 +99,7 @@ class Known(Mapping[int, panel.Readings | None]):
     def __init__(self, parts: Sequence[Part], span_ms: int) -> None:
         self._begins = [part.opens_ms[0] for part in parts]
         self._rows = [part.readings.rows() if part.readings is not None else None for part in parts]
-        self._opens_ms = [open_ms for part in parts for open_ms in part.opens_ms]
+        self._opens_ms = [part.opens_ms for part in parts]
         self._span_ms = span_ms
 
     def __getitem__(self, open_ms: int) -> panel.Readings | None:
@@ -128,10 +110,10 @@ class Known(Mapping[int, panel.Readings | None]):
         return rows[(open_ms - self._begins[part]) // self._span_ms] if rows is not None else None
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._opens_ms)
+        return chain.from_iterable(self._opens_ms)
 
     def __len__(self) -> int:
-        return len(self._opens_ms)
+        return sum(map(len, self._opens_ms))
 
 
 class Closing:
@@ -149,7 +131,7 @@ class Closing:
         return self._instrument, self._timeframe
 
     def take(self) -> CandleClosed:
-        candle = self._columns.candle(self._row)
+        candle = self._columns.candles[self._row]
         self._row += 1
         self.due_ms = self._due_ms()
         return CandleClosed(self._instrument, self._timeframe, candle)
@@ -192,7 +174,7 @@ class Histories:
             if begin < end and columns.opens_ms[begin - 1] != columns.opens_ms[begin] - columns.span_ms:
                 break
             begin -= 1
-        return tuple(columns.candle(row) for row in range(begin, end))
+        return columns.candles[begin:end]
 
     def within(
         self, instrument: str, timeframe: str, from_ms: int, to_ms: int, now_ms: int
@@ -201,14 +183,14 @@ class Histories:
         columns = self.columns[instrument, timeframe]
         begin = bisect_left(columns.opens_ms, from_ms)
         end = bisect_left(columns.opens_ms, min(to_ms, now_ms - columns.span_ms + 1))
-        return tuple(columns.candle(row) for row in range(begin, end))
+        return columns.candles[begin:end]
 
     def between(self, instrument: str, timeframe: str, from_ms: int, to_ms: int) -> tuple[Candle, ...]:
         """What the file has of the candles that open from ``from_ms`` on and have closed by ``to_ms``."""
         columns = self.columns[instrument, timeframe]
         begin = bisect_left(columns.opens_ms, from_ms)
         end = bisect_right(columns.opens_ms, to_ms - columns.span_ms)
-        return tuple(columns.candle(row) for row in range(begin, end))
+        return columns.candles[begin:end]
 
     def stretches(self, instrument: str, timeframe: str, start_ms: int) -> Iterator[tuple[int, int]]:
         """First row and end of every stretch without a hole: from the first candle of the history on, and from the

@@ -150,7 +150,9 @@ class Record:
         else:
             contracts -= fill.contracts
         self._held[leg] = contracts, average
-        holding = self.holdings.setdefault(leg, _Holding())
+        holding = self.holdings.get(leg)
+        if holding is None:
+            holding = self.holdings[leg] = _Holding()
         holding.at_ms.append(fill.at_ms)
         holding.contracts.append(float(contracts))
         holding.entry.append(float(average))

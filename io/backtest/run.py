@@ -157,8 +157,11 @@ class Backtest:
         self.shell.drain()
         tell_ms = self.start_ms
         while True:
-            opens_ms = min((tape.next_open_ms or NEVER_MS for tape in self.tapes.values()), default=NEVER_MS)
-            next_ms = min(self._candle_ms, opens_ms)
+            next_ms = self._candle_ms
+            for tape in self.tapes.values():
+                opens_ms = tape.next_open_ms
+                if opens_ms is not None and opens_ms < next_ms:
+                    next_ms = opens_ms
             if next_ms > self.end_ms or (next_ms == self.end_ms and self._candle_ms != next_ms):
                 break
             self._until(next_ms)
@@ -206,8 +209,11 @@ class Backtest:
                 minutes = min(minutes, ahead.rows_to_regime(tape.row))
         if minutes > 0:
             minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
-        if minutes <= 0 or not self.ready or not all(self.desk.may_pass(name) for name in self._ahead):
+        if minutes <= 0 or not self.ready:
             return 0
+        for name in self._ahead:
+            if not self.desk.may_pass(name):
+                return 0
         for watch in self._watches:
             minutes = watch.quiet_rows(self._ahead[watch.tape.name], minutes)
         return minutes

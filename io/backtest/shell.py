@@ -84,11 +84,12 @@ class Shell:
         self._serial = 0
         self._timers: dict[str, int] = {}
         self.sent = 0
+        self._latencies_ms = costs.latencies_ms()
         self._equity_is_due = False
         self.performers: dict[type[Effect], Callable[[Any], None]] = {
             Addressed: lambda effect: self._perform_addressed(effect.effect),
             requests.StartTimer: self._start_timer,
-            requests.CancelTimer: lambda effect: self._cancel_timer(effect.key),
+            requests.CancelTimer: self._cancel_timer,
             requests.Record: self._record,
             requests.Announce: lambda effect: self._say(effect, self.clock),
             requests.PlaceOrder: self._place_order,
@@ -210,7 +211,7 @@ class Shell:
     def _after_latency(self, deed: Deed) -> None:
         """When the request reaches the venue. Its answer is taken at the same moment."""
         self.sent += 1
-        self._at(self._costs.latency_ms(self.sent), deed)
+        self._at(next(self._latencies_ms), deed)
 
     def _answer(self, event: Event) -> None:
         self.inbox.append(event)
@@ -222,8 +223,8 @@ class Shell:
         self._timers[effect.key] = self._serial + 1
         self._at(round(effect.seconds * 1000), lambda: self.inbox.append(told), effect.key)
 
-    def _cancel_timer(self, key: str) -> None:
-        self._timers.pop(key, None)
+    def _cancel_timer(self, effect: requests.CancelTimer) -> None:
+        self._timers.pop(effect.key, None)
 
     def _record(self, effect: requests.Record) -> None:
         self._journal(effect)

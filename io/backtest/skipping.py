@@ -39,7 +39,10 @@ from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.units import Side
 
-LOOKED_AT_FIRST = 32
+LOOKED_AT_FIRST = 12
+"""Minutes that are looked at one by one, because most stretches end within them; what lies behind is worth an array."""
+
+LOOKED_AT_THEN = 64
 """Minutes of which the marks are looked at in one go; each further look is at twice as many."""
 
 SPIKE = 1.5
@@ -112,6 +115,7 @@ class Ahead:
         # Rows that do not open where the one before them closes: behind a hole, and behind the last.
         follows = np.diff(signals.times) == signals.span_ms
         self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
+        self._tape = tape
         self._low, self._high = tape.marks()
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
@@ -140,7 +144,12 @@ class Ahead:
 
     def rows_within(self, row: int, low: float, high: float, rows_max: int) -> int:
         """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""
-        begin, count, last = row, LOOKED_AT_FIRST, row + rows_max
+        first_end, last = row + min(LOOKED_AT_FIRST, rows_max), row + rows_max
+        for begin in range(row, first_end):
+            lowest, highest = self._tape.marks_of(begin)
+            if lowest <= low or highest >= high:
+                return begin - row
+        begin, count = first_end, LOOKED_AT_THEN
         while begin < last:
             part = slice(begin, min(begin + count, last))
             outside = (self._low[part] <= low) | (self._high[part] >= high)

@@ -38,6 +38,7 @@ class Tape:
         self.key = mix(seed, word(instrument.inst_id))
         self.seed = seed
         self.tick: Decimal = instrument.tick_sz
+        self.contract_size = instrument.coin_per_contract
         # Plain lists: the loop reads single numbers, and numpy's scalars are slow one at a time.
         self.opens_ms: list[int] = series.ts_ms.tolist()
         self._open: list[int] = series.open.tolist()
@@ -182,6 +183,11 @@ class Tape:
         For whoever decides that nobody need look inside it: a decision must never see them.
         """
         row, before = self.row, self.previous_close
+        return basis.mark_ticks(self._low[row], before), basis.mark_ticks(self._high[row], before)
+
+    def marks_of(self, row: int) -> tuple[int, int]:
+        """The lowest and the highest mark of one minute of the file, behind its first one: for the same purpose only."""
+        before = self._close[row - 1]
         return basis.mark_ticks(self._low[row], before), basis.mark_ticks(self._high[row], before)
 
     def marks(self) -> tuple[Int64s, Int64s]:

@@ -9,7 +9,9 @@ Nothing here is consumed: the venue that matches orders on it remembers what was
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
@@ -98,50 +100,52 @@ def fill_plan(
     The one rule of the embedded exchange and the back-test. `share` of each level is there for the taker, in whole
     lots; the sizes may sum to less than asked.
     """
-    # The first levels are enough for most orders, and much cheaper than all of them: they are the same ones.
-    for depth in (1, 2 * _NEAR_LEVELS, DEPTH_MAX):
-        opposite = opposite_levels(instrument, touch, side, now_ms, depth, seed=seed)
-        offers = ((level.px, level.contracts) for level in opposite)
-        if share != 1:
-            lot = instrument.lot_sz
-            offers = ((px, size * share // lot * lot) for px, size in offers)
-        got = walk(offers, side, contracts, limit_px)
-        if sum(size for _, size in got) >= contracts or len(got) < len(opposite):
-            # The order is filled, or its limit ends before these levels do.
-            break
-    return got
+    # Level by level, as far as the order reaches: most are filled at the touch.
+    tick, lot = instrument.tick_sz, instrument.lot_sz
+    levels = _levels(instrument, touch, side, now_ms, seed)
+    if share == 1:
+        offers = ((px * tick, lots * lot) for px, lots in levels)
+    else:
+        offers = ((px * tick, lots * lot * share // lot * lot) for px, lots in levels)
+    return walk(offers, side, contracts, limit_px)
 
 
 def opposite_levels(
     instrument: Instrument, touch: int, side: Side, now_ms: int, depth: int, *, seed: int = 0
 ) -> list[Level]:
     """The levels that a taker of this side meets, best first, from `touch` ticks on."""
+    tick, lot, lot_usd = instrument.tick_sz, instrument.lot_sz, _usd_of_lot(instrument) * touch
+    return [
+        Level(px * tick, lots * lot, 1 + min(int(lots * lot_usd / _ORDER_USD), lots - 1))
+        for px, lots in islice(_levels(instrument, touch, side, now_ms, seed), depth)
+    ]
+
+
+def _levels(
+    instrument: Instrument, touch: int, side: Side, now_ms: int, seed: int
+) -> Iterator[tuple[int, int]]:
+    """(price in ticks, size in lots) of each level, best first."""
     step = 1 if side == "buy" else -1
     key = mix(seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
-    lot_usd = float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract) * touch
-    touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / lot_usd
-    tick, lot = instrument.tick_sz, instrument.lot_sz
-    levels = []
-    for place, px in enumerate(_prices(touch, step, depth)):
-        noise = mix(key, px)
+    touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / (_usd_of_lot(instrument) * touch)
+    for place, px in enumerate(_prices(touch, step)):
+        if px <= 0:
+            return
         # From half to one and a half times the usual size.
-        lots = touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * (0.5 + (noise & 0xFFFF) / 0x10000)
-        whole = max(1, int(lots))
-        orders = 1 + min(int(whole * lot_usd / _ORDER_USD), whole - 1)
-        levels.append(Level(px * tick, whole * lot, orders))
-    return levels
+        share = 0.5 + (mix(key, px) & 0xFFFF) / 0x10000
+        yield px, max(1, int(touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * share))
 
 
-def _prices(touch: int, step: int, depth: int) -> list[int]:
-    """The prices of one side in ticks: first neighbours, then round ones."""
-    prices = [touch + step * place for place in range(min(depth, _NEAR_LEVELS))]
-    if prices and len(prices) == depth and prices[-1] > 0:
-        return prices
+def _usd_of_lot(instrument: Instrument) -> float:
+    """What one lot is worth at a price of one tick."""
+    return float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract)
+
+
+def _prices(touch: int, step: int) -> Iterator[int]:
+    """The prices of one side in ticks, as deep as the book is: first neighbours, then round ones."""
+    last = touch + step * (_NEAR_LEVELS - 1)
+    yield from range(touch, last + step, step)
     grid = max(1, touch // _REACH // DEPTH_MAX)
-    after = prices[-1] if prices else touch
     # The next round price strictly behind the last neighbour.
-    px = (after // grid + 1) * grid if step > 0 else (after - 1) // grid * grid
-    while len(prices) < depth:
-        prices.append(px)
-        px += step * grid
-    return [px for px in prices if px > 0]
+    first = (last // grid + 1) * grid if step > 0 else (last - 1) // grid * grid
+    yield from range(first, first + step * grid * (DEPTH_MAX - _NEAR_LEVELS), step * grid)

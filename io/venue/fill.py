@@ -9,7 +9,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorwatch.io.venue.noise import mix
+from anchorwatch.io.venue.noise import mix, mix_many
 
 Int64s = NDArray[np.int64]
 Side = Literal["buy", "sell"]
@@ -36,6 +36,11 @@ def spread_ticks(height: Int64s) -> Int64s: ...
 def spread_ticks(height: int | Int64s) -> int | Int64s:
     """Between best bid and best ask, when the minute so far is so high."""
     return 1 + height // RANGE_PER_SPREAD_TICK
+
+
+def latencies_ms(seed: int, sequences: Int64s, *, base_ms: int, jitter_ms: int) -> Int64s:
+    """`latency_ms` of many requests at once."""
+    return base_ms + (mix_many(seed, sequences) % np.uint64(jitter_ms + 1)).astype(np.int64)
 
 
 def touch_ticks(close: int, high: int, low: int, taker_side: Side) -> tuple[int, int]:

@@ -16,8 +16,8 @@ order, and versions decide what they still add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from anchorwatch.machine import (
     connection,
@@ -193,27 +193,21 @@ class Desk:
         kind = type(event)
         if kind is world.MarkMoved and self._sleeps_through(event):  # type: ignore[arg-type]
             return ()
-        was_settled, links = is_settled(context.bot), context.bot.links
-        if isinstance(event, Told):
-            if isinstance(event.event, lifecycle.StartRequested):
-                context.started_ms = now_ms
-                self._memory.announce(context)
-            self._take_told(event)
-        elif isinstance(event, HELD) and self._must_hold():
-            self._hold(event)
+        before = context.bot
+        if kind in HELD and self._must_hold():
+            self._hold(event)  # type: ignore[arg-type]
         else:
-            self._take(event)
-        if context.bot.links is not links:
-            self._note_losses(links)
-        if not was_settled and is_settled(context.bot):
-            self._release()
+            taker = TAKERS.get(kind)
+            assert taker is not None, f"no room takes {kind.__name__}"
+            taker(self, event)
+        if context.bot is not before:
+            if context.bot.links is not before.links:
+                self._note_losses(before.links)
+            if not is_settled(before) and is_settled(context.bot):
+                self._release()
         effects = context.take_effects()
-        if self._quiet:
-            if effects or kind not in MARKET:
-                self._quiet.clear()
-            elif kind is world.MarkMoved:
-                # What may still be lost is shared among all that is open: every share counts from the same marks.
-                self._quiet.clear()
+        if self._quiet and (effects or kind not in CALM):
+            self._quiet.clear()
         return effects
 
     def may_pass(self, instrument: str) -> bool:
@@ -264,6 +258,9 @@ class Desk:
 
     def _take_told(self, told: Told) -> None:
         context = self._context
+        if isinstance(told.event, lifecycle.StartRequested):
+            context.started_ms = context.now_ms
+            self._memory.announce(context)
         if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
             stops.took_move(context, told.address.leg)
         if isinstance(told.event, protection.MoveRefused) and told.address.leg is not None:
@@ -304,7 +301,7 @@ class Desk:
 
     def _must_hold(self) -> bool:
         """Until the first reconciliation nobody knows what a push changes."""
-        return self._context.bot.lifecycle.state in HOLDING and not is_settled(self._context.bot)
+        return not is_settled(self._context.bot) and self._context.bot.lifecycle.state in HOLDING
 
     def _hold(self, event: world.Observed) -> None:
         if len(self._held) >= HELD_MAX:
@@ -317,7 +314,9 @@ class Desk:
     def _release(self) -> None:
         held, self._held = self._held, []
         for event in held:
-            self._take(event)
+            TAKERS[type(event)](self, event)
+
+    # What each event means.
 
     def _take_candle(self, event: world.CandleClosed) -> None:
         context = self._context
@@ -325,92 +324,62 @@ class Desk:
         if chart is not None and not self._is_stopping() and market.take_candle(context, chart, event):
             entries.decide(context, chart)
 
-    def _take(self, event: Event) -> None:
+    def _take_mark(self, event: world.MarkMoved) -> None:
+        context, instrument, price = self._context, event.instrument, event.price
+        market.take_mark(context, event)
+        context.book.marks[instrument] = price
+        guarding.take_mark(context, instrument, price)
+        held = stops.held(context, instrument)
+        if held:
+            stops.trail(context, held, price)
+            if not self._is_stopping():
+                exits.take_mark(context, instrument, price)
+
+    def _take_quote(self, event: world.QuoteMoved) -> None:
         context = self._context
-        match event:
-            case world.CandleClosed():
-                self._take_candle(event)
-            case world.MarkMoved(instrument, price, _):
-                market.take_mark(context, event)
-                self._take_mark(instrument, price)
-            case world.OrderPushed(report):
-                orders.take_report(context, report)
-            case world.StopPushed(report):
-                stops.take_push(context, report)
-            case world.PositionPushed(report):
-                positions.take_push(context, report)
-                guarding.note_report(context, report)
-            case world.EquityReported(equity, available, at_ms):
-                market.take_equity(context, equity, available, at_ms)
-                market.compare_clock(context, at_ms)
-            case world.QuoteMoved(instrument):
-                market.take_quote(context, event)
-                guarding.take_quote(context, event)
-                if instrument in context.book.instruments:
-                    making.take_quote(context, event)
-            case world.FundingForecast():
-                market.take_funding(context, event)
-            case world.ConnectionsCounted():
-                twins.look_at_count(context, event)
-            case world.ConnectAsked():
-                waking.connect_now(context)
-            case world.ClocksParted():
-                waking.take(context, event)
-            case world.ClockTicked():
-                positions.look_for_differences(context)
-                self._poll_while_private_is_away()
-                rules.reload_the_old(context)
-                venue.look(context)
-                stops.tell_the_uncovered(context)
-                making.ask_for_the_resting(context)
-                for name in context.book.quotes:
-                    making.follow(context, name)
-                market.tick(context)
-                risk.look(context)
-                if not self._is_stopping():
-                    exits.tick(context)
-            case world.VenueReady():
-                rules.take_all(context, event)
-                market.take_equity(
-                    context, event.equity, event.available, 0
-                )  # of when it changed is not told
-                for chart in context.charts.values():
-                    market.look(context, chart)
-            case world.HistoryLoaded():
-                market.take_history(context, event)
-            case world.HistoryMissed():
-                market.take_missed(context, event)
-            case world.AuditRead(epoch, reading):
-                self._compare(reading)
-                context.tell(LIFECYCLE, lifecycle.StageDone(epoch))
-            case world.AccountRead(seq, reading):
-                if seq == context.bot.reconciliation.data.seq:
-                    self._compare(reading)
-                context.tell(RECONCILIATION, reconciling.AccountCompared(seq))
-            case world.OrderAsked():
-                orders.take_query(context, event)
-            case world.StatusRead():
-                venue.take_status(context, event)
-            case world.ClockMeasured():
-                venue.take_clock(context, event)
-            case world.StopsRead():
-                stops.take_read(context, event)
-            case world.LegRead():
-                closing.take_leg(context, event)
-            case world.CloseRefused():
-                closing.take_refusal(context, event)
-            case world.PeakRead():
-                stops.take_peak(context, event)
-            case world.AbsenceExplained():
-                positions.take_explanation(context, event)
-            case world.AbsenceUnexplained():
-                positions.take_no_explanation(context, event.leg)
-            case world.OwnOrdersRead():
-                positions.take_own_orders(context, event)
-            case world.RulesRead():
-                rules.take(context, event)
-            case _:
-                raise AssertionError(f"no room takes {type(event).__name__}")
+        market.take_quote(context, event)
+        guarding.take_quote(context, event)
+        if event.instrument in context.book.instruments:
+            making.take_quote(context, event)
+
+    def _take_equity(self, event: world.EquityReported) -> None:
+        market.take_equity(self._context, event.equity, event.available, event.at_ms)
+        market.compare_clock(self._context, event.at_ms)
+
+    def _take_position(self, event: world.PositionPushed) -> None:
+        positions.take_push(self._context, event.report)
+        guarding.note_report(self._context, event.report)
+
+    def _take_tick(self, event: world.ClockTicked) -> None:
+        context = self._context
+        positions.look_for_differences(context)
+        self._poll_while_private_is_away()
+        rules.reload_the_old(context)
+        venue.look(context)
+        stops.tell_the_uncovered(context)
+        making.ask_for_the_resting(context)
+        for name in context.book.quotes:
+            making.follow(context, name)
+        market.tick(context)
+        risk.look(context)
+        if not self._is_stopping():
+            exits.tick(context)
+
+    def _take_client(self, event: world.VenueReady) -> None:
+        context = self._context
+        rules.take_all(context, event)
+        market.take_equity(context, event.equity, event.available, 0)  # of when it changed is not told
+        for chart in context.charts.values():
+            market.look(context, chart)
+
+    def _take_audit(self, event: world.AuditRead) -> None:
+        self._compare(event.reading)
+        self._context.tell(LIFECYCLE, lifecycle.StageDone(event.epoch))
+
+    def _take_account(self, event: world.AccountRead) -> None:
+        if event.seq == self._context.bot.reconciliation.data.seq:
+            self._compare(event.reading)
+        self._context.tell(RECONCILIATION, reconciling.AccountCompared(event.seq))
 
     def _compare(self, reading: world.AccountReading) -> None:
         stops.take_reading(self._context, reading)
@@ -421,27 +390,48 @@ class Desk:
         orders.cancel_orphans(self._context, reading)
         orders.look_for_the_lost(self._context, reading)
 
-    def _take_mark(self, instrument: str, price: Decimal) -> None:
-        self._context.book.marks[instrument] = price
-        guarding.take_mark(self._context, instrument, price)
-        stops.trail(self._context, instrument, price)
-        if not self._is_stopping():
-            exits.take_mark(self._context, instrument, price)
-
 
 def restored_permission(fact: PermissionFact) -> Snapshot[permission.Grant]:
     """The operator's pause and the limits' halt outlive the process (S17)."""
     return permission.restored(permission.S[fact.state.upper()], fact.paused_below, fact.reason)
 
 
-MARKET = (
-    world.MarkMoved,
-    world.QuoteMoved,
-    world.FundingForecast,
-    world.CandleClosed,
-    world.EquityReported,
-)
-"""Events that change what is quiet only where they ask for something, or a mark moves a peak."""
+TAKERS: dict[type[Event], Callable[[Desk, Any], None]] = {
+    Told: Desk._take_told,
+    world.CandleClosed: Desk._take_candle,
+    world.MarkMoved: Desk._take_mark,
+    world.QuoteMoved: Desk._take_quote,
+    world.OrderPushed: lambda desk, event: orders.take_report(desk.context, event.report),
+    world.StopPushed: lambda desk, event: stops.take_push(desk.context, event.report),
+    world.PositionPushed: Desk._take_position,
+    world.EquityReported: Desk._take_equity,
+    world.FundingForecast: lambda desk, event: market.take_funding(desk.context, event),
+    world.ConnectionsCounted: lambda desk, event: twins.look_at_count(desk.context, event),
+    world.ConnectAsked: lambda desk, _: waking.connect_now(desk.context),
+    world.ClocksParted: lambda desk, event: waking.take(desk.context, event),
+    world.ClockTicked: Desk._take_tick,
+    world.VenueReady: Desk._take_client,
+    world.HistoryLoaded: lambda desk, event: market.take_history(desk.context, event),
+    world.HistoryMissed: lambda desk, event: market.take_missed(desk.context, event),
+    world.AuditRead: Desk._take_audit,
+    world.AccountRead: Desk._take_account,
+    world.OrderAsked: lambda desk, event: orders.take_query(desk.context, event),
+    world.StatusRead: lambda desk, event: venue.take_status(desk.context, event),
+    world.ClockMeasured: lambda desk, event: venue.take_clock(desk.context, event),
+    world.StopsRead: lambda desk, event: stops.take_read(desk.context, event),
+    world.LegRead: lambda desk, event: closing.take_leg(desk.context, event),
+    world.CloseRefused: lambda desk, event: closing.take_refusal(desk.context, event),
+    world.PeakRead: lambda desk, event: stops.take_peak(desk.context, event),
+    world.AbsenceExplained: lambda desk, event: positions.take_explanation(desk.context, event),
+    world.AbsenceUnexplained: lambda desk, event: positions.take_no_explanation(desk.context, event.leg),
+    world.OwnOrdersRead: lambda desk, event: positions.take_own_orders(desk.context, event),
+    world.RulesRead: lambda desk, event: rules.take(desk.context, event),
+}
+"""Which room takes which event."""
+
+CALM = (world.QuoteMoved, world.FundingForecast, world.CandleClosed, world.EquityReported)
+"""Events that change what is quiet only where they ask for something. A mark may move a peak, and what may still be
+lost is shared among all that is open: every share counts from the same marks."""
 HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)
 HOLDING = (
     lifecycle.S.WS,

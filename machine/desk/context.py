@@ -10,7 +10,7 @@ from anchorwatch.machine import guards, maintenance
 from anchorwatch.machine.book import Book
 from anchorwatch.machine.bot import Address, Addressed, Bot
 from anchorwatch.machine.desk.chart import Chart
-from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Move, Snapshot
+from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Snapshot
 from anchorwatch.machine.parameters import ExitSettings, Parameters
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import Announce
@@ -71,14 +71,12 @@ class Context:
         self.bot = outcome.bot
         performers, effects = self.performers, self.effects
         for step in outcome.trail:
-            if isinstance(step, Move):
-                effects.append(step)
-                continue
-            performer = performers.get(type(step.effect))
-            if performer is None:
-                effects.append(step)
-            else:
-                performer(self, step.address, step.effect)
+            if type(step) is Addressed:
+                performer = performers.get(type(step.effect))
+                if performer is not None:
+                    performer(self, step.address, step.effect)
+                    continue
+            effects.append(step)
 
     def step(
         self, definition: Definition[T], id: str, before: Snapshot[T], event: Event

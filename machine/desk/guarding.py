@@ -66,6 +66,8 @@ def _judge(context: Context, leg: LegBook) -> None:
         return
     left = guards.room_left(leg.leg.side, leg.account.average_price, mark, leg.liquidation)
     room = guards.room_class(left, leg.margin_ratio, context.parameters.guarding)
+    if room is guards.Room.AMPLE and context.liquidation_of(leg.leg).state is guards.L.CALM:
+        return  # as it was: nearly every mark
     if context.bot.slot(leg.leg).position.state is position.S.WATCHED:
         room = min(room, guards.Room.SCARCE)  # a stranger's position is told of, and never touched
     is_on = (

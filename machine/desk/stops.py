@@ -293,9 +293,9 @@ def _sweep_orphans(context: Context, leg: LegBook) -> None:
 # The market moves.
 
 
-def trail(context: Context, instrument: str, mark: Decimal) -> None:
+def trail(context: Context, legs: list[LegBook], mark: Decimal) -> None:
     """The peak follows mark, and a better level is wanted when it is worth a request."""
-    for leg in held(context, instrument):
+    for leg in legs:
         _trail(context, leg, mark)
 
 

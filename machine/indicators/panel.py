@@ -153,9 +153,10 @@ class Rows(Sequence[Readings | None]):
     """`Readings` made where they are asked for: most candles of a back-test are never looked at."""
 
     def __init__(self, columns: tuple[Floats, ...]) -> None:
+        # Side by side, so that one candle's numbers are one piece.
         self._table = np.stack(columns, axis=1)
         # A number that is not known makes every sum with it unknown.
-        self._undefined = np.isnan(reduce(np.add, columns))
+        self._undefined: list[bool] = np.isnan(reduce(np.add, columns)).tolist()
 
     def __len__(self) -> int:
         return len(self._undefined)
