@@ -57,7 +57,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(wanted: Wanted) -> int:
-    """Simulate, tell, and return the exit code: 1 when a property was violated. Raises SettingsError."""
+    """Simulate, tell, and return the exit code: 1 when a property was violated, or a trace is none that the
+    environment of the check explains. Raises SettingsError."""
     tasks, workers = read(wanted)
     if wanted.sweep:
         return _sweep(wanted, workers)
@@ -76,10 +77,13 @@ def run(wanted: Wanted) -> int:
     told: dict[int, tuple[str, list[str]]] = {}
     for outcome in sorted(total.failed, key=lambda one: one.seed)[:TOLD_MAX]:
         told[outcome.seed] = _tell(by_seed[outcome.seed], outcome)
+    for seed, words in total.rejects[:TOLD_MAX]:
+        replay = by_seed[seed].replay()
+        _say(f"\nseed {seed}: {words}\n  again: {replay}")
+        told.setdefault(seed, (replay, words.splitlines()))
     if told:
         _write(report, total.as_dict(told, kinds))
-    # A trace that the check's environment does not explain is a gap of the proof, and told; the run itself is as it is.
-    return 1 if total.failed else 0
+    return 0 if total.is_clean else 1
 
 
 def _write(report: Path | None, result: dict[str, Any]) -> None:
@@ -280,8 +284,6 @@ def _sum_up(total: Sum, result: dict[str, Any], wall_s: float) -> None:
         f"{judged['traces']} traces held against the environment of the check ({judged['observations']} observations, "
         f"explained by {judged['rules']} of its rules): {result['rejects']} rejected"
     )
-    for seed, words in total.rejects[:TOLD_MAX]:
-        _say(f"seed {seed}: {words}")
 
 
 def _floors(floors: dict[str, Any]) -> str:

@@ -119,6 +119,9 @@ def fast_folder() -> str | None:
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
 
 
+# The property of a trace that the judge of the run rejects.
+UNEXPLAINED = "environment"
+
 # What 200 seeds must show of each kind that was asked for: struck so often, and so often while a write was in flight.
 STRUCK_FLOOR = 20
 IN_FLIGHT_FLOOR = 5
@@ -135,6 +138,11 @@ class Sum(msgspec.Struct, kw_only=True):
     @property
     def failed(self) -> list[Outcome]:
         return [one for one in self.outcomes if one.violations]
+
+    @property
+    def is_clean(self) -> bool:
+        """No property was violated, and the judge explains every trace."""
+        return not self.failed and not self.rejects
 
     @property
     def rejects(self) -> list[tuple[int, str]]:
@@ -203,6 +211,16 @@ class Sum(msgspec.Struct, kw_only=True):
                 }
                 for one in ordered
                 for found in one.violations
+            ]
+            + [
+                {
+                    "seed": seed,
+                    "property": UNEXPLAINED,
+                    "words": f"the environment of the check explains all that was seen: {words.splitlines()[0]}",
+                    "trace": words.splitlines(),
+                    "replay": traces.get(seed, ("", []))[0],
+                }
+                for seed, words in self.rejects
             ],
             "faults": self.counts(lambda one: one.faults),
             "in_flight": self.counts(lambda one: one.in_flight),

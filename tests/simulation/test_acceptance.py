@@ -4,13 +4,14 @@ exchange does."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
 from anchorwatch.diagrams.check.acceptance import Rejection, accepts
 from anchorwatch.io.commands.judging import by_the_check
-from anchorwatch.io.simulation.campaign import Task
+from anchorwatch.io.simulation.campaign import UNEXPLAINED, Sum, Task
 from anchorwatch.io.simulation.recording import Judgement
 from anchorwatch.io.simulation.scenario import find_scenario, shipped
 from anchorwatch.io.venue.algos import Algos
@@ -228,9 +229,14 @@ def test_an_exchange_that_forgets_the_stops_of_closed_positions_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Algos, "position_closed", lambda *_: None)
-    judgement = Task(scenario=find_scenario("busy"), seed=9, until_s=240, judge=by_the_check).run().judgement
+    outcome = Task(scenario=find_scenario("busy"), seed=9, until_s=240, judge=by_the_check).run()
+    judgement = outcome.judgement
     assert judgement is not None
     assert any("contracts 0" in words for words in judgement.rejects), judgement.rejects
+    total = Sum(outcomes=[outcome])
+    assert not total.is_clean
+    violated: Any = total.as_dict({})["violations"]
+    assert UNEXPLAINED in [one["property"] for one in violated]
 
 
 def test_an_exchange_that_confirms_cancels_and_keeps_the_order_is_rejected(

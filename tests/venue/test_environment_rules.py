@@ -15,8 +15,10 @@ from anchorwatch.diagrams.check import venue
 from anchorwatch.diagrams.check.acceptance import accepts
 from anchorwatch.diagrams.check.acceptance.possible import READY, WIDE, nameless
 from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop
-from anchorwatch.machine.trace import Seen
-from tests.venue.stories import STORIES
+from anchorwatch.machine import reconciliation
+from anchorwatch.machine.bot import RECONCILIATION
+from anchorwatch.machine.trace import Seen, StopStood
+from tests.venue.stories import PX, STORIES, Story
 
 REPLAYS = {
     "a late stop of before arrives": "the stop is late",
@@ -191,3 +193,36 @@ def rules_of_the_venue() -> set[str]:
         for rule in venue.RULES
         for move in rule(leg, READY, bounds=everything)
     }
+
+
+# What the wider rules still do not allow.
+
+
+@pytest.mark.parametrize("lag_s", [5, 20])
+def test_lists_may_show_what_was_but_not_for_ever(lag_s: int) -> None:
+    """A stop of long ago is gone, and is shown again so much later."""
+    story = Story()
+    story.fault("rest_lag", "trade/orders-algo-pending", delay_ms=lag_s * 1000, after=99)
+    story.enter(30)
+    story.person_cancels_the_stop()
+    story.settle()
+    story.live_s(lag_s - 2, PX)
+    story.fault("rest_lag", "trade/orders-algo-pending", delay_ms=lag_s * 1000)
+    story.tell(RECONCILIATION, reconciliation.CheckDue())
+    story.settle()
+    story.live_s(2, PX)
+    assert bool(accepts(story.trace).rejections) is (lag_s > 10)
+
+
+def test_a_second_stop_of_the_whole_position_is_none_that_came_late() -> None:
+    """Beside an attached stop it may rest, beside another one of its kind it is refused."""
+    story = STORIES["the stop is late, and there"]()
+    assert accepts(story.trace).rejections == ()
+    [came] = [one for one in story.trace if isinstance(one, StopStood) and one.dies_with_position]
+    beside = [
+        msgspec.structs.replace(one, dies_with_position=True) if isinstance(one, StopStood) else one
+        for one in story.trace
+    ]
+    assert came.is_live
+    [found] = accepts(beside).rejections
+    assert "the stop True" in found.event
