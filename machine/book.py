@@ -64,6 +64,7 @@ class LegBook:
     moving_size: Contracts | None = None  # the size that it asks for, when another
     unresizable: str = ""  # the venue's id of a stop whose size it refused to change
     version_ms: int = 0  # the venue time of the newest report about this leg
+    grown_ms: int = 0  # the venue time of what added to it last: an end that is older is not the end of this
     restated_ms: int = 0  # fills up to here are in the venue's figures that were taken over
     pushed: PositionReport | None = None  # the venue's last word on this leg
     pushed_at_ms: int = 0

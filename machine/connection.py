@@ -376,6 +376,8 @@ def replace_socket(link: Link, event: Event) -> Step[Link]:
     return link, (OpenSocket(link.name, link.epoch, link.limits.open_within_s),)
 
 
+DIALED = tuple(s for s in S if s is not S.IDLE)
+"""Before the first dial there is no epoch that could be an earlier one."""
 OPENING = (S.DIALING, S.LOGGING_IN, S.SUBSCRIBING)
 LOSABLE = (*OPENING, S.LIVE, S.PROBING, S.REPLACING)
 HINDERED = (*OPENING, S.REPLACING)
@@ -389,7 +391,7 @@ BETWEEN = "only the newest epoch reports, and here it has nothing left to report
 # Rows are tried from the top: what is stale is dropped before anything else.
 # fmt: off
 TABLE = (
-    *ignored(S, OF_EPOCH, "its epoch was given up while it waited in the mailbox", when=is_stale),
+    *ignored(DIALED, OF_EPOCH, "its epoch was given up while it waited in the mailbox", when=is_stale),
     #   source          event               destination     guard                        action
     Row(S.IDLE,         ConnectRequested,   S.DIALING,                                   then=dial),
     Row(S.DIALING,      SocketOpened,       S.LOGGING_IN,   when=must_log_in,            then=log_in),

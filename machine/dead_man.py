@@ -196,11 +196,13 @@ SHUT = (S.FAILING, S.RETRYING)
 QUIET = (S.DISARMED, S.OFF)
 """States in which no countdown runs, as far as is known."""
 ON = tuple(s for s in S if s is not S.OFF)
+USED = tuple(s for s in S if s is not S.UNKNOWN)
+"""States that follow a request of this life: in the first one nothing of it can be an earlier one."""
 OF_SWITCH = (RenewalDue, RenewalTaken, RenewalFailed, DisarmTaken, DisarmFailed)
 
 # fmt: off
 TABLE = (
-    *ignored(S, OF_SWITCH, "it speaks of an earlier request or timer", when=is_stale),
+    *ignored(USED, OF_SWITCH, "it speaks of an earlier request or timer", when=is_stale),
     #     source         event           destination    guard            action
     Row(  S.DISARMED,    SwitchWanted,   S.ARMING,                       then=arm),
     Row(  S.UNKNOWN,     SwitchWanted,   S.ARMING,                       then=arm),

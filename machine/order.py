@@ -355,6 +355,8 @@ def end_withdrawn(order: Order, event: Event) -> Step[Order]:
 OUT = (S.SENT, S.LIVE, S.PARTIAL, S.AMENDING, S.CANCELLING, S.IN_DOUBT)
 """States in which the venue may hold the order."""
 RESTING = (S.LIVE, S.PARTIAL)
+MADE = tuple(s for s in S if s is not S.IDLE)
+"""States of an order that was made: only it can be told of an earlier one."""
 FREE = (S.IDLE, *FINAL)
 """States in which the slot can take a new order."""
 REPORTS = (OrderSeenLive, OrderPartlyFilled, OrderFilled, OrderCancelled)
@@ -371,7 +373,7 @@ BEFORE_THE_WIRE = (IntentRecorded, IntentFailed, GuardRuns, WriteDenied)
 
 # fmt: off
 TABLE = (
-    *ignored(S, OF_ORDER, "it speaks of an earlier order", when=is_stale),
+    *ignored(MADE, OF_ORDER, "it speaks of an earlier order", when=is_stale),
     #     source         event                destination    guard                    action
     *(Row(s,             OrderWanted,         S.PLANNED,                              then=plan)           for s in FREE),
     *(Row(s,             OrderRecovered,      S.IN_DOUBT,                             then=recover)        for s in FREE),

@@ -32,6 +32,7 @@ class Bounds(msgspec.Struct, frozen=True):
     unruly: bool = (
         False  # a push may be lost, come twice, or come before its turn, on a connection that is up
     )
+    loses: bool = True  # of what is unruly: without it, a push comes, in whatever turn
     unsent: bool = False  # a close may wait for its turn to be sent until it is too late
     travels: bool = False  # what a reading of the account shows is as of any time between question and answer
     lags: bool = False  # the venue's lists may stand still for a while, and show what was
@@ -59,4 +60,11 @@ class Bounds(msgspec.Struct, frozen=True):
     slow_stages: bool = False  # every stage takes its time, and may fail, be refused or be late
     facts: bool = False  # a fact may be lost and gained
     closes: bool = True  # the strategy closes; without it, only stops do
+    fills: bool = True  # entries fill; without it, they rest or are cancelled
+    takes_late: bool = (
+        False  # what a firing of the countdown took is noticed some time later, and maybe twice
+    )
+    slow_stop: bool = False  # every step of the stop takes its time, and may fail
+    mailbox: bool = False  # what was put into the mailbox before its wait was ended is still told
+    empties: bool = False  # a reading of the account may show nothing though something is there
     states_max: int = 5_000_000  # what fits in memory: beyond it the exploration is cut, and says so

@@ -73,7 +73,7 @@ def _take_fills(leg: Leg, role: Role | None, filled: int, added: int) -> Classif
         was_flat = not leg.booked
         leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
         if not was_flat:
-            return leg, (i.to_position(position.PositionGrown),)
+            return _grown(leg, filled), (i.to_position(position.PositionGrown),)
         return _opened(leg), (i.to_position(position.PositionSeen),)
     closing = min(added, leg.booked)
     told: tuple[i.Item, ...] = ()
@@ -90,6 +90,12 @@ def _take_fills(leg: Leg, role: Role | None, filled: int, added: int) -> Classif
 def _opened(leg: Leg) -> Leg:
     """A leg that is opened now looks for its own end only, not for that of the last one."""
     return replace(leg, is_unwanted=False, closed=None if leg.contracts else leg.closed)
+
+
+def _grown(leg: Leg, filled: int) -> Leg:
+    """An end that is older than what added to the position last is not asked for."""
+    is_older = leg.closed is not None and leg.closed.entry < filled
+    return replace(leg, closed=None) if is_older else leg
 
 
 def _overtaken(leg: Leg, role: Role | None, filled: int) -> Leg:
@@ -192,7 +198,8 @@ def _start_reading(leg: Leg, facets: Facets, item: i.StartReading) -> Classified
 def _audit(leg: Leg, facets: Facets, item: i.Audit) -> Classified:
     stops = StopsSeen(leg.mine.live, leg.other.live)
     resumes = leg.reading if item.is_of_stage else None
-    return replace(leg, reading=Reading(leg.contracts, leg.filled, stops)), (i.Compare(resumes),)
+    contracts = 0 if item.is_empty else leg.contracts
+    return replace(leg, reading=Reading(contracts, leg.filled, stops)), (i.Compare(resumes),)
 
 
 def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
@@ -257,7 +264,10 @@ def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
     leg = replace(_restated(leg, theirs, reading.filled), remembered=theirs)
     if not ours:
         return _opened(leg), (*doubted, i.Adopt(), i.to_position(position.PositionSeen))
-    return leg, (*doubted, i.to_position(position.PositionGrown)) if theirs > ours else doubted
+    if theirs <= ours:
+        return leg, doubted
+    leg = replace(leg, closed=None if leg.contracts else leg.closed)
+    return leg, (*doubted, i.to_position(position.PositionGrown))
 
 
 def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:

@@ -50,6 +50,7 @@ class Audit(msgspec.Struct, frozen=True):
     """A whole reading at one instant, compared at once; one of a stage leaves a reading under way as it is."""
 
     is_of_stage: bool = False
+    is_empty: bool = False  # it lags the venue's book, and shows no position
 
 
 class Compare(msgspec.Struct, frozen=True):

@@ -219,14 +219,14 @@ def _pushes_of_stops(leg: Leg, facets: Facets, bounds: Bounds, is_mine: bool) ->
 
 def _lost_pushes(leg: Leg, facets: Facets, bounds: Bounds, role: Role | None) -> Iterator[Move]:
     this = leg.order(role)
-    if this.pushes and bounds.unruly:
+    if this.pushes and bounds.unruly and bounds.loses:
         lost = leg.with_order(role, replace(this, pushes=this.pushes[1:]))
         yield Move(f"a push about the {NAMES[role]} is lost", lost, faults=1)
 
 
 def _lost_pushes_of_stops(leg: Leg, facets: Facets, bounds: Bounds, is_mine: bool) -> Iterator[Move]:
     stop, name = (leg.mine, "the stop") if is_mine else (leg.other, "another stop")
-    if stop.pushes and bounds.unruly:
+    if stop.pushes and bounds.unruly and bounds.loses:
         yield Move(f"a push about {name} is lost", _with_pushes(leg, is_mine, stop.pushes[1:]), faults=1)
 
 
@@ -358,6 +358,9 @@ def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if not bounds.overtaking:
         items: tuple[Item, ...] = (Audit(), to_reconciliation(reconciliation.AccountCompared))
         yield Move(f"the reading arrives: {leg.contracts} held", leg, items)
+        if bounds.empties and leg.contracts:
+            wrong = (Audit(is_empty=True), to_reconciliation(reconciliation.AccountCompared))
+            yield Move("the reading arrives, and wrongly shows nothing", leg, wrong, 1)
     elif leg.reading.stops is None:
         if bounds.travels and leg.reading.contracts != leg.contracts:
             now = replace(leg.reading, contracts=leg.contracts, filled=leg.filled)
@@ -394,8 +397,9 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the market moves away from the entry", leg, (to_order(Role.ENTRY, order.RepriceWanted),))
     if bounds.closes and (is_pushy or facets.position is position.S.OPEN) and (is_pushy or leg.booked):
         yield Move("the strategy wants to close", leg, (to_position(position.CloseWanted),))
-    may_reduce = facets.position is position.S.OPEN and leg.booked > 1 and facets.close in order.FREE
-    if bounds.reduces and may_reduce:
+    is_free = facets.position is position.S.OPEN and facets.close in order.FREE
+    may_reduce = is_free and leg.booked > 1
+    if bounds.reduces and (may_reduce or (is_pushy and facets.position is not position.S.OPEN)):
         yield Move("the strategy wants to take a part", leg, (to_position(position.ReduceWanted),))
     may_move = facets.position is position.S.OPEN and facets.protection is protection.S.COVERED
     if bounds.moves and (is_pushy or may_move) and not leg.wanted:

@@ -110,6 +110,8 @@ def _late(snapshot: Snapshot[Any]) -> Iterator[Event]:
     if snapshot.state in order.FINAL:
         told_again = (order.OrderPartlyFilled, order.OrderFilled) if snapshot.state is order.S.FILLED else ()
         late = (*LATE_FOR_AN_ORDER, *told_again)
+        if snapshot.state is order.S.WITHDRAWN:
+            late = (*late, order.IntentRecorded, order.IntentFailed)  # the journal was still at it
     elif snapshot.state is protection.S.NONE:
         late = LATE_FOR_A_STOP
     elif snapshot.state is dead_man.S.OFF:

@@ -39,6 +39,8 @@ class Shell(msgspec.Struct, frozen=True):
     disarming: bool = False  # a request to end it is under way
     switch_timer: bool = False
     is_switch_off: bool = False  # given up for good, as the journal has it
+    took_stops: bool = False  # a firing took what protects, and more of that may be noticed
+    step_asked: bool = False  # with a slow stop: what the step asked for is under way
     phases: tuple[int, ...] = (0,) * len(connection.Name)  # what each connection's newest socket waits for
 
     def phase(self, name: connection.Name) -> int:
@@ -94,7 +96,9 @@ def absorb(shell: Shell, effects: tuple[Effect, ...], bounds: Bounds) -> tuple[S
             case lifecycle.EndStage():
                 shell = replace(shell, stage_retry=False, stage_asked=False)
             case lifecycle.RunStopStep(step):
-                if step is not lifecycle.StopStep.TRADING_CONTROL:
+                if step is not lifecycle.StopStep.TRADING_CONTROL and bounds.slow_stop:
+                    shell = replace(shell, step_asked=True)
+                elif step is not lifecycle.StopStep.TRADING_CONTROL:
                     told.append(i.to_life(lifecycle.StopStepEnded, outcome=lifecycle.Outcome.DONE))
             case permission.SavePermission(state, paused_below):
                 shell = replace(shell, permission=state, paused_below=paused_below)
@@ -161,6 +165,8 @@ def happenings(bot: Bot, facets: Facets, shell: Shell, bounds: Bounds) -> Iterat
     yield from _stages(facets, bot, shell, bounds)
     for name in (*bounds.detailed, *bounds.lossy):
         yield from _connection(bot.link(name), shell)
+        if bounds.mailbox:
+            yield from _queued_about(bot.link(name), shell)
     if shell.reading_timer:
         due = i.to_reconciliation(reconciliation.ReadingDue)
         yield Happening("time to read the account again", replace(shell, reading_timer=False), (due,))
@@ -183,9 +189,16 @@ def _stages(facets: Facets, bot: Bot, shell: Shell, bounds: Bounds) -> Iterator[
     if shell.stage_retry:
         again = replace(shell, stage_retry=False)
         yield Happening("time to try the stage again", again, (i.to_life(lifecycle.RetryDue),))
+    if shell.step_asked:
+        for outcome in (lifecycle.Outcome.DONE, lifecycle.Outcome.FAILED):
+            cost = Cost.FREE if outcome is lifecycle.Outcome.DONE else Cost.FAULT
+            ended = (i.to_life(lifecycle.StopStepEnded, outcome=outcome),)
+            words = f"the step {bot.lifecycle.data.step.value}: {outcome.value}"
+            yield Happening(words, replace(shell, step_asked=False), ended, cost, can_wait=False)
     if facets.life is lifecycle.S.STOPPING:
         words = f"the deadline of the step {bot.lifecycle.data.step.value} passes"
-        yield Happening(words, shell, (i.to_life(lifecycle.DeadlinePassed),))
+        late = replace(shell, step_asked=False)
+        yield Happening(words, late, (i.to_life(lifecycle.DeadlinePassed),))
 
 
 def _slow_stage(stage: lifecycle.S, shell: Shell) -> Iterator[Happening]:
@@ -239,6 +252,37 @@ def _connection(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happe
         yield told("the operator asks for it again", connection.ConnectRequested)
 
 
+def _queued_about(link: Snapshot[connection.Link], shell: Shell) -> Iterator[Happening]:
+    """What a socket or a timer had said before it was given up, or before another answer came; and an impatient operator.
+
+    A notice of the venue's upgrade (code 64008) is a frame like any other: it may come before the channels
+    are confirmed, and while an answer to a ping is awaited.
+    """
+    name = link.data.name
+    S = connection.S  # noqa: N806 - the name that the machine's own file gives its states
+
+    def told(words: str, event: type[Event], cost: Cost = Cost.FREE, *, of_spare: bool = False) -> Happening:
+        tell = Tell(Part.CONNECTION, event, link=name, of_spare=of_spare)
+        return Happening(f"{name.value}: {words}", shell, (tell,), cost)
+
+    if link.state in connection.WAITING:
+        yield told("the operator does not wait", connection.ConnectRequested)
+    if link.state is S.LIVE:
+        yield told("a frame, as was asked for before", connection.FrameSeen)
+        yield told("an answer was late, and has come", connection.PongMissed)
+    if link.state is S.PROBING:
+        yield told("it has been silent, as is known", connection.SilenceNoticed)
+        yield told("it had been live for long", connection.LiveLasted)
+    if link.state in (S.LOGGING_IN, S.SUBSCRIBING, S.PROBING):
+        yield told("the venue will close it, so early", connection.UpgradeNoticed, Cost.FAULT)
+    if link.state is S.REPLACING and link.data.spare:
+        yield told("the old socket is silent", connection.SilenceNoticed, of_spare=True)
+        yield told("the old socket had been live for long", connection.LiveLasted, of_spare=True)
+        yield told("a frame of the old socket", connection.FrameSeen, of_spare=True)
+        yield told("the venue says again that it will close it", connection.UpgradeNoticed, of_spare=True)
+        yield told("the old socket does not answer", connection.PongMissed, of_spare=True)
+
+
 def _switch(shell: Shell) -> Iterator[Happening]:
     """Requests to the venue's countdown, which are answered, or whose answer is lost with or without effect."""
 
@@ -274,25 +318,29 @@ def _firings(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening
     """A bot that is dead renews nothing; one that lives renews in time, if nothing fails."""
     if shell.countdown or shell.old_countdown:
         fired, cost = (
-            replace(shell, countdown=False, old_countdown=False),
+            replace(shell, countdown=False, old_countdown=False, took_stops=bounds.takes_late),
             Cost.FAULT if facets.is_born else Cost.FREE,
         )
-        yield Happening("the countdown runs out", fired, (i.Fired(bounds.takes_stops),), cost)
+        takes_at_once = bounds.takes_stops and not bounds.takes_late
+        yield Happening("the countdown runs out", fired, (i.Fired(takes_at_once),), cost)
+    if shell.took_stops and facets.is_running:
+        taken = (Tell(Part.DEAD_MAN, dead_man.StopsTaken),)
+        yield Happening("a stop is missed, which the countdown took", shell, taken)
 
 
 def _doubts(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
+    if bounds.checks:  # by the timer, and whenever the operator asks
+        due = i.to_reconciliation(reconciliation.CheckDue)
+        yield Happening("time to check the account", shell, (due,))
     if facets.life is not lifecycle.S.READY:
         return
     doubted = i.to_reconciliation(reconciliation.BookDoubted)
     if facets.is_settled and not (facets.private and facets.algo):
         yield Happening("a private connection is away: time to read", shell, (doubted,))
-    if bounds.checks and facets.reconciliation is reconciliation.S.SETTLED:
-        due = i.to_reconciliation(reconciliation.CheckDue)
-        yield Happening("time to check the account", shell, (due,))
 
 
 def _operator(facets: Facets, shell: Shell, bounds: Bounds) -> Iterator[Happening]:
-    if bounds.stops and not facets.is_stopping:
+    if bounds.stops and (bounds.mailbox or not facets.is_stopping):  # people ask twice
         yield Happening("the bot is asked to stop", shell, (i.to_life(lifecycle.StopRequested),))
 
     def told(words: str, event: type[Event]) -> Happening:

@@ -75,7 +75,7 @@ def _by_itself(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator
         if role is Role.ENTRY or leg.contracts:
             yield Move(f"the late {name} arrives", _accepted(_not_stray(leg, role), role, facets))
     if order.at is At.LIVE:
-        for move in _fills(leg, role, facets, bounds):
+        for move in _fills(leg, role, facets, bounds) if bounds.fills else ():
             is_belted = bounds.belt and role is Role.ENTRY and move.leg.entry.at is At.DONE
             yield replace(move, leg=_belted(move.leg, facets)) if is_belted else move
         yield Move(f"the venue cancels the {name}", ended(leg, role, facets))
@@ -114,6 +114,8 @@ def ended(leg: Leg, role: Role | None, facets: Facets) -> Leg:
 def _fills(leg: Leg, role: Role | None, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     order = leg.order(role)
     rest = order.size - order.filled
+    if role is not Role.ENTRY:
+        rest = min(rest, leg.contracts)  # it only reduces, and takes no more than there is
     for amount in dict.fromkeys((*bounds.parts, rest)):
         if amount <= rest:
             words = "fills" if amount == rest else "fills in part"

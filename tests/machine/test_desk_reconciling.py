@@ -156,6 +156,36 @@ def test_one_empty_reading_removes_no_position_and_no_stop() -> None:
     assert (asked.leg, asked.since_ms) == (LONG, START_MS)
 
 
+def test_a_position_that_lost_its_stop_while_it_was_held_to_be_gone_is_closed_when_it_is_shown_again() -> (
+    None
+):
+    rig = DeskRig().booted()
+    rig.enter_and_fill()
+    stop = rig.only(requests.PlaceStop)
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())  # one empty reading, while the answer about the stop is under way
+    assert rig.slot().position.state is position.S.VANISHED
+    refused = protection.StopRefused(stop.seq, protection.Refusal.BEYOND)
+    rig.tell(of(Part.PROTECTION), refused)
+    assert rig.slot().protection.state is protection.S.ESCALATING
+    rig.pass_s(5)
+    rig.reconcile(rig.reading(rig.position("0.25")))
+    assert rig.slot().position.state is position.S.CLOSING
+    assert rig.slot().close.state in (order.S.PLANNED, *order.OUT)
+
+
+def test_the_end_of_a_position_is_not_looked_for_before_what_added_to_it_last() -> None:
+    rig = DeskRig().booted()
+    ticket = rig.enter()
+    rig.say(world.OrderPushed(rig.filled(ticket, px("0.1"), 60_000)))
+    rig.pass_s(5)
+    rig.say(world.OrderPushed(rig.filled(ticket, px("0.25"), 60_000)))
+    grown_ms = rig.now_ms
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    assert rig.only(requests.ExplainAbsence).since_ms == grown_ms
+
+
 def test_an_absence_that_the_venue_explains_ends_the_leg_with_its_cause_and_result() -> None:
     rig = DeskRig().booted()
     rig.covered()

@@ -338,13 +338,32 @@ def a_late_answer_about_a_stop_is_none() -> bool:
             protection.RetryDue(7),
         )
         and stays(Part.PROTECTION, (*protection.UNCOVERED, Q.MOVING, *closing), STOP, protection.MoveWanted())
-        and stays(Part.PROTECTION, protection.UNCOVERED, STOP, protection.CoverWanted(8))
+        and stays(Part.PROTECTION, (*protection.UNCOVERED, Q.TRIGGERED), STOP, protection.CoverWanted(8))
         and stays(Part.PROTECTION, (*closing, *protection.COVERING), STOP, protection.CoverAdopted(8))
         and stays(Part.PROTECTION, closing, STOP, protection.StopTriggered(7))
     )
 
 
+def a_close_that_came_to_nothing_is_asked_for_again() -> bool:
+    """What is there and has no stop is closed, also when it was held to be gone when its stop failed."""
+    asked = leads(
+        Part.PROTECTION, Q.ESCALATING, STOP, protection.CoverWanted(8), Q.ESCALATING,
+        protection.AskForClose,
+    )  # fmt: skip
+    leg = LegKey("BTC-USDT-SWAP", Side.LONG)
+    slot = bots.Slot(
+        position=Snapshot(P.VANISHED, position.Leg()), protection=Snapshot(Q.ESCALATING, protection.Stop(7))
+    )
+    bot = bots.unborn(lifecycle.Limits(), dict.fromkeys(Name, connection.Limits()), PositionMode.HEDGE)
+    bot = msgspec.structs.replace(bot, legs=((leg, slot),), sequence=7)
+    found = bots.step(bot, bots.Address(Part.POSITION, leg=leg), position.PositionSeen()).bot
+    return asked and found.slot(leg).position.state is P.CLOSING
+
+
 CONTRACTS: tuple[Contract, ...] = (
+    Contract(
+        "L4", "what is found again without a stop is closed", a_close_that_came_to_nothing_is_asked_for_again
+    ),
     Contract("R3.2", "an end with a cause leaves the active positions", an_end_with_a_cause_is_the_end),
     Contract("S14", "what is not ours is watched, and no more", what_is_not_ours_is_watched),
     Contract("S12", "what is asked of the closer becomes an order", a_part_is_taken_by_an_order),
