@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -10,10 +11,10 @@ import trio
 from trio.testing import MockClock
 
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
-from anchorwatch.io.okx.outcomes import Answered, Failed
+from anchorwatch.io.okx.outcomes import Answered, Failed, Unknown
 from anchorwatch.io.okx.requests import OrderCancel
 from anchorwatch.io.okx.rest import WARM_EVERY_S, OkxRest
-from anchorwatch.io.simulation.network import CALM, FakeNetwork, Weather
+from anchorwatch.io.simulation.network import CALM, FakeNetwork, Sighting, Weather
 from anchorwatch.io.venue.serve import serve_venue
 from tests.venue.rig import BTC, Rig, TrioClock
 
@@ -76,3 +77,18 @@ async def test_at_no_moment_do_a_stop_and_an_amendment_have_to_dial_not_even_whi
                 several.start_soon(write)
         assert len(took_s) == 400
         assert max(took_s) < 0.11, "one round trip"
+
+
+async def test_a_write_that_breaks_before_its_body_is_unknown_and_leaves_nothing_unfinished(
+    autojump_clock: MockClock,
+) -> None:
+    def cut(sighting: Sighting) -> None:
+        if sighting.payload.startswith(b"POST "):
+            for one in network.connections():
+                one.reset()
+
+    network = FakeNetwork(Random(1), CALM, observe=cut)
+    async with client(network) as (rest, _):
+        outcome = await rest.cancel_order(OrderCancel(inst_id=BTC, cl_ord_id="none"))
+        assert isinstance(outcome, Unknown)
+        gc.collect()  # a generator that was left in the middle would be found here, and warned of
