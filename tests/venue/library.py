@@ -63,6 +63,7 @@ class LibraryTransport(Transport):
         super().__init__(WHERE, KEYS, rig.clock)
         self._rig = rig
         self.late: list[tuple[int, HttpRequest]] = []
+        self.is_full = False  # the next request waits for its turn until it is too late for it
 
     async def send(
         self,
@@ -78,6 +79,9 @@ class LibraryTransport(Transport):
     ) -> Reply | NoReply:
         await trio.lowlevel.checkpoint()
         self._rig.clock.now_ms += TRIP_MS
+        if self.is_full:
+            self.is_full = False
+            return NoReply("no turn in time", sent=False)
         if still_wanted is not None and not still_wanted():
             return NoReply("withdrawn before it was sent", sent=False)
         headers = {"content-type": "application/json"}

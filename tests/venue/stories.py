@@ -125,6 +125,10 @@ class Story(LibraryRig):
         self.rig.clock.now_ms = max(due_ms, self.rig.clock.now_ms + 1)
         self.rig.venue.gateway.answer(request)
 
+    def withdraw_next(self) -> None:
+        """The next request is not sent."""
+        self._transport.is_full = True
+
     def perform_one(self) -> None:
         """Carry out what was asked for first, and hear of nothing that it leads to."""
         assert self._perform_one()

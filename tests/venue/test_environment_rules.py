@@ -6,18 +6,23 @@ nobody outside can say which of several happened: without all of those that look
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
+from typing import Literal
 
 import msgspec
 import pytest
 
 from anchorwatch.diagrams.check import venue
 from anchorwatch.diagrams.check.acceptance import accepts
-from anchorwatch.diagrams.check.acceptance.possible import READY, WIDE, nameless
+from anchorwatch.diagrams.check.acceptance.possible import READY, WIDE, nameless, shown
+from anchorwatch.diagrams.check.items import Move
 from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop
+from anchorwatch.io.venue.book import Book
 from anchorwatch.machine import reconciliation
 from anchorwatch.machine.bot import RECONCILIATION
 from anchorwatch.machine.trace import Seen, StopStood
+from tests.venue.rig import BTC, Rig
 from tests.venue.stories import PX, STORIES, Story
 
 REPLAYS = {
@@ -125,12 +130,12 @@ UNSEEN = (
 )
 """Nobody is told of it, and nothing that anybody sees changes: a trace cannot need it."""
 
-OF_A_CLOSE = (
+CANCELS_OF_A_CLOSE = (
     "the cancel of the close is lost",
     "the close is cancelled as asked",
     "there is no close to cancel",
 )
-"""The bot cancels no close: a market order ends by itself."""
+"""The bot cancels no close: a market order ends by itself (`test_network_rules` looks at what a world reaches)."""
 
 BEYOND_THE_BOOK = "the child order stops at the price limit"
 """The exchange here keeps a deeper book within its price limits than the largest order takes."""
@@ -157,13 +162,34 @@ def test_the_rule_or_one_that_looks_the_same_happens_on_the_exchange(rule: str) 
 
 
 def test_every_rule_of_the_venue_is_listed_once() -> None:
-    listed = [*REPLAYS, *ALIKE, *UNSEEN, *OF_A_CLOSE, BEYOND_THE_BOOK]
+    listed = [*REPLAYS, *ALIKE, *UNSEEN, *CANCELS_OF_A_CLOSE, BEYOND_THE_BOOK]
     assert sorted(listed) == sorted(set(listed))
     assert set(listed) == rules_of_the_venue()
 
 
+def test_what_is_unseen_is_told_to_nobody_and_changes_nothing_that_is_seen() -> None:
+    for rule in UNSEEN:
+        for leg, move in moves_of_the_venue()[rule]:
+            assert (move.items, shown(move.leg)) == ((), shown(leg))
+
+
+def test_the_book_within_the_price_limits_is_deeper_than_the_largest_order() -> None:
+    venue = Rig().venue
+    [largest] = [one.max_mkt_sz for one in venue.instruments() if one.inst_id == BTC]
+    highest, lowest = venue.market.price_limit(BTC)
+    sides: tuple[tuple[Literal["buy", "sell"], Decimal], ...] = (("buy", highest), ("sell", lowest))
+    for side, limit in sides:
+        taken = Book(venue.market).fill_plan(BTC, side, largest, limit, venue.now_ms())
+        assert sum(contracts for _, contracts in taken) == largest
+
+
 def rules_of_the_venue() -> set[str]:
-    """The names of everything that the venue's rules can do with a leg in which every one of them applies."""
+    return set(moves_of_the_venue())
+
+
+@cache
+def moves_of_the_venue() -> dict[str, list[tuple[Leg, Move]]]:
+    """What the venue's rules can do with legs in which every one of them applies, by the name of the rule."""
     live, asked = Order(size=2, at=At.LIVE), Order(size=2, call=Call.WIRE)
     held = Leg(contracts=2, mine=Stop(live=True), other=Stop(live=True))
     legs = [
@@ -187,12 +213,12 @@ def rules_of_the_venue() -> set[str]:
         Leg(contracts=1),
     ]
     everything = msgspec.structs.replace(WIDE, belt=True, foreign=True, lags=True, twins=True)
-    return {
-        nameless(move.label)
-        for leg in legs
-        for rule in venue.RULES
-        for move in rule(leg, READY, bounds=everything)
-    }
+    found: dict[str, list[tuple[Leg, Move]]] = {}
+    for leg in legs:
+        for rule in venue.RULES:
+            for move in rule(leg, READY, bounds=everything):
+                found.setdefault(nameless(move.label), []).append((leg, move))
+    return found
 
 
 # What the wider rules still do not allow.
