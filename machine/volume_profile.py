@@ -54,7 +54,8 @@ def volume_profile(
 
 def by_price(high: Floats, low: Floats, volume: Floats, rows: int) -> Floats:
     """Volume of each of ``rows`` equal price rows from the lowest low to the highest high, lowest first."""
-    edges = np.linspace(float(low.min()), float(high.max()), rows + 1)
+    bottom = float(low.min())
+    edges = bottom + (float(high.max()) - bottom) / rows * np.arange(rows + 1)
     height = high - low
     is_flat = height <= 0
     per_price = volume / np.where(is_flat, 1.0, height)
@@ -77,7 +78,7 @@ def value_area(volumes: Floats, share: float) -> tuple[int, int, int]:
     """
     values: list[float] = volumes.tolist()
     wanted = share * sum(values)
-    control = first = last = int(np.argmax(volumes))
+    control = first = last = values.index(max(values))
     held = values[control]
     while held < wanted and (first > 0 or last < len(values) - 1):
         above = values[last + 1] if last < len(values) - 1 else -1.0

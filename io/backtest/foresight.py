@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from anchorwatch.io.backtest.costs import Costs
 from anchorwatch.io.backtest.history import Histories, Known, Part
@@ -32,7 +33,7 @@ class Counts(NamedTuple):
     """How often each of ``names`` was counted before each row of the file."""
 
     names: tuple[str, ...]
-    before: Int64s
+    before: NDArray[np.int32]
 
     def within(self, row: int, end: int) -> dict[str, int]:
         more = (self.before[end] - self.before[row]).tolist()
@@ -62,30 +63,32 @@ class Foresight:
             timeframe: list(histories.parts(tape.name, timeframe, settings.periods, start_ms))
             for timeframe in settings.indicated
         }
-        self._states = list(self._judged())
+        self._states = self._judged()
         profiles = dict(self._measured(histories, start_ms))
         self.computed = Computed(
             {name: Known(parts, self.columns[name].span_ms) for name, parts in self._parts.items()},
-            {state.open_ms: state.state for state in self._states},
+            self._states,
             profiles,
         )
 
     # What the candles say.
 
-    def _judged(self) -> Iterator[_Judged]:
-        """The regime behind every candle of its timeframe."""
+    def _judged(self) -> dict[int, RegimeState | None]:
+        """The regime behind every candle of its timeframe, by opening time."""
         settings = self._settings.regime
+        found: dict[int, RegimeState | None] = {}
         if settings is None:
-            return
+            return found
         first = max(candles_to_judge(self._settings), candles_defined(self._settings.periods)) - 1
+        span_ms = self.columns[settings.timeframe].span_ms
         state: RegimeState | None = None
         for part in self._parts[settings.timeframe]:
             states: Sequence[RegimeState | None] = [state] * len(part.opens_ms)
             if part.readings is not None:
-                span_ms = self.columns[settings.timeframe].span_ms
                 states = advanced_over(state, part.candles, part.readings.adx, first, span_ms, settings)
-            yield from map(_Judged, part.opens_ms, states)
+            found.update(zip(part.opens_ms, states, strict=True))
             state = states[-1]
+        return found
 
     def _measured(self, histories: Histories, start_ms: int) -> Iterator[tuple[int, VolumeProfile | None]]:
         """The volume profile behind every candle of its timeframe."""
@@ -110,7 +113,7 @@ class Foresight:
         """The rows of the file with which the regime, or what speaks against it, becomes another, and what it becomes."""
         told = None
         signals, settings = self.columns[SIGNAL], self._settings.regime
-        for open_ms, state in self._states:
+        for open_ms, state in self._states.items():
             if state is None:
                 continue
             known = (state.regime, state.rival, state.confirmations)
@@ -184,15 +187,15 @@ class Foresight:
         settings = self._settings.regime
         if settings is None:
             return {}
-        times = np.array([one.open_ms for one in self._states])
+        # Before the first one has closed, the last place: none is in force.
+        regimes = [state.regime if state is not None else None for state in self._states.values()]
+        times = np.fromiter(self._states, np.int64, len(regimes))
         counting = times.searchsorted(opens_ms - self.columns[settings.timeframe].span_ms, side="right") - 1
-        found: dict[Regime, Answers] = {}
-        for regime in Regime:
-            holds = [one.state is not None and one.state.regime is regime for one in self._states]
-            in_force = np.array([*holds, False])[counting]
-            if in_force.any():
-                found[regime] = in_force
-        return found
+        return {
+            regime: np.array([*(one is regime for one in regimes), False])[counting]
+            for regime in Regime
+            if regime in regimes
+        }
 
     def _levels(self, opens_ms: Int64s) -> Floats:
         if not self._settings.pivots:
@@ -223,13 +226,8 @@ class Foresight:
         return np.array(rates)[which]
 
 
-class _Judged(NamedTuple):
-    open_ms: int
-    state: RegimeState | None
-
-
 def _counts(answers: Mapping[str, Answers], rows: int) -> Counts:
-    before = np.zeros((rows + 1, len(answers)), np.int64)
+    before = np.zeros((rows + 1, len(answers)), np.int32)
     for place, own in enumerate(answers.values()):
         np.cumsum(own, out=before[1:, place])
     return Counts(tuple(answers), before)
