@@ -36,7 +36,9 @@ def dealt(moments: Sequence[Moment], lanes: int) -> list[list[Moment]]:
     return [list(moments[lane::lanes]) for lane in range(lanes)]
 
 
-async def killed(moments: Sequence[Moment], lanes: int, console: Console) -> list[Row]:
+async def killed(
+    moments: Sequence[Moment], lanes: int, console: Console, logs: Path | None = None
+) -> list[Row]:
     rows: list[Row] = []
 
     def told(row: Row) -> None:
@@ -55,7 +57,7 @@ async def killed(moments: Sequence[Moment], lanes: int, console: Console) -> lis
                 for number, own in enumerate(dealt(moments, lanes), start=1):
                     place = room / str(number)
                     place.mkdir()
-                    lane = Lane(number, place, real_seams().wall_ms, told)
+                    lane = Lane(number, place, real_seams().wall_ms, told, logs)
                     nursery.start_soon(lane.run, markets, own)
             watching.cancel_scope.cancel()
     return rows
@@ -93,13 +95,18 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--lanes", type=int, default=LANES, help="exchanges at the same time")
     parser.add_argument("--only", default="", help="moments whose name contains this")
+    parser.add_argument(
+        "--logs", type=Path, help="an existing directory: the logs of both lives of a failed row"
+    )
     asked = parser.parse_args(arguments)
     moments = [moment for moment in (*ENTRIES, *MAKERS, *OTHERS) if asked.only in moment.name]
     if not moments or asked.lanes < 1:
         parser.error("there is nothing to do")
+    if asked.logs is not None and not asked.logs.is_dir():
+        parser.error(f"--logs: {asked.logs} is no directory")
     console = Console(width=None if sys.stdout.isatty() else 200)
     began_s = real_seams().wall_ms() / 1000
-    rows = trio.run(killed, moments, min(asked.lanes, len(moments)), console)
+    rows = trio.run(killed, moments, min(asked.lanes, len(moments)), console, asked.logs)
     order = [moment.name for moment in moments]
     rows.sort(key=lambda row: order.index(row.moment))
     console.print(table(rows))

@@ -74,9 +74,15 @@ class Lane:
     """Use `run` once."""
 
     def __init__(
-        self, number: int, room: Path, now_ms: Callable[[], int], told: Callable[[Row], None]
+        self,
+        number: int,
+        room: Path,
+        now_ms: Callable[[], int],
+        told: Callable[[Row], None],
+        logs: Path | None = None,
     ) -> None:
         self._number = number
+        self._logs = logs
         self._room = room
         self._now_ms = now_ms
         self._told = told
@@ -118,6 +124,8 @@ class Lane:
         try:
             row = await self._row(moment)
         except (ChildFailed, NotDone) as error:
+            if self._life is not None:
+                self._keep(moment, "last", self._life.lines)
             await self._bury()
             row = Row(self._number, moment.name, "", "", "", 0.0, (" ".join(str(error).split()),))
         self._told(row)
@@ -133,6 +141,9 @@ class Lane:
         await own.until(READY)
         ready_s = trio.current_time() - own.started_s
         wrong = await self._judged(dead, own)
+        if wrong:
+            self._keep(moment, "dead", died)
+            self._keep(moment, "next", own.lines)
         return Row(
             self._number,
             moment.name,
@@ -142,6 +153,13 @@ class Lane:
             ready_s,
             tuple(wrong),
         )
+
+    def _keep(self, moment: Moment, which: str, lines: Sequence[Line]) -> None:
+        """The log of a life, where a failed row is looked into."""
+        if self._logs is not None:
+            name = "".join(sign if sign.isalnum() else "-" for sign in moment.name)
+            encoded = msgspec.json.Encoder().encode_lines(lines)
+            (self._logs / f"{self._number}-{name}-{which}.jsonl").write_bytes(encoded)
 
     async def _judged(self, dead: verdict.Dead, own: Life) -> list[str]:
         """The faults that are left when everything has had its time."""
