@@ -271,6 +271,13 @@ def _doubted_orders(bot: Bot) -> list[Told]:
     ]
 
 
+def _read_account(run: _Run, address: Address, effect: reconciliation.ReadAccount) -> list[Told]:
+    """A stop has no time for a list that hangs, whatever the reading is for."""
+    stops = run.bot.lifecycle.state is lifecycle.S.STOPPING
+    run.put_out(address, msgspec.structs.replace(effect, is_last=stops))
+    return []
+
+
 def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -> list[Told]:
     run.put_out(address, effect)
     if effect.step is lifecycle.StopStep.TRADING_CONTROL:
@@ -306,6 +313,7 @@ ROUTES: dict[type[Effect], Route] = {
     protection.DoubtPosition: _doubt_position,
     lifecycle.RunStage: _run_stage,
     lifecycle.RunStopStep: _run_stop_step,
+    reconciliation.ReadAccount: _read_account,
 }
 """Effects of one machine that are events of another. Effects that are not named here are for the shell."""
 

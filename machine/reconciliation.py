@@ -12,8 +12,8 @@ A failed reading is a failure, never an empty answer: the book stays what it was
 unknown or settled, and the reading is tried again.  A doubt that comes while a
 reading is under way is not answered by that reading, which may have begun before
 it: it is read again (STALE).  The *last look* before the stop has no time for that:
-it is a reading of its own, at once and with short deadlines, and whatever was under
-way is not waited for.
+it is a reading of its own, at once, and whatever was under way is not waited for.
+Every reading that begins in a stop has short deadlines.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ReadAccount(Effect, frozen=True):
     """Read positions, orders and every list of stops, completely; report once."""
 
     seq: Identity
-    is_last: bool = False  # soon: the stop waits for it
+    is_last: bool = False  # the bot is stopping, and waits for it
 
 
 class StartReadingTimer(Effect, frozen=True):
@@ -95,11 +95,6 @@ def read(reading: Reading, event: Event) -> Step[Reading]:
     return reading, (ReadAccount(reading.seq),)
 
 
-def look(reading: Reading, event: Event) -> Step[Reading]:
-    reading = Reading(reading.seq + 1)
-    return reading, (ReadAccount(reading.seq, is_last=True),)
-
-
 def read_later(reading: Reading, event: Event) -> Step[Reading]:
     reading = Reading(reading.seq + 1)
     return reading, (StartReadingTimer(reading.seq),)
@@ -113,7 +108,7 @@ TABLE = (
     #     source         event             destination   action
     *(Row(s,             BookDoubted,      S.READING,    then=read)        for s in (S.UNKNOWN, S.SETTLED)),
     *(Row(s,             BookDoubted,      S.STALE)                        for s in (S.READING, S.CHECKING)),
-    *(Row(s,             LastLookWanted,   S.READING,    then=look)        for s in S),
+    *(Row(s,             LastLookWanted,   S.READING,    then=read)        for s in S),
     Row(  S.READING,     AccountCompared,  S.SETTLED),
     Row(  S.STALE,       AccountCompared,  S.READING,    then=read),
     *(Row(s,             ReadingFailed,    S.UNKNOWN,    then=read_later)  for s in (S.READING, S.STALE)),

@@ -60,7 +60,7 @@ def test_the_last_look_waits_for_no_reading_that_is_under_way() -> None:
     for start in starts:
         snapshot, effects = after(r.LastLookWanted(), start=start)
         seq = start.data.seq + 1
-        assert (snapshot.state, effects) == (S.READING, (r.ReadAccount(seq, is_last=True),))
+        assert (snapshot.state, effects) == (S.READING, (r.ReadAccount(seq),))
         if start.data.seq:
             assert after(r.AccountCompared(seq - 1), start=snapshot)[0] == snapshot, "it began before"
         assert after(r.AccountCompared(seq), start=snapshot)[0].state is S.SETTLED
