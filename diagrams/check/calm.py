@@ -41,6 +41,8 @@ def calmed(leg: Leg, facets: Facets, bounds: Bounds) -> Leg:
         for field in ("entry", "close", "child"):
             if getattr(leg, field).pushes:
                 leg = replace(leg, **{field: replace(getattr(leg, field), pushes=())})
+        if leg.news:
+            leg = replace(leg, news=())
     if not facets.algo:
         for field in ("mine", "other"):
             if getattr(leg, field).pushes:
@@ -58,9 +60,11 @@ def calmed(leg: Leg, facets: Facets, bounds: Bounds) -> Leg:
         leg = _unprotected(leg)
     if leg.late_read is not None and not bounds.late_reads:
         leg = replace(leg, late_read=None)
-    if leg.child.pushes:
+    if leg.child.pushes and not leg.is_shared:
         leg = _with_news_of_child(leg)
-    if leg.child.at is At.DONE and not leg.child.pushes:
+    # Where others share the position every fill of ours counts, and what was not heard of is asked for.
+    is_heard = not leg.is_shared or leg.child.booked >= leg.child.filled
+    if leg.child.at is At.DONE and not leg.child.pushes and is_heard:
         leg = _without(leg, None)
     return leg
 

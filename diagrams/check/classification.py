@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from anchorwatch.diagrams.check import items as i
-from anchorwatch.diagrams.check import venue
+from anchorwatch.diagrams.check import sharing, venue
 from anchorwatch.diagrams.check.leg import (
     At,
     Filled,
@@ -51,7 +51,7 @@ def _order_news(leg: Leg, facets: Facets, news: i.OrderNews) -> Classified:
     added = report.filled - leg.order(role).booked
     told: tuple[i.Item, ...] = ()
     if added > 0:
-        leg, told = _take_fills(leg, role, report.filled, added)
+        leg, told = _take_fills(leg, facets, role, report.filled, added)
     if role is None:
         return leg, told
     event = EVENT_OF[report.state]
@@ -63,17 +63,19 @@ def _order_news(leg: Leg, facets: Facets, news: i.OrderNews) -> Classified:
     return leg, (*told, i.to_order(role, event))
 
 
-def _take_fills(leg: Leg, role: Role | None, filled: int, added: int) -> Classified:
+def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added: int) -> Classified:
     this = leg.order(role)
     leg = leg.with_order(role, replace(this, booked=filled))
     if filled <= this.counted:
-        return leg, ()  # figures that were taken over count it already
+        # Figures that were taken over count it already, as ours or as a stranger's.
+        is_told = leg.is_shared and (facets.position in position.OURS or role is Role.ENTRY)
+        return sharing.filled_late(leg, facets, role, added) if is_told else (leg, ())
     leg = _overtaken(leg, role, filled)
     if role is Role.ENTRY:
         was_flat = not leg.booked
         leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
         if not was_flat:
-            return _grown(leg, filled), (i.to_position(position.PositionGrown),)
+            return _grown(leg, filled), (i.to_position(position.PositionGrown), i.MindSize())
         return _opened(leg), (i.to_position(position.PositionSeen),)
     closing = min(added, leg.booked)
     told: tuple[i.Item, ...] = ()
@@ -83,12 +85,18 @@ def _take_fills(leg: Leg, role: Role | None, filled: int, added: int) -> Classif
         left = leg.booked - closing
         leg = replace(leg, booked=left, remembered=left or leg.remembered)
         if not left:
-            told = (*told, i.to_position(position.EndConfirmed))
+            told = (*told, i.to_position(position.EndConfirmed), i.LeaveToOthers())
+        else:
+            told = (*told, i.MindSize())
     return leg, told
 
 
 def _opened(leg: Leg) -> Leg:
     """A leg that is opened now looks for its own end only, not for that of the last one."""
+    for role in (Role.CLOSE, None):  # what is still told of the last one is older than this one
+        this = leg.order(role)
+        if this.booked < this.counted:
+            leg = leg.with_order(role, replace(this, booked=this.counted))
     return replace(leg, is_unwanted=False, closed=None if leg.contracts else leg.closed)
 
 
@@ -125,11 +133,11 @@ def _restated(leg: Leg, contracts: int, filled: Filled) -> Leg:
 def _stop_news(leg: Leg, facets: Facets, news: i.StopNews) -> Classified:
     stop = leg.mine if news.is_mine else leg.other
     was_known = stop.known
-    stop = replace(stop, known=news.push is StopPush.LIVE)
+    stop = replace(stop, known=news.push is StopPush.LIVE, seen=stop.size)
     leg = replace(leg, mine=stop) if news.is_mine else replace(leg, other=stop)
     if news.push is StopPush.LIVE:
         if news.is_mine:
-            return leg, (i.to_protection(protection.StopSeenLive),)
+            return leg, _live(leg)
         return (replace(leg, sweep=True) if facets.protection in protection.COVERS else leg), ()
     if not leg.booked:
         return leg, ()
@@ -140,6 +148,12 @@ def _stop_news(leg: Leg, facets: Facets, news: i.StopNews) -> Classified:
     return leg, ()
 
 
+def _live(leg: Leg) -> tuple[i.Item, ...]:
+    """What a live stop that is meant tells: that it covers, if it is enough."""
+    seen = (i.to_protection(protection.StopSeenLive),) if sharing.is_enough(leg, leg.mine) else ()
+    return (*seen, i.MindSize())
+
+
 def _stops_answer(leg: Leg, facets: Facets, answer: i.StopsAnswer) -> Classified:
     if answer.is_late:
         return leg, ()
@@ -147,19 +161,24 @@ def _stops_answer(leg: Leg, facets: Facets, answer: i.StopsAnswer) -> Classified
     if not leg.booked:
         return leg, ()  # it was read while the leg ended
     if leg.mine.known:
-        return leg, (i.to_protection(protection.StopSeenLive),)
-    if leg.other.known:
+        is_behind = facets.protection is protection.S.GROWING and not sharing.is_enough(leg, leg.mine)
+        return leg, (i.to_protection(protection.StopReadFailed),) if is_behind else _live(leg)
+    if leg.other.known and sharing.is_enough(leg, leg.other):
         return leg, (i.Adopt(),)
     return leg, (i.to_protection(protection.StopGone),)
 
 
 def _known(leg: Leg, seen: StopsSeen) -> Leg:
-    return replace(leg, mine=replace(leg.mine, known=seen.mine), other=replace(leg.other, known=seen.other))
+    return replace(
+        leg,
+        mine=replace(leg.mine, known=seen.mine, seen=leg.mine.size),
+        other=replace(leg.other, known=seen.other, seen=leg.other.size),
+    )
 
 
 def _adopt(leg: Leg, facets: Facets, item: i.Adopt) -> Classified:
-    if not leg.mine.known:
-        if not leg.other.known:
+    if not (leg.mine.known and sharing.is_enough(leg, leg.mine)):
+        if not (leg.other.known and sharing.is_enough(leg, leg.other)):
             return leg, ()
         leg = with_other_meant(leg)
     return leg, (i.to_protection(protection.CoverAdopted),)
@@ -175,7 +194,9 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
         return leg, (i.to_position(position.ReadEnded),)
     if not answer.shown.contracts:
         return leg, (i.to_position(position.AbsenceSeen),)
-    if not answer.shown.overtaken:
+    if leg.is_shared and not answer.shown.overtaken:
+        leg = sharing.taken_over(leg, answer.shown.contracts, answer.shown.filled)
+    elif not answer.shown.overtaken:
         leg = _restated(leg, answer.shown.contracts, answer.shown.filled)
     return leg, (i.to_position(position.ReadEnded),)
 
@@ -184,21 +205,21 @@ def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
     if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
     if leg.booked and leg.closed is not None:
-        leg = _restated(leg, 0, leg.closed)
-    return leg, (i.to_position(position.EndConfirmed),)
+        leg = replace(_restated(leg, 0, leg.closed), others=0)
+    return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
 
 
 # Readings.
 
 
 def _start_reading(leg: Leg, facets: Facets, item: i.StartReading) -> Classified:
-    return replace(leg, reading=Reading(leg.contracts, leg.filled)), ()
+    return replace(leg, reading=Reading(leg.held, leg.filled)), ()
 
 
 def _audit(leg: Leg, facets: Facets, item: i.Audit) -> Classified:
     stops = StopsSeen(leg.mine.live, leg.other.live)
     resumes = leg.reading if item.is_of_stage else None
-    contracts = 0 if item.is_empty else leg.contracts
+    contracts = 0 if item.is_empty else leg.held
     return replace(leg, reading=Reading(contracts, leg.filled, stops)), (i.Compare(resumes),)
 
 
@@ -251,8 +272,10 @@ def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
     reading = leg.reading
     assert reading is not None
     theirs = reading.contracts
-    if reading.overtaken or theirs == leg.booked:
+    if reading.overtaken or theirs == leg.booked + leg.others:
         return leg, ()
+    if leg.is_shared:
+        return sharing.mended(leg, facets, reading)
     ours = leg.booked
     doubted: tuple[i.Item, ...] = ()
     if facets.entry in order.OUT:
@@ -287,8 +310,10 @@ def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
             return leg, ()
         return replace(without_meaning(leg), sweep=True), ()
     if leg.mine.known:
-        return leg, (i.to_protection(protection.StopSeenLive),)
+        return leg, _live(leg)
     if facets.protection in protection.COVERS and not reading.stop_asked:
+        # It may have sold our part, and theirs is what is shown.
+        leg = replace(leg, own_read=True) if leg.others else leg
         return leg, (i.to_protection(protection.StopGone),)
     return leg, ()
 
@@ -296,6 +321,28 @@ def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
 def _end_reading(leg: Leg, facets: Facets, item: i.EndReading) -> Classified:
     resumed = replace(item.resumes, overtaken=True) if item.resumes is not None else None
     return replace(leg, reading=resumed), ()
+
+
+def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
+    """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
+    if facets.position not in position.OURS:
+        return leg, ()
+    if answer.filled is None:
+        is_gone = facets.position in position.GONE
+        return leg, (i.to_position(position.ConfirmationFailed),) if is_gone else ()
+    told: tuple[i.Item, ...] = ()
+    leg = replace(leg, own_known=True)
+    for role in (Role.ENTRY, Role.CLOSE, None):
+        filled = _of(answer.filled, role)
+        added = filled - leg.order(role).booked
+        if added > 0:
+            leg, said = _take_fills(leg, facets, role, filled, added)
+            told = (*told, *said)
+    if leg.others:
+        told = (*told, i.to_reconciliation(reconciliation.BookDoubted))
+    if leg.booked and facets.position in position.GONE:
+        told = (*told, i.to_position(position.PositionSeen))
+    return leg, told
 
 
 CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
@@ -312,6 +359,10 @@ CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
     i.Adopt: _adopt,
     i.FindAgain: _find_again,
     i.CheckCover: _check_cover,
+    i.TheirNews: sharing.their_news,
+    i.OwnOrders: _own_orders,
+    i.LeaveToOthers: sharing.left_to_others,
+    i.MindSize: sharing.size_minded,
     i.EndReading: _end_reading,
 }
 

@@ -133,6 +133,20 @@ SMALL: tuple[Bounds, ...] = (
         closes=False,
         prompt=True,
     ),
+    Bounds(
+        "watched",
+        entries=1,
+        faults=2,
+        shared=True,
+        reduces=True,
+        pushy=True,
+        checks=True,
+        doubts=True,
+        prompt=True,
+    ),
+    Bounds(
+        "shared", entries=1, size=2, faults=2, shared=True, moves=True, closes=False, doubts=True, prompt=True
+    ),
     Bounds("empty readings", entries=1, faults=2, empties=True, checks=True, prompt=True),
     Bounds(
         "empty readings of parts",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.leg import Leg, Reading, Report, Shown, StopPush, StopsSeen, replace
+from anchorwatch.diagrams.check.leg import Filled, Leg, Reading, Report, Shown, StopPush, StopsSeen, replace
 from anchorwatch.diagrams.check.production import Facets, Tell
 from anchorwatch.machine import lifecycle
 from anchorwatch.machine.bot import Part
@@ -81,6 +81,26 @@ class CheckCover(msgspec.Struct, frozen=True):
     pass
 
 
+class TheirNews(msgspec.Struct, frozen=True):
+    """A trade of somebody else: one contract more, or one less."""
+
+    change: int
+
+
+class OwnOrders(msgspec.Struct, frozen=True):
+    """What our own orders have filled, as they say themselves; None: they could not be read."""
+
+    filled: Filled | None
+
+
+class LeaveToOthers(msgspec.Struct, frozen=True):
+    """Our part is over; what is left is theirs."""
+
+
+class MindSize(msgspec.Struct, frozen=True):
+    """Look whether the stop has the size of what is ours."""
+
+
 class EndReading(msgspec.Struct, frozen=True):
     resumes: Reading | None = None
 
@@ -100,6 +120,10 @@ Item = (
     | Adopt
     | FindAgain
     | CheckCover
+    | TheirNews
+    | OwnOrders
+    | LeaveToOthers
+    | MindSize
     | EndReading
 )
 

@@ -130,6 +130,8 @@ class Stop(msgspec.Struct, frozen=True):
     live: bool = False
     known: bool = False  # the desk has it among its live stops
     pushes: tuple[StopPush, ...] = ()
+    size: int = 0  # contracts that it closes; 0: all that there are
+    seen: int = 0  # the same, as the desk knows it
 
 
 class StopsSeen(msgspec.Struct, frozen=True):
@@ -185,8 +187,11 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Leg(msgspec.Struct, frozen=True):
-    # The venue.
+    # The venue. ``contracts`` are ours; where the position is shared, the venue shows them and ``theirs`` as one.
     contracts: int = 0
+    is_shared: bool = False
+    theirs: int = 0
+    news: tuple[int, ...] = ()  # strangers' trades whose pushes are on their way
     closed: Filled | None = None  # its history shows that the position that the book means was closed
     entry: Order = Order()
     close: Order = Order()
@@ -198,7 +203,11 @@ class Leg(msgspec.Struct, frozen=True):
     stray_stop: bool = False  # its answer was lost, and the request may still arrive
     stray_other: bool = False  # the same for a stop that is not meant any more
     move: Call = Call.NONE
+    place_size: int = 0  # what these two ask for; 0: the whole position, or no other size
+    move_size: int = 0
     sweep: bool = False  # a request to cancel the others
+    own_read: bool = False  # our own orders are being read
+    own_known: bool = False  # they were read, and nobody has traded since
     stops_read: Asked | StopsSeen | None = None
     late_read: Asked | StopsSeen | None = None  # the same, asked for an earlier stop
     leg_read: Asked | Shown | None = None
@@ -212,6 +221,9 @@ class Leg(msgspec.Struct, frozen=True):
     fill_clock: bool = False
     # The desk's book and the journal.
     booked: int = 0
+    others: int = 0  # theirs, as booked
+    cut: int = 0  # taken off ours because the venue showed less, before any fill said why
+    is_fixed: bool = False  # the venue has refused to change the size of the stop that is meant
     portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended
     remembered: int = 0  # contracts of the position that the journal holds as open
@@ -233,6 +245,11 @@ class Leg(msgspec.Struct, frozen=True):
         return replace(self, close=order)
 
     @property
+    def held(self) -> int:
+        """What the venue shows as one position."""
+        return self.contracts + self.theirs
+
+    @property
     def filled(self) -> Filled:
         return Filled(self.entry.filled, self.close.filled, self.child.filled)
 
@@ -245,7 +262,12 @@ class Leg(msgspec.Struct, frozen=True):
     @property
     def is_covered(self) -> bool:
         """The exchange itself would close the position, or is closing it."""
-        return self.mine.live or self.other.live or self.child.at is At.LIVE
+        is_stopped = any(stop.live and self.is_enough(stop.size) for stop in (self.mine, self.other))
+        return is_stopped or self.child.at is At.LIVE
+
+    def is_enough(self, size: int) -> bool:
+        """Whether a stop of this size closes all that is ours."""
+        return not size or size >= self.contracts
 
     @property
     def is_untold(self) -> bool:
@@ -258,6 +280,8 @@ class Leg(msgspec.Struct, frozen=True):
             or self.stops_read is not None
             or self.late_read is not None
             or self.leg_read is not None
+            or bool(self.news)
+            or self.own_read
             or self.explanation
             or self.confirm_timer
             or self.reading is not None
@@ -324,7 +348,8 @@ def merged(one: Stop, other: Stop) -> Stop:
     as delivered. That is the one place where this world is smaller than the real one.
     """
     known = other.pushes[-1] is StopPush.LIVE if other.pushes else other.known
-    return Stop(one.live or other.live, one.known or known, one.pushes)
+    size, seen = max(one.size, other.size), max(one.seen, other.seen)
+    return Stop(one.live or other.live, one.known or known, one.pushes, size, seen)
 
 
 def _all_others(seen: StopsSeen) -> StopsSeen:

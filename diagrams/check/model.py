@@ -98,7 +98,7 @@ class Model:
         )  # by pair: where its steps are; -1: not asked for
         first = Shell()
         bot = self.production.number(process.unborn(self.bounds, first))
-        start = np.array([self.tables.vector(Leg())], dtype=np.uint16)
+        start = np.array([self.tables.vector(Leg(is_shared=self.bounds.shared))], dtype=np.uint16)
         self.initial = int(
             self._numbered(
                 np.array([bot]), [self.legs(start)] * self.legs_count, np.array([self.shells(first)])

@@ -22,11 +22,14 @@ from anchorwatch.diagrams.check.items import (
     Explained,
     Item,
     LegAnswer,
+    MindSize,
     Move,
     OrderNews,
+    OwnOrders,
     Rule,
     StopNews,
     StopsAnswer,
+    TheirNews,
     by_itself,
     part_of,
     to_order,
@@ -250,7 +253,13 @@ def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
 def _of_moving(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.move in MOVED:
         words = f"answer to the move: {leg.move.value}"
-        yield Move(words, replace(leg, move=Call.NONE), (to_protection(MOVED[leg.move]),))
+        after = replace(leg, move=Call.NONE)
+        if leg.move_size and leg.move is Call.ACCEPTED:
+            after = replace(after, mine=replace(after.mine, seen=leg.move_size), move_size=0)
+        elif leg.move_size:
+            after = replace(after, move_size=0, is_fixed=leg.is_fixed or leg.move is Call.REFUSED)
+        minded = (MindSize(),) if leg.is_shared and leg.move is Call.ACCEPTED else ()
+        yield Move(words, after, (to_protection(MOVED[leg.move]), *minded))
 
 
 def _timers_of_protection(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -304,14 +313,14 @@ def _differences(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.confirm_timer:
         due = (to_position(position.ConfirmationDue),)
         yield Move("time to ask again for the cause", replace(leg, confirm_timer=False), due)
-    if bounds.doubts and facets.private and facets.is_settled and leg.contracts != leg.booked:
+    if bounds.doubts and facets.private and facets.is_settled and leg.held != leg.booked + leg.others:
         doubted = (to_reconciliation(reconciliation.BookDoubted),)
         yield Move("the pushed position differs from the book for long", leg, doubted)
 
 
 def _of_position(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.leg_read is Asked.ASKED and not bounds.overtaking:
-        seen = Shown(leg.contracts, leg.filled)
+        seen = Shown(leg.held, leg.filled)
         yield Move(f"answer: {seen.contracts} held", replace(leg, leg_read=None), (LegAnswer(seen),))
         lost = (LegAnswer(None),)
         yield Move("answer: the position could not be read", replace(leg, leg_read=None), lost, 1)
@@ -357,7 +366,7 @@ def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     yield Move("the reading of the account fails", leg, failed, 1)
     if not bounds.overtaking:
         items: tuple[Item, ...] = (Audit(), to_reconciliation(reconciliation.AccountCompared))
-        yield Move(f"the reading arrives: {leg.contracts} held", leg, items)
+        yield Move(f"the reading arrives: {leg.held} held", leg, items)
         if bounds.empties and leg.contracts:
             wrong = (Audit(is_empty=True), to_reconciliation(reconciliation.AccountCompared))
             yield Move("the reading arrives, and wrongly shows nothing", leg, wrong, 1)
@@ -406,6 +415,23 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("a better level is wanted", leg, (to_protection(protection.MoveWanted),))
 
 
+def _of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """What is heard of strangers' trades, and what our own orders say of which part is ours."""
+    if leg.news and not facets.is_holding:
+        change = leg.news[0]
+        words = "push: somebody has " + ("added to the position" if change > 0 else "taken from the position")
+        yield Move(words, replace(leg, news=leg.news[1:]), (TheirNews(change),))
+    if leg.own_read:
+        after = replace(leg, own_read=False)
+        yield Move("answer: our own orders and their fills", after, (OwnOrders(leg.filled),))
+        yield Move("answer: our own orders could not be read", after, (OwnOrders(None),), 1)
+
+
+def _of_sizes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    if leg.is_shared and leg.booked and leg.mine.known and leg.mine.seen != leg.booked:
+        yield Move("time to look at the size of the stop", leg, (MindSize(),))
+
+
 LOSSES: tuple[Rule, ...] = (
     *(partial(_lost_pushes, role=role) for role in (*ROLES, None)),
     *(partial(_lost_pushes_of_stops, is_mine=is_mine) for is_mine in (True, False)),
@@ -426,6 +452,8 @@ RULES: tuple[Rule, ...] = (
     _of_reading,
     *(by_itself(partial(_timers_of_order, role=role)) for role in ROLES),
     by_itself(_timers_of_protection),
+    _of_others,
+    by_itself(_of_sizes),
     by_itself(_differences),
     by_itself(_wishes),
 )

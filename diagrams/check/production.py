@@ -218,7 +218,7 @@ class Production:
 
     def _step(self, number: int, tell: int, which: int) -> Stepped:
         before, told = self.bots.values[number], self.tells.values[tell]
-        if told.event is protection.CoverAdopted:
+        if told.event in NAMED_BY_THE_DESK:
             before = bots.with_next_sequence(before)  # as the desk does for a stop that it has found
         address, event = addressed(before, told, LEGS[which])
         try:
@@ -258,7 +258,7 @@ def addressed(bot: Bot, tell: Tell, leg: LegKey = LEGS[0]) -> tuple[Address, Eve
     """The event with the identity that the machine means now."""
     address = Address(tell.part, leg=leg if tell.part in OF_LEG else None, link=tell.link)
     values = dict(tell.extra)
-    if tell.event is protection.CoverAdopted:
+    if tell.event in NAMED_BY_THE_DESK:
         values["seq"] = bot.sequence
     elif tell.event is lifecycle.DeadlinePassed:
         values["epoch"] = bot.lifecycle.data.entered  # it belongs to a stage, not to one of its tries
@@ -269,6 +269,9 @@ def addressed(bot: Bot, tell: Tell, leg: LegKey = LEGS[0]) -> tuple[Address, Eve
                 values[field] = getattr(data, "spare" if tell.of_spare else field)
     return address, tell.event(**values)
 
+
+NAMED_BY_THE_DESK = (protection.CoverAdopted, protection.BridgeWanted)
+"""Events that bring the next sequence, which the desk has drawn."""
 
 OF_LEG = (Part.ENTRY, Part.CLOSE, Part.POSITION, Part.PROTECTION)
 

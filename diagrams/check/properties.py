@@ -57,6 +57,8 @@ def _is_in_the_book(facets: Facets, leg: Leg, shell: Shell) -> bool:
     is_pending = is_away or facets.reconciliation is not reconciliation.S.SETTLED or leg.is_untold
     if is_pending or leg.entry.overdue_timer or leg.close.overdue_timer:
         return True
+    if leg.is_shared and leg.held != leg.booked + leg.others:
+        return True  # positions are pushed too, and a difference that lasts is read
     is_known = not leg.contracts or (leg.booked == leg.contracts and facets.position in position.HELD)
     is_order_known = leg.entry.at is not At.LIVE or facets.entry not in order.FREE
     return is_known and is_order_known

@@ -249,12 +249,13 @@ def found(search: Search, seconds: float) -> Explored:
 
 
 def _is_at_rest(model: Model, core: int) -> bool:
-    """Nothing is open and nothing is under way, or the process has ended."""
+    """Nothing of ours is open and nothing is under way, or the process has ended."""
     return all(_is_leg_at_rest(*model.shown(core, which)) for which in range(model.legs_count))
 
 
 def _is_leg_at_rest(facets: Facets, leg: Leg, shell: Shell) -> bool:
-    is_flat = facets.position is position.S.FLAT and facets.protection is protection.S.NONE
+    has_none = (position.S.FLAT, position.S.WATCHED)  # what is watched lasts as long as its owner likes
+    is_flat = facets.position in has_none and facets.protection is protection.S.NONE
     is_idle = facets.entry in order.FREE and facets.close in order.FREE
     is_ready = facets.life is lifecycle.S.READY and not leg.contracts
     return not facets.is_running or (is_flat and is_idle and is_ready)

@@ -147,13 +147,17 @@ def _confirm_later(leg: Leg, effect: position.StartConfirmationTimer, bounds: Bo
 def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
+    leg = replace(leg, cut=0, is_fixed=False)
     over = replace(leg, booked=0, remembered=0, closed=None, is_unwanted=False, portion=0)
     return replace(over, wanted=0, kept=0, rested=0), ""
 
 
 def _has_unbooked_fills(leg: Leg) -> bool:
     """The venue has moved on, and the news of it is not in the book yet: nobody can know better."""
-    return any(this.filled > max(this.booked, this.counted) for this in (leg.entry, leg.close, leg.child))
+    orders = (leg.entry, leg.close, leg.child)
+    if leg.is_shared:  # figures that were taken over do not say whose it is
+        return any(this.filled > this.booked for this in orders)
+    return any(this.filled > max(this.booked, this.counted) for this in orders)
 
 
 def _watch(leg: Leg, effect: position.WatchLeg, bounds: Bounds) -> Absorbed:
@@ -166,7 +170,8 @@ def _place(leg: Leg, effect: protection.PlaceStop, bounds: Bounds) -> Absorbed:
         return leg, "S9"
     is_under_way = leg.place is Call.WIRE
     leg = without_meaning(leg)
-    leg = replace(leg, stray_other=leg.stray_other or is_under_way, place=Call.WIRE)
+    size = leg.booked if leg.is_shared else 0
+    leg = replace(leg, stray_other=leg.stray_other or is_under_way, place=Call.WIRE, place_size=size)
     return _stop_asked(leg), ""
 
 
@@ -181,6 +186,7 @@ def _mean_another(leg: Leg, effect: AnotherStopMeant, bounds: Bounds) -> Absorbe
         stops_read=None,
         retry_timer=False,
         fill_clock=False,
+        is_fixed=False,
     ), ""
 
 
@@ -208,7 +214,8 @@ def _stop_naked(leg: Leg, effect: protection.StopNakedClock, bounds: Bounds) -> 
 
 def _move(leg: Leg, effect: protection.MoveStop, bounds: Bounds) -> Absorbed:
     tighter = replace(leg, move=Call.WIRE, wanted=1, kept=1, rested=1)  # durable before it is asked for
-    return _stop_asked(tighter), ""
+    is_wrong = leg.is_shared and leg.mine.known and not leg.is_fixed and leg.mine.seen != leg.booked
+    return _stop_asked(replace(tighter, move_size=leg.booked if is_wrong else 0)), ""
 
 
 def _start_fill_clock(leg: Leg, effect: protection.StartFillClock, bounds: Bounds) -> Absorbed:

@@ -26,7 +26,7 @@ NAMES: dict[Role | None, str] = {Role.ENTRY: "entry", Role.CLOSE: "close", None:
 def _of_order(leg: Leg, facets: Facets, bounds: Bounds, role: Role) -> Iterator[Move]:
     name, order = NAMES[role], leg.order(role)
     if order.call is Call.WIRE:
-        if role is Role.CLOSE and not leg.contracts:
+        if role is Role.CLOSE and not leg.held:
             yield Move(f"the venue refuses the {name}: no position", _answered(leg, role, Call.REFUSED))
         else:
             accepted = _accepted(leg, role, facets)
@@ -115,7 +115,7 @@ def _fills(leg: Leg, role: Role | None, facets: Facets, bounds: Bounds) -> Itera
     order = leg.order(role)
     rest = order.size - order.filled
     if role is not Role.ENTRY:
-        rest = min(rest, leg.contracts)  # it only reduces, and takes no more than there is
+        rest = min(rest, leg.held)  # it only reduces, and takes no more than there is
     for amount in dict.fromkeys((*bounds.parts, rest)):
         if amount <= rest:
             words = "fills" if amount == rest else "fills in part"
@@ -130,19 +130,22 @@ def _fills(leg: Leg, role: Role | None, facets: Facets, bounds: Bounds) -> Itera
 def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
     order = leg.order(role)
     contracts = leg.contracts + amount if role is Role.ENTRY else max(0, leg.contracts - amount)
+    beyond = 0 if role is Role.ENTRY else amount - (leg.contracts - contracts)
     filled = order.filled + amount
     at = At.DONE if filled == order.size else At.LIVE
     leg = replace(
         leg.with_order(role, replace(order, filled=filled, at=at)),
         contracts=contracts,
+        theirs=max(0, leg.theirs - beyond),
+        own_known=False,
     )
     leg = _pushed(leg, role, facets)
     if role is Role.ENTRY:
         return leg
-    return leg if contracts else _flat(leg, facets)
+    return leg if leg.held else flat(leg, facets)
 
 
-def _flat(leg: Leg, facets: Facets) -> Leg:
+def flat(leg: Leg, facets: Facets) -> Leg:
     """The position is closed: the history says so, and what could only reduce it is cancelled."""
     for role in (Role.CLOSE, None):
         if leg.order(role).at is At.LIVE:
@@ -180,14 +183,14 @@ def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         ):
             is_fault = answer not in (Call.NO_POSITION, Call.EXISTS)
             # Which of its reasons the venue names first is its own affair: without a position it may be any.
-            if leg.contracts and answer is Call.NO_POSITION:
+            if leg.held and answer is Call.NO_POSITION:
                 continue
             if answer is Call.EXISTS and not leg.other.live:
                 continue
             yield Move(
                 f"the venue refuses the stop: {words}", replace(leg, place=answer), faults=int(is_fault)
             )
-        if leg.contracts:
+        if leg.held:
             placed = _placed(leg, facets)
             yield Move("the venue accepts the stop", replace(placed, place=Call.ACCEPTED))
             yield Move(
@@ -205,6 +208,8 @@ def _of_moving(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.move is Call.WIRE:
         if leg.mine.live:
             moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+            if leg.move_size:
+                moved = replace(moved, mine=replace(moved.mine, size=leg.move_size))
             if moved.reading is not None:
                 moved = replace(moved, reading=replace(moved.reading, mine_renewed=True))
             yield Move("the venue moves the stop", replace(moved, move=Call.ACCEPTED))
@@ -231,7 +236,7 @@ def _triggers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
                 changed = stop_changed(stop, facets, StopPush.TRIGGERED)
                 triggered = replace(leg, mine=changed) if is_mine else replace(leg, other=changed)
                 whose = "the stop triggers" if is_mine else "another stop of ours triggers"
-                yield Move(whose, _new_child(triggered))
+                yield Move(whose, _new_child(triggered, stop.size))
 
 
 def _late_stops(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -256,20 +261,21 @@ def _late_stops(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("a late stop of before is refused", settled)
 
 
-def _new_child(leg: Leg) -> Leg:
+def _new_child(leg: Leg, of: int = 0) -> Leg:
     """An order that closes and is in no slot of the bot.
 
     While reports of an earlier one are under way the two are kept as one, whose fills add up: only
     fills are ever taken from such an order.
     """
+    contracts = min(of or leg.contracts, leg.contracts)
     if leg.child.pushes:
-        size = leg.child.filled + leg.contracts
+        size = leg.child.filled + contracts
         return replace(leg, child=replace(leg.child, size=size, at=At.LIVE))
-    return without_fills(replace(leg, child=Order(size=leg.contracts, at=At.LIVE)), None)
+    return without_fills(replace(leg, child=Order(size=contracts, at=At.LIVE)), None)
 
 
 def _placed(leg: Leg, facets: Facets) -> Leg:
-    leg = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
+    leg = replace(leg, mine=replace(stop_changed(leg.mine, facets, StopPush.LIVE), size=leg.place_size))
     if leg.reading is not None:
         leg = replace(leg, reading=replace(leg.reading, mine_renewed=True))
     return leg
@@ -282,6 +288,8 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """
     if bounds.foreign:
         yield from _foreign_trades(leg, facets, bounds)
+    if bounds.shared:
+        yield from _trades_of_others(leg, facets)
     if not bounds.strangers:
         return
     if leg.contracts and leg.child.at is not At.LIVE:
@@ -308,10 +316,10 @@ def _foreign_trades(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         if leg.contracts > amount:
             yield Move("somebody takes a part", replace(leg, contracts=leg.contracts - amount), faults=1)
         elif leg.contracts == amount:
-            flat = _flat(replace(leg, contracts=0), facets)
-            yield Move("somebody takes the rest", flat, faults=1)
+            gone = flat(replace(leg, contracts=0), facets)
+            yield Move("somebody takes the rest", gone, faults=1)
             if bounds.belt and leg.mine.live:
-                stays = replace(flat, mine=leg.mine)
+                stays = replace(gone, mine=leg.mine)
                 yield Move("somebody takes the rest, and leaves the stop behind", stays, faults=1)
 
 
@@ -321,6 +329,28 @@ def _lists(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the venue's lists catch up", replace(leg, past=None))
     elif bounds.lags:
         yield Move("the venue's lists stand still", replace(leg, past=leg.past_now), faults=1)
+
+
+THEIRS_MAX = 1
+"""Contracts of strangers: one is there or is not, and that decides everything."""
+
+
+def _trades_of_others(leg: Leg, facets: Facets) -> Iterator[Move]:
+    """Somebody else trades in the position. Of an account's orders all are pushed, whoever made them (OKX v5)."""
+
+    def told(after: Leg, change: int) -> Leg:
+        after = replace(after, own_known=False)
+        return replace(after, news=(*after.news, change)) if facets.private else after
+
+    if leg.theirs < THEIRS_MAX:
+        added = replace(leg, theirs=leg.theirs + 1)
+        yield Move("somebody adds to the position, or opens one", told(added, 1), faults=1)
+    if leg.theirs:
+        taken = replace(leg, theirs=leg.theirs - 1)
+        yield Move("somebody takes theirs", told(taken if taken.held else flat(taken, facets), -1), faults=1)
+    elif leg.contracts:
+        taken = replace(leg, contracts=leg.contracts - 1)
+        yield Move("somebody takes of ours", told(taken if taken.held else flat(taken, facets), -1), faults=1)
 
 
 def _belted(leg: Leg, facets: Facets) -> Leg:

@@ -271,6 +271,8 @@ class Desk:
         context.tell(told.address, told.event)
         if context.bot.links is not before:
             market.take_links(context, before)
+        if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
+            stops.mind_size(context, context.book.leg(told.address.leg))  # it may have grown meanwhile
         if isinstance(told.event, rules.REFUSALS) and told.address.leg is not None:
             rules.reload(context, told.address.leg.instrument)
         if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:

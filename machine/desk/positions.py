@@ -64,8 +64,11 @@ def _book_fill(
     is_shared = sharing.is_shared(context, key.instrument)
     if at_ms <= leg.restated_ms:
         # The venue's figures that were taken over count it already, as ours or as a stranger's.
-        if is_shared and is_ours and state in position.OURS:
+        # One that is older than the position is of the one before, whose end is told already.
+        if is_shared and is_ours and state in position.OURS and at_ms >= leg.entered_ms:
             _book_late_fill(context, leg, report, contracts, price, fee, opens=opens)
+        elif is_shared and is_ours and opens and state is position.S.WATCHED:
+            _claim_late_fill(context, leg, report, contracts, price, fee, at_ms)
         return
     is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
     is_by_us = _is_by_us(report)
@@ -144,6 +147,25 @@ def _book_late_fill(
         return
     context.book.totals.realised_pnl += sharing.closed_late(leg, contracts, price, fee)
     _shrunk(context, leg, report)
+
+
+def _claim_late_fill(
+    context: Context,
+    leg: LegBook,
+    report: OrderReport,
+    contracts: Decimal,
+    price: Decimal,
+    fee: Decimal,
+    at_ms: int,
+) -> None:
+    """A fill of ours in what was left to others when our part was taken to be over: that much of it is ours."""
+    sharing.open_on_theirs(context, leg)
+    sharing.counted_late(leg, contracts, price, fee)
+    context.book.totals.fees += fee
+    leg.counted = (report.client_id, report.filled)
+    leg.uncovered_ms = 0
+    context.book.uncover(leg, at_ms)
+    _open(context, leg.leg, at_ms, is_ours=True)
 
 
 def _grown(context: Context, leg: LegBook, report: OrderReport) -> None:

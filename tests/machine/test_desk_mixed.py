@@ -117,6 +117,61 @@ def test_a_stop_that_is_too_small_after_a_second_fill_grows_before_it_counts_as_
     assert not rig.taken(requests.CancelStops)
 
 
+def test_a_stop_that_became_too_small_while_its_move_was_under_way_grows_when_that_is_answered() -> None:
+    rig = DeskRig(is_exclusive=False).booted()
+    ticket = rig.enter()
+    rig.say(world.OrderPushed(rig.filled(ticket, "0.1", 60_000)))
+    stop = rig.only(requests.PlaceStop)
+    rig.say(world.StopPushed(rig.stop(stop, contracts=px("0.1"))))
+    rig.leg().moving_to = rig.leg().resting
+    rig.tell(of(Part.PROTECTION), protection.MoveWanted())
+    move = rig.only(requests.MoveStop)
+    rig.pass_s(1)
+    rig.say(world.OrderPushed(rig.filled(ticket, ticket.contracts - px("0.1"), 60_000)))
+    assert rig.slot().protection.state is protection.S.MOVING
+    rig.tell(of(Part.PROTECTION), protection.MoveAccepted(move.seq))
+    assert rig.slot().protection.state is protection.S.GROWING
+    assert rig.only(requests.MoveStop).contracts == ticket.contracts
+
+
+def test_a_fill_of_ours_that_was_left_to_others_with_the_rest_is_ours_when_it_is_heard_of() -> None:
+    rig = DeskRig(is_exclusive=False).booted()
+    ticket = rig.enter()
+    rig.say(world.OrderPushed(rig.filled(ticket, "0.1", 60_000)))
+    stop = rig.only(requests.PlaceStop)
+    rig.say(world.StopPushed(rig.stop(stop, contracts=px("0.1"))))
+    rig.pass_s(1)
+    unheard = rig.filled(ticket, ticket.contracts - px("0.1"), 60_000)
+    rig.pass_s(1)
+    stops = tuple(rig.leg().stops.values())
+    rig.reconcile(rig.reading(rig.position(ticket.contracts), stops=stops))
+    rest = ticket.contracts - px("0.1")
+    assert rig.leg().others == rest  # as far as is known
+    rig.pass_s(1)
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_640)))
+    assert rig.slot().position.state is position.S.WATCHED
+    assert (rig.leg().contracts, rig.leg().others) == (rest, px(0))
+    rig.say(world.OrderPushed(unheard))
+    assert rig.slot().position.state is position.S.OPEN
+    assert (rig.leg().contracts, rig.leg().others) == (rest, px(0))
+    assert rig.taken(requests.PlaceStop)[-1].contracts == rest
+
+
+def test_a_closing_fill_that_is_older_than_the_position_takes_nothing_from_it() -> None:
+    rig, stop = shared()
+    rig.pass_s(1)
+    unheard = rig.stopped_out(stop, 59_640)
+    rig.pass_s(1)
+    rig.reconcile(rig.reading())
+    rig.say(world.AbsenceExplained(LONG, world.STOPPED, px(-1), unheard.updated_ms))
+    assert rig.slot().position.state is position.S.FLAT
+    rig.pass_s(3600)
+    ticket = rig.enter_and_fill()
+    rig.say(world.OrderPushed(unheard))
+    assert rig.slot().position.state is position.S.OPEN
+    assert rig.leg().contracts == ticket.contracts
+
+
 def test_where_the_venue_refuses_the_size_a_second_stop_bridges_and_the_first_is_swept_after() -> None:
     rig, first = shared()
     strangers(rig, Deal.SELL, "0.1")

@@ -1,0 +1,116 @@
+"""The desk's part where strangers share the position: which of it is ours, and the stop of exactly that size.
+
+Written from what the desk promises: ours is what our own orders filled; whatever else the venue shows is theirs, is
+watched where nothing is ours, and no stop and no close of ours takes it; what a stranger takes is taken from theirs
+first; and whose part has shrunk is not said by a size, so our own orders are asked.
+"""
+
+from __future__ import annotations
+
+from anchorwatch.diagrams.check import items as i
+from anchorwatch.diagrams.check.leg import Filled, Leg, Reading, Stop, replace
+from anchorwatch.diagrams.check.production import Facets
+from anchorwatch.machine import order, position, protection, reconciliation
+from anchorwatch.machine.order import Role
+
+Classified = tuple[Leg, tuple[i.Item, ...]]
+
+RESIZABLE = (protection.S.COVERED, protection.S.PENDING, protection.S.DOUBTFUL)
+"""States in which the size of the stop can be asked to be another."""
+
+
+def is_enough(leg: Leg, stop: Stop) -> bool:
+    """Whether this stop, as it is known, would close all that is booked as ours."""
+    return not stop.seen or stop.seen >= leg.booked
+
+
+def taken_over(leg: Leg, shown: int, filled: Filled) -> Leg:
+    """The venue's figure of a position that is ours in part."""
+    if leg.others and shown < leg.booked + leg.others and not leg.own_known:
+        return replace(leg, own_read=True)
+    for role in (Role.ENTRY, Role.CLOSE, None):
+        this = leg.order(role)
+        reported = filled.child if role is None else getattr(filled, role.value)
+        leg = leg.with_order(role, replace(this, counted=max(this.counted, reported)))
+    own = min(leg.booked, shown)
+    leg = replace(leg, news=())  # what is under way of it is in these figures
+    return replace(leg, cut=leg.cut + leg.booked - own, booked=own, remembered=own, others=shown - own)
+
+
+def mended(leg: Leg, facets: Facets, reading: Reading) -> Classified:
+    """A reading differs from the book: what is not ours is registered, and what is ours is asked about."""
+    shown, was = reading.contracts, leg.booked + leg.others
+    doubted: tuple[i.Item, ...] = ()
+    if facets.entry in order.OUT:
+        doubted = (i.to_order(Role.ENTRY, order.OrderDoubted),)
+        if not was:
+            return leg, doubted  # our own entry has just filled: the query about it will say so
+    if facets.position in position.OURS:
+        if shown:
+            return taken_over(leg, shown, reading.filled), (*doubted, i.MindSize())
+        return leg, (*doubted, i.to_position(position.AbsenceSeen))
+    if not shown:
+        return replace(leg, others=0, news=()), (*doubted, i.to_position(position.AbsenceSeen))
+    event = position.ForeignSeen if not was else position.PositionGrown
+    is_news = not was or shown > was
+    return replace(leg, others=shown, news=()), (*doubted, i.to_position(event)) if is_news else doubted
+
+
+def their_news(leg: Leg, facets: Facets, news: i.TheirNews) -> Classified:
+    """A stranger's order has filled."""
+    if facets.position in position.OURS:
+        if news.change > 0:
+            return replace(leg, others=leg.others + 1), ()
+        if leg.others:
+            return replace(leg, others=leg.others - 1), ()
+        left = leg.booked - 1
+        leg = replace(leg, booked=left, remembered=left or leg.remembered)
+        return leg, (i.MindSize(),) if left else (i.to_position(position.EndConfirmed),)
+    if news.change > 0:
+        event = position.PositionGrown if leg.others else position.ForeignSeen
+        return replace(leg, others=leg.others + 1), (i.to_position(event),)
+    if not leg.others:
+        return leg, (i.to_reconciliation(reconciliation.BookDoubted),)
+    leg = replace(leg, others=leg.others - 1)
+    return leg, () if leg.others else (i.to_position(position.EndConfirmed),)
+
+
+def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Classified:
+    """A fill of ours that figures taken over have counted: it is ours, whatever was taken for theirs."""
+    if facets.position is position.S.WATCHED:
+        leg = replace(leg, booked=added, remembered=added, others=max(0, leg.others - added), closed=None)
+        for one in (Role.CLOSE, None):
+            this = leg.order(one)
+            leg = leg.with_order(one, replace(this, booked=max(this.booked, this.counted)))
+        return leg, (i.to_position(position.PositionSeen),)
+    if facets.position not in position.OURS:
+        return leg, ()
+    if role is Role.ENTRY:
+        ours = leg.booked + added
+        leg = replace(leg, booked=ours, remembered=ours, others=max(0, leg.others - added))
+        return leg, (i.to_position(position.PositionGrown), i.MindSize())
+    known = min(added, leg.cut)
+    rest = min(added - known, leg.booked)
+    left = leg.booked - rest
+    leg = replace(leg, cut=leg.cut - known, booked=left, others=leg.others + rest)
+    if left:
+        return leg, (i.MindSize(),)
+    return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
+
+
+def left_to_others(leg: Leg, facets: Facets, item: i.LeaveToOthers) -> Classified:
+    if leg.others and facets.position is position.S.FLAT:
+        return leg, (i.to_position(position.ForeignSeen),)
+    return leg, ()
+
+
+def size_minded(leg: Leg, facets: Facets, item: i.MindSize) -> Classified:
+    """Too small is told at once; too large is mended when nothing else is under way."""
+    is_asked = leg.is_shared and leg.mine.known and leg.booked and facets.protection in RESIZABLE
+    if not is_asked or leg.mine.seen == leg.booked:
+        return leg, ()
+    is_small = leg.mine.seen < leg.booked
+    if not is_small and facets.protection is not protection.S.COVERED:
+        return leg, ()
+    grow = protection.CoverTooSmall if is_small else protection.MoveWanted
+    return leg, (i.to_protection(protection.BridgeWanted if leg.is_fixed else grow),)
