@@ -58,7 +58,7 @@ def test_every_row_that_can_answer_is_edited(every: list[Mutant]) -> None:
 
 
 def test_an_edit_that_breaks_a_property_is_killed_by_its_name(bases: list[Base], every: list[Mutant]) -> None:
-    edit = next(one for one in every if one.words == "the route of StartProtection is forgotten")
+    edit = next(one for one in every if one.words == "the route of OrderEnded is forgotten")
     found = judged(edit, bases)
     assert (found.verdict, found.by) == ("property", "S7")
 
