@@ -234,10 +234,8 @@ class Desk:
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
         passing.pass_over(context, context.charts[instrument], stretches, regimes, counted)
-        effects = context.take_effects()
-        if effects:
-            self._quiet.clear()
-        return effects
+        # What is slept through is reckoned from what is open, and stays: these candles decide nothing.
+        return context.take_effects()
 
     def _sleeps_through(self, event: world.MarkMoved) -> bool:
         """A mark that changes no decision is only noted: most are."""

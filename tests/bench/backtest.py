@@ -35,6 +35,8 @@ CROSSES = ((10, 20), (20, 50), (50, 200))
 """From a trade every forty minutes to one every five hours: what a trade costs and what a candle costs, apart."""
 WARM = 6_100
 """Minutes before the default strategy's first: a hundred hours make its volume profile."""
+PAUSE_S = 5_400
+"""What our default strategy waits after a close to trade as seldom as the peer's sample."""
 SHOWN = 12
 
 
@@ -121,11 +123,12 @@ def cross(fast: int, slow: int, *, is_alike: bool = True) -> Settings:
     )  # fmt: skip
 
 
-def default(*, is_alike: bool = False) -> Settings:
+def default(*, is_alike: bool = False, pause_s: int = 0) -> Settings:
     """``is_alike``: at market and long only, as the peer's sample trades, and with its strongest signals only.
 
-    As they come, the sample enters seven times less often than ours. So it is given exits as near as ours, and ours
-    is given less to follow: they then trade about as often. What is asked and computed at a candle stays what it was.
+    As they come, the sample enters seven times less often than ours, because it holds for hours. So either the sample is
+    given exits as near as ours, or ours waits ``pause_s`` after a close: both then trade about as often. What is asked
+    and computed at a candle stays what it was.
     """
     options: dict[str, object] = {"symbols": [BTC]}
     if is_alike:
@@ -133,6 +136,8 @@ def default(*, is_alike: bool = False) -> Settings:
             "entry.order_kind": "market",
             "strategy.settings": {"sides": ["long"], "strength_least": 1.0},
         }
+    if pause_s:
+        options["strategy.cooldown_s"] = pause_s
     return load(file=None, environ={}, options=options, markets=())
 
 
@@ -213,16 +218,18 @@ def run() -> Iterator[str]:
         yield from side_by_side(
             f"EMA {fast}/{slow} cross with our exits", one, path, own, ("freqtrade",), fast, slow
         )
-        yield from side_by_side(
-            "default strategy as it comes", one, path, default(), ("freqtrade sample",), 10, 20
-        )
-        yield from side_by_side(
-            "default strategy, alike",
-            one,
-            path,
-            default(is_alike=True),
-            ("freqtrade sample, near exits",),
-            10,
-            20,
-        )
+        for title, settings, sample in (
+            ("default strategy, both as they come", default(), "freqtrade sample"),
+            (
+                "default strategy, as seldom as the sample",
+                default(is_alike=True, pause_s=PAUSE_S),
+                "freqtrade sample",
+            ),
+            (
+                "default strategy, the sample with near exits",
+                default(is_alike=True),
+                "freqtrade sample, near exits",
+            ),
+        ):
+            yield from side_by_side(title, one, path, settings, (sample,), 10, 20)
         yield from where_time_goes(one, cross(*CROSSES[0]))
