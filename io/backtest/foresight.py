@@ -188,14 +188,12 @@ class Foresight:
         if settings is None:
             return {}
         # Before the first one has closed, the last place: none is in force.
-        regimes = [state.regime if state is not None else None for state in self._states.values()]
-        times = np.fromiter(self._states, np.int64, len(regimes))
+        codes = {regime: code for code, regime in enumerate(Regime)}
+        known = [codes[state.regime] if state is not None else -1 for state in self._states.values()]
+        times = np.fromiter(self._states, np.int64, len(known))
         counting = times.searchsorted(opens_ms - self.columns[settings.timeframe].span_ms, side="right") - 1
-        return {
-            regime: np.array([*(one is regime for one in regimes), False])[counting]
-            for regime in Regime
-            if regime in regimes
-        }
+        in_force = np.array([*known, -1])[counting]
+        return {regime: in_force == code for regime, code in codes.items() if code in known}
 
     def _levels(self, opens_ms: Int64s) -> Floats:
         if not self._settings.pivots:
