@@ -342,6 +342,7 @@ class _Run:
     def tell(self, address: Address, event: Event) -> None:
         """Give the event to its machine, and follow the routes until nothing internal is left."""
         pending: list[Told] = [(address, event)]
+        trail = self.trail
         for address, event in pending:
             before = _snapshot(self.bot, address)
             definition = DEFINITIONS[address.part]
@@ -349,11 +350,11 @@ class _Run:
             if after is not before:
                 self.bot = _with_snapshot(self.bot, address, after)
                 if after.state is not before.state:
-                    self.trail.append(move_of(definition.name, address.id, before, event, after))
+                    trail.append(move_of(definition.name, address.id, before, event, after))
             for effect in effects:
                 route = ROUTES.get(type(effect))
                 if route is None:
-                    self.put_out(address, effect)
+                    trail.append(Addressed(address, effect))
                 else:
                     pending += route(self, address, effect)
 
@@ -405,7 +406,7 @@ class _Run:
         """What could not be sent now must not rest either: it would fill when nobody may want it."""
         for leg, slot in self.bot.legs:
             entry = slot.entry
-            if entry.state in order.FREE or not entry.data.rests or entry.data.cancel_wanted:
+            if not entry.data.rests or entry.state in order.FREE or entry.data.cancel_wanted:
                 continue
             obstacles = standing_obstacles(self.bot, leg.instrument) + resting_obstacles(self.bot, rests=True)
             if obstacles:
@@ -527,11 +528,14 @@ _SLOT_WITH: dict[Part, Callable[[Slot, Snapshot[Any]], Slot]] = {
 
 
 def _with_slot(bot: Bot, leg: LegKey, slot: Slot) -> Bot:
-    legs = bot.legs
+    legs = list(bot.legs)
     for place, (key, _) in enumerate(legs):
         if key == leg:
-            return msgspec.structs.replace(bot, legs=(*legs[:place], (key, slot), *legs[place + 1 :]))
-    return msgspec.structs.replace(bot, legs=(*legs, (leg, slot)))
+            legs[place] = key, slot
+            break
+    else:
+        legs.append((leg, slot))
+    return msgspec.structs.replace(bot, legs=tuple(legs))
 
 
 def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:

@@ -68,19 +68,17 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
         reasons.append(f"hands off {instrument}")
     if bot.permission.state is not permission.S.OPEN:
         reasons.append(f"permission is {bot.permission.state.value}")
-    reasons += [
-        f"{link.data.name.value} connection is {link.state.value}"
-        for link in bot.links
-        if not connection.delivers(link)
-    ]
+    for link in bot.links:
+        if not connection.delivers(link):
+            reasons.append(f"{link.data.name.value} connection is {link.state.value}")
     if not is_settled(bot):
         reasons.append("the book is not reconciled")
-    reasons += [
-        f"{key} has no stop, and the venue takes none"
-        for key, slot in bot.legs
-        if slot.protection.state is protection.S.BARRED
-    ]
-    reasons += [f"{scope} {name}".strip() for scope, name in bot.missing if scope in ("", instrument)]
+    for key, slot in bot.legs:
+        if slot.protection.state is protection.S.BARRED:
+            reasons.append(f"{key} has no stop, and the venue takes none")
+    for scope, name in bot.missing:
+        if scope in ("", instrument):
+            reasons.append(f"{scope} {name}".strip())
     return tuple(reasons)
 
 

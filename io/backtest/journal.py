@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 import msgspec
 
+from anchorwatch.machine.facts import Fact
 from anchorwatch.machine.requests import Record
 
-FLUSHED_AT_BYTES = 1 << 20
-"""A back-test has nothing to recover after a crash, so facts are written in blocks."""
+FLUSHED_AT = 1_000
+"""Facts, a few hundred bytes each: a back-test has nothing to recover after a crash, so they are written in blocks."""
 
 
 class FactsFile:
@@ -21,8 +22,7 @@ class FactsFile:
         self._path = path
         self._file: BinaryIO | None = None
         self._encoder = msgspec.json.Encoder()
-        self._buffer = bytearray()
-        self.facts = 0
+        self._waiting: list[Fact] = []
 
     def __enter__(self) -> FactsFile:
         if self._path is not None:
@@ -37,12 +37,12 @@ class FactsFile:
             self._file.close()
 
     def record(self, effect: Record) -> None:
-        self.facts += len(effect.facts)
-        self._buffer += self._encoder.encode_lines(effect.facts)
-        if len(self._buffer) > FLUSHED_AT_BYTES:
+        self._waiting += effect.facts
+        if len(self._waiting) >= FLUSHED_AT:
             self._flush()
 
     def _flush(self) -> None:
+        lines = self._encoder.encode_lines(self._waiting)
         if self._file is not None:
-            self._file.write(self._buffer)
-        self._buffer.clear()
+            self._file.write(lines)
+        self._waiting.clear()

@@ -96,14 +96,15 @@ class Tape:
     def pass_to(self, row: int) -> None:
         """Every trade before minute ``row`` happens at once, and then its first one."""
         last = row - 1
-        for passed in range(last, self.row - 1, -1):
-            # The last price that differed from the one before it says who came.
-            move = self._direction(passed) or (
-                self._open[passed] - self._close[passed - 1] if passed > self.row else 0
-            )
-            if move:
-                self._taker = "buy" if move > 0 else "sell"
-                break
+        if self._open[row] == self._close[last]:
+            # The last price that differed from the one before it says who came; else the first of this minute does.
+            for passed in range(last, self.row - 1, -1):
+                move = self._direction(passed) or (
+                    self._open[passed] - self._close[passed - 1] if passed > self.row else 0
+                )
+                if move:
+                    self._taker = "buy" if move > 0 else "sell"
+                    break
         self.row, self.close = last, self._close[last]
         self.open_minute()
 

@@ -115,6 +115,8 @@ class Context:
         return self._stop_serial
 
     def take_effects(self) -> tuple[Effect, ...]:
+        if not self.effects:
+            return ()  # as after most events
         effects = tuple(self.effects)
         self.effects = []
         return effects

@@ -33,6 +33,10 @@ class Quiet(msgspec.Struct, frozen=True):
 
     def within(self, other: Quiet) -> Quiet:
         """What is quiet for both."""
+        if self is ASLEEP:
+            return other
+        if other is ASLEEP:
+            return self
         return Quiet(max(self.low, other.low), min(self.high, other.high), min(self.until_ms, other.until_ms))
 
 

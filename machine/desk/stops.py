@@ -564,7 +564,7 @@ def sweep_others(context: Context, address: Address, effect: protection.SweepOth
     others = tuple(
         venue_id
         for venue_id, report in leg.stops.items()
-        if _is_ours(report) and report.client_id != leg.stop_client_id
+        if report.client_id != leg.stop_client_id and _is_ours(report)
     )
     if others:
         context.ask(CancelStops(address.leg.instrument, others))
