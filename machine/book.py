@@ -64,7 +64,10 @@ class LegBook:
     moving_size: Contracts | None = None  # the size that it asks for, when another
     unresizable: str = ""  # the venue's id of a stop whose size it refused to change
     version_ms: int = 0  # the venue time of the newest report about this leg
-    grown_ms: int = 0  # the venue time of what added to it last: an end that is older is not the end of this
+    there_ms: int = (
+        0  # the venue time at which it was there for certain: an end that is older is not the end of this
+    )
+    dropped_stop: str = ""  # the stop that went while the leg was being closed, by its client id
     restated_ms: int = 0  # fills up to here are in the venue's figures that were taken over
     pushed: PositionReport | None = None  # the venue's last word on this leg
     pushed_at_ms: int = 0

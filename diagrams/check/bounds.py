@@ -67,5 +67,6 @@ class Bounds(msgspec.Struct, frozen=True):
     slow_stop: bool = False  # every step of the stop takes its time, and may fail
     mailbox: bool = False  # what was put into the mailbox before its wait was ended is still told
     shared: bool = False  # strangers trade in the same position, and only what our own orders filled is ours
+    others: int = 1  # contracts that strangers may hold in it
     empties: bool = False  # a reading of the account may show nothing though something is there
     states_max: int = 5_000_000  # what fits in memory: beyond it the exploration is cut, and says so

@@ -56,6 +56,8 @@ def calmed(leg: Leg, facets: Facets, bounds: Bounds) -> Leg:
         leg = replace(leg, reading=UNDER_WAY)
     if leg.sweep and not leg.other.live:
         leg = replace(leg, sweep=False)
+    if leg.naked_due and facets.protection in protection.TIMED:
+        leg = replace(leg, naked_due=False)  # it was before everything that is said from then on
     if facets.is_born and facets.protection is protection.S.NONE:
         leg = _unprotected(leg)
     if leg.late_read is not None and not bounds.late_reads:
@@ -103,6 +105,7 @@ def _unprotected(leg: Leg) -> Leg:
         leg,
         stray_other=leg.stray_other or leg.place is Call.WIRE,
         place=Call.NONE,
+        late_place=Call.NONE,
         move=Call.NONE,
         stops_read=None,
         late_read=leg.stops_read or leg.late_read,

@@ -139,13 +139,29 @@ def _stop_news(leg: Leg, facets: Facets, news: i.StopNews) -> Classified:
         if news.is_mine:
             return leg, _live(leg)
         return (replace(leg, sweep=True) if facets.protection in protection.COVERS else leg), ()
+    leg = _without_ended(leg, news.is_mine)
     if not leg.booked:
         return leg, ()
     if news.push is StopPush.TRIGGERED and (news.is_mine or was_known):
         return leg, (i.to_protection(protection.StopTriggered),)
-    if news.push is StopPush.GONE and news.is_mine and facets.position is not position.S.CLOSING:
+    if news.push is StopPush.GONE and news.is_mine:
+        if facets.position is position.S.CLOSING:
+            return replace(leg, dropped=True), ()  # the venue drops the stop of a position that closes
         return leg, (i.to_protection(protection.StopGone),)
     return leg, ()
+
+
+def _without_ended(leg: Leg, is_mine: bool) -> Leg:
+    """A stop that has ended does not live, whatever a list that was read before may say."""
+    changes = {"mine": False} if is_mine else {"other": False}
+    for field in ("stops_read", "late_read"):
+        seen = getattr(leg, field)
+        if isinstance(seen, StopsSeen):
+            leg = replace(leg, **{field: replace(seen, **changes)})
+    reading = leg.reading
+    if reading is not None and reading.stops is not None:
+        leg = replace(leg, reading=replace(reading, stops=replace(reading.stops, **changes)))
+    return leg
 
 
 def _live(leg: Leg) -> tuple[i.Item, ...]:
@@ -198,6 +214,7 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
         leg = sharing.taken_over(leg, answer.shown.contracts, answer.shown.filled)
     elif not answer.shown.overtaken:
         leg = _restated(leg, answer.shown.contracts, answer.shown.filled)
+        leg = replace(leg, closed=None if leg.contracts else leg.closed)  # it was there then
     return leg, (i.to_position(position.ReadEnded),)
 
 
@@ -285,11 +302,11 @@ def _mend(leg: Leg, facets: Facets, item: i.Mend) -> Classified:
     if not theirs:
         return leg, (*doubted, i.to_position(position.AbsenceSeen))
     leg = replace(_restated(leg, theirs, reading.filled), remembered=theirs)
+    leg = replace(leg, closed=None if leg.contracts else leg.closed)  # it was there then
     if not ours:
         return _opened(leg), (*doubted, i.Adopt(), i.to_position(position.PositionSeen))
     if theirs <= ours:
         return leg, doubted
-    leg = replace(leg, closed=None if leg.contracts else leg.closed)
     return leg, (*doubted, i.to_position(position.PositionGrown))
 
 
@@ -297,7 +314,7 @@ def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:
     assert leg.reading is not None
     if not leg.reading.contracts or facets.position not in position.GONE:
         return leg, ()
-    told = (i.to_position(position.PositionSeen),)
+    told = (i.to_position(position.PositionSeen), i.MindSize())
     return leg, (*told, i.to_position(position.CloseWanted)) if leg.is_unwanted else told
 
 

@@ -46,7 +46,16 @@ SMALL: tuple[Bounds, ...] = (
         prompt=True,
     ),
     Bounds("forgetful", entries=1, faults=1, crashes=1, moves=True, strangers=True, pushy=True, prompt=True),
-    Bounds("journal", entries=1, faults=2, slow_journal=True, journal_fails=True, checks=True, prompt=True),
+    Bounds(
+        "journal",
+        entries=1,
+        faults=2,
+        lossy=(Name.PRIVATE,),
+        slow_journal=True,
+        journal_fails=True,
+        checks=True,
+        prompt=True,
+    ),
     Bounds("stages", entries=0, faults=2, slow_stages=True, stops=True, prompt=True),
     Bounds(
         "switch", entries=1, faults=2, rests=True, dead_man=True, takes_stops=True, stops=True, prompt=True
@@ -138,6 +147,7 @@ SMALL: tuple[Bounds, ...] = (
         entries=1,
         faults=2,
         shared=True,
+        others=2,
         reduces=True,
         pushy=True,
         checks=True,
@@ -146,6 +156,29 @@ SMALL: tuple[Bounds, ...] = (
     ),
     Bounds(
         "shared", entries=1, size=2, faults=2, shared=True, moves=True, closes=False, doubts=True, prompt=True
+    ),
+    Bounds(
+        "exact stops",
+        entries=1,
+        size=2,
+        faults=2,
+        shared=True,
+        others=0,
+        moves=True,
+        closes=False,
+        pushy=True,
+        mailbox=True,
+        prompt=True,
+    ),
+    Bounds(
+        "late tries",
+        entries=1,
+        faults=4,
+        strangers=True,
+        moves=True,
+        closes=False,
+        mailbox=True,
+        prompt=True,
     ),
     Bounds("empty readings", entries=1, faults=2, empties=True, checks=True, prompt=True),
     Bounds(

@@ -203,6 +203,7 @@ class Leg(msgspec.Struct, frozen=True):
     stray_stop: bool = False  # its answer was lost, and the request may still arrive
     stray_other: bool = False  # the same for a stop that is not meant any more
     move: Call = Call.NONE
+    late_place: Call = Call.NONE  # the answer to an earlier try of the same stop
     place_size: int = 0  # what these two ask for; 0: the whole position, or no other size
     move_size: int = 0
     sweep: bool = False  # a request to cancel the others
@@ -218,11 +219,13 @@ class Leg(msgspec.Struct, frozen=True):
     confirm_timer: bool = False
     retry_timer: bool = False
     naked_clock: bool = False
+    naked_due: bool = False  # it had run out when it was stopped
     fill_clock: bool = False
     # The desk's book and the journal.
     booked: int = 0
     others: int = 0  # theirs, as booked
     cut: int = 0  # taken off ours because the venue showed less, before any fill said why
+    dropped: bool = False  # the stop that is meant has gone while the leg was being closed
     is_fixed: bool = False  # the venue has refused to change the size of the stop that is meant
     portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended
@@ -276,6 +279,7 @@ class Leg(msgspec.Struct, frozen=True):
             any(order.is_untold for order in (self.entry, self.close, self.child))
             or bool(self.mine.pushes or self.other.pushes)
             or self.place is not Call.NONE
+            or self.late_place is not Call.NONE
             or self.move is not Call.NONE
             or self.stops_read is not None
             or self.late_read is not None

@@ -239,6 +239,19 @@ def _with_pushes(leg: Leg, is_mine: bool, pushes: tuple[StopPush, ...]) -> Leg:
     return replace(leg, other=replace(leg.other, pushes=pushes))
 
 
+def _of_earlier_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """The answer to a try that another has followed: nothing says how long an answer travels."""
+    answer, after = leg.late_place, replace(leg, late_place=Call.NONE)
+    words = f"answer to an earlier try of the stop: {answer.value}"
+    if answer in REFUSAL_OF_CALL:
+        refusal = REFUSAL_OF_CALL[answer]
+        yield Move(words, after, (to_protection(protection.StopRefused, refusal=refusal),))
+    elif answer in (Call.ACCEPTED, Call.LOST):
+        accepted = answer is Call.ACCEPTED
+        event: type[Event] = protection.StopAccepted if accepted else protection.StopAnswerLost
+        yield Move(words, after, (to_protection(event),))
+
+
 def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.place in REFUSAL_OF_CALL:
         refused = to_protection(protection.StopRefused, refusal=REFUSAL_OF_CALL[leg.place])
@@ -266,9 +279,14 @@ def _timers_of_protection(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[
     if leg.retry_timer:
         due = to_protection(protection.RetryDue)
         yield Move("time to try the stop again", replace(leg, retry_timer=False), (due,))
+        if bounds.mailbox:
+            yield Move("an earlier wait for the stop had ended", leg, (due,), 1)
     if leg.naked_clock:
         late = to_protection(protection.NakedTooLong)
         yield Move("naked for too long", replace(leg, naked_clock=False), (late,), int(leg.is_untold))
+    if leg.naked_due:
+        late = to_protection(protection.NakedTooLong)
+        yield Move("naked for too long, as had been said", replace(leg, naked_due=False), (late,))
     if leg.fill_clock:
         overdue = to_protection(protection.FillOverdue)
         is_early = int(leg.child.at is At.LIVE or bool(leg.child.pushes))
@@ -428,6 +446,9 @@ def _of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
 
 
 def _of_sizes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    is_open = facets.position is position.S.OPEN
+    if leg.dropped and is_open and facets.protection in protection.COVERS:
+        yield Move("time to see that the stop went with what was closed", leg, (MindSize(),))
     if leg.is_shared and leg.booked and leg.mine.known and leg.mine.seen != leg.booked:
         yield Move("time to look at the size of the stop", leg, (MindSize(),))
 
@@ -445,6 +466,7 @@ RULES: tuple[Rule, ...] = (
     *(partial(_pushes_of_stops, is_mine=is_mine) for is_mine in (True, False)),
     *LOSSES,
     _of_placing,
+    _of_earlier_placing,
     _of_moving,
     *(partial(_stops_readings, field=field) for field in ("stops_read", "late_read")),
     _of_position,

@@ -105,7 +105,10 @@ def left_to_others(leg: Leg, facets: Facets, item: i.LeaveToOthers) -> Classifie
 
 
 def size_minded(leg: Leg, facets: Facets, item: i.MindSize) -> Classified:
-    """Too small is told at once; too large is mended when nothing else is under way."""
+    """One that went while the leg was closed and is needed after all is gone; one that is too small is told at once,
+    and one that is too large when nothing else is under way."""
+    if leg.dropped and facets.position is position.S.OPEN and facets.protection in protection.COVERS:
+        return replace(leg, dropped=False), (i.to_protection(protection.StopGone),)
     is_asked = leg.is_shared and leg.mine.known and leg.booked and facets.protection in RESIZABLE
     if not is_asked or leg.mine.seen == leg.booked:
         return leg, ()

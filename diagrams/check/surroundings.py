@@ -147,7 +147,7 @@ def _confirm_later(leg: Leg, effect: position.StartConfirmationTimer, bounds: Bo
 def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
-    leg = replace(leg, cut=0, is_fixed=False)
+    leg = replace(leg, cut=0, is_fixed=False, dropped=False)
     over = replace(leg, booked=0, remembered=0, closed=None, is_unwanted=False, portion=0)
     return replace(over, wanted=0, kept=0, rested=0), ""
 
@@ -171,7 +171,11 @@ def _place(leg: Leg, effect: protection.PlaceStop, bounds: Bounds) -> Absorbed:
     is_under_way = leg.place is Call.WIRE
     leg = without_meaning(leg)
     size = leg.booked if leg.is_shared else 0
-    leg = replace(leg, stray_other=leg.stray_other or is_under_way, place=Call.WIRE, place_size=size)
+    if bounds.mailbox and leg.place is not Call.NONE:
+        leg = replace(leg, late_place=Call.LOST if is_under_way else leg.place)
+    leg = replace(
+        leg, stray_other=leg.stray_other or is_under_way, place=Call.WIRE, place_size=size, dropped=False
+    )
     return _stop_asked(leg), ""
 
 
@@ -181,12 +185,14 @@ def _mean_another(leg: Leg, effect: AnotherStopMeant, bounds: Bounds) -> Absorbe
         leg,
         stray_other=leg.stray_other or is_under_way,
         place=Call.NONE,
+        late_place=Call.NONE,
         move=Call.NONE,
         late_read=leg.stops_read or leg.late_read,
         stops_read=None,
         retry_timer=False,
         fill_clock=False,
         is_fixed=False,
+        dropped=False,
     ), ""
 
 
@@ -209,7 +215,8 @@ def _start_naked(leg: Leg, effect: protection.StartNakedClock, bounds: Bounds) -
 
 
 def _stop_naked(leg: Leg, effect: protection.StopNakedClock, bounds: Bounds) -> Absorbed:
-    return replace(leg, naked_clock=False), ""
+    is_due = leg.naked_due or (bounds.mailbox and leg.naked_clock)
+    return replace(leg, naked_clock=False, naked_due=is_due), ""
 
 
 def _move(leg: Leg, effect: protection.MoveStop, bounds: Bounds) -> Absorbed:
@@ -243,7 +250,8 @@ def _told(leg: Leg, effect: Effect, bounds: Bounds) -> Absorbed:
 
 
 def _hold_naked(leg: Leg, effect: protection.HoldNakedClock, bounds: Bounds) -> Absorbed:
-    return replace(leg, naked_clock=False), ""
+    is_due = leg.naked_due or (bounds.mailbox and leg.naked_clock)
+    return replace(leg, naked_clock=False, naked_due=is_due), ""
 
 
 def _denied(leg: Leg, effect: bot.EntryDenied, bounds: Bounds) -> Absorbed:
@@ -292,6 +300,9 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
         replace(
             leg,
             place=Call.NONE,
+            late_place=Call.NONE,
+            naked_due=False,
+            dropped=False,
             move=Call.NONE,
             stops_read=None,
             late_read=None,

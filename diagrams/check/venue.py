@@ -289,7 +289,7 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if bounds.foreign:
         yield from _foreign_trades(leg, facets, bounds)
     if bounds.shared:
-        yield from _trades_of_others(leg, facets)
+        yield from _trades_of_others(leg, facets, bounds)
     if not bounds.strangers:
         return
     if leg.contracts and leg.child.at is not At.LIVE:
@@ -331,24 +331,20 @@ def _lists(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the venue's lists stand still", replace(leg, past=leg.past_now), faults=1)
 
 
-THEIRS_MAX = 1
-"""Contracts of strangers: one is there or is not, and that decides everything."""
-
-
-def _trades_of_others(leg: Leg, facets: Facets) -> Iterator[Move]:
+def _trades_of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     """Somebody else trades in the position. Of an account's orders all are pushed, whoever made them (OKX v5)."""
 
     def told(after: Leg, change: int) -> Leg:
         after = replace(after, own_known=False)
         return replace(after, news=(*after.news, change)) if facets.private else after
 
-    if leg.theirs < THEIRS_MAX:
+    if leg.theirs < bounds.others:
         added = replace(leg, theirs=leg.theirs + 1)
         yield Move("somebody adds to the position, or opens one", told(added, 1), faults=1)
     if leg.theirs:
         taken = replace(leg, theirs=leg.theirs - 1)
         yield Move("somebody takes theirs", told(taken if taken.held else flat(taken, facets), -1), faults=1)
-    elif leg.contracts:
+    elif leg.contracts and bounds.others:
         taken = replace(leg, contracts=leg.contracts - 1)
         yield Move("somebody takes of ours", told(taken if taken.held else flat(taken, facets), -1), faults=1)
 

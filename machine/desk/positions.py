@@ -83,7 +83,7 @@ def _book_fill(
         was_flat = not leg.contracts
         account = Account(key.side, leg.account.contract_size) if was_flat else leg.account
         leg.account = account.opened(contracts, price, fee)
-        leg.grown_ms = max(leg.grown_ms, at_ms)
+        leg.there_ms = max(leg.there_ms, at_ms)
         if is_ours:
             context.book.totals.fees += fee
         if was_flat:
@@ -373,6 +373,7 @@ def _find_again(context: Context, reading: world.AccountReading) -> None:
             context.tell(of_leg(Part.POSITION, report.leg), position.PositionSeen())
             leg = context.book.leg(report.leg)
             leg.gone_since_ms = 0
+            stops.mind_size(context, leg)
             if leg.close_reason:
                 stops.want_close(context, leg, leg.close_reason)
 
@@ -417,7 +418,6 @@ def _mend(context: Context, drift: Drift) -> None:
             and not context.book.is_crowded
         )
     elif leg.contracts > own:
-        leg.grown_ms = max(leg.grown_ms, drift.theirs.updated_ms)
         context.tell(address, position.PositionGrown())
 
 
@@ -537,7 +537,7 @@ def explain(context: Context, address: Address, effect: position.ConfirmAbsence)
     if leg.part_in_doubt:
         sharing.ask_for_own_orders(context, leg)
         return
-    context.ask(ExplainAbsence(address.leg, max(leg.entered_ms, leg.grown_ms)))
+    context.ask(ExplainAbsence(address.leg, max(leg.entered_ms, leg.there_ms)))
 
 
 def ask_again_later(context: Context, address: Address, effect: position.StartConfirmationTimer) -> None:

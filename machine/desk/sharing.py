@@ -49,6 +49,7 @@ def is_of_us(context: Context, report: OrderReport) -> bool:
 def take_over(context: Context, leg: LegBook, report: PositionReport) -> None:
     """The venue's figures of a leg that is open in the book: all of them are ours, or what our fills say."""
     leg.version_ms = max(leg.version_ms, report.updated_ms)
+    leg.there_ms = max(leg.there_ms, report.updated_ms)
     is_ours = context.bot.slot(leg.leg).position.state in position.OURS
     if not (is_ours and is_shared(context, leg.leg.instrument)):
         entry = report.entry_price or leg.account.average_price

@@ -89,7 +89,8 @@ def take_push(context: Context, report: StopReport) -> None:
     if report.state is StopState.TRIGGERED and (is_current or was_ours):
         context.tell(address, protection.StopTriggered(seq))
     elif is_current and context.bot.slot(leg.leg).position.state is position.S.CLOSING:
-        pass  # the venue drops the stop of a position that closes, and may say so before the fill
+        # The venue drops the stop of a position that closes, and may say so before the fill.
+        leg.dropped_stop = leg.stop_client_id
     elif is_current and report.state is not StopState.TRIGGERED:
         context.book.uncover(leg, report.updated_ms)
         context.tell(address, protection.StopGone(seq, report.state.value))
@@ -197,7 +198,15 @@ def _check_size(context: Context, leg: LegBook, stop: StopReport, reading: world
 
 
 def mind_size(context: Context, leg: LegBook) -> None:
-    """The stop has the size of what it protects; called whenever either may have changed."""
+    """The stop is there, and has the size of what it protects; called whenever either may have changed."""
+    slot = context.bot.slot(leg.leg)
+    is_dropped = bool(leg.dropped_stop) and leg.dropped_stop == leg.stop_client_id
+    if is_dropped and slot.position.state is position.S.OPEN and slot.protection.state in protection.COVERS:
+        leg.dropped_stop = ""
+        context.book.uncover(leg, context.now_ms)
+        gone = protection.StopGone(slot.protection.data.seq, "it went with what was closed")
+        context.tell(of_leg(Part.PROTECTION, leg.leg), gone)
+        return
     sharing.mind_size(context, leg, _current(leg))
 
 

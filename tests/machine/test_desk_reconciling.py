@@ -186,6 +186,20 @@ def test_the_end_of_a_position_is_not_looked_for_before_what_added_to_it_last() 
     assert rig.only(requests.ExplainAbsence).since_ms == grown_ms
 
 
+def test_a_stop_that_went_while_its_leg_was_closed_is_missed_when_the_leg_is_there_after_all() -> None:
+    rig = DeskRig().booted()
+    stop = rig.covered()
+    rig.tell(of(Part.POSITION), position.CloseWanted("enough"))
+    rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
+    assert rig.slot().protection.state is protection.S.COVERED  # it is being closed
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    assert rig.slot().position.state is position.S.VANISHED
+    rig.pass_s(5)
+    rig.reconcile(rig.reading(rig.position("0.25")))
+    assert rig.slot().protection.state is protection.S.NAKED
+
+
 def test_an_absence_that_the_venue_explains_ends_the_leg_with_its_cause_and_result() -> None:
     rig = DeskRig().booted()
     rig.covered()
