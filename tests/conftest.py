@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from anchorwatch.diagrams.catalogue import MACHINES
+from anchorwatch.diagrams.check.acceptance import accepts
 from anchorwatch.diagrams.conformance import COUNTED, Answer, answer_of, as_rows, strays
 from anchorwatch.io.verify.document import lines_named
 from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
@@ -54,11 +55,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """The test itself, and then the claim that no life of it did what no table says."""
+    """The test itself, and then two claims: no life of it did what no table says, and no exchange what the check's does not."""
     staged.clear()
     yield
     found = [line for life in staged.lives for line in strays(life.lines("transition"))]
     assert not found, "no table explains:\n" + "\n".join(found)
+    for world in staged.worlds:
+        rejected = [line for one in accepts(world.trace).rejections for line in one.lines()]
+        assert not rejected, "the environment of the check does not explain:\n" + "\n".join(rejected)
 
 
 class Evidence:

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -25,7 +26,9 @@ from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.io.okx.environments import Credentials, Environment, endpoints
 from anchorwatch.io.seams import Seams, virtual_seams
 from anchorwatch.io.settings import LogFormat, Settings, load
+from anchorwatch.io.simulation.judging import TRACE_MAX
 from anchorwatch.io.simulation.network import CALM, FakeNetwork
+from anchorwatch.io.simulation.recording import Recorder
 from anchorwatch.io.telemetry import Telemetry
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.faults import Fault, FaultKind
@@ -36,6 +39,7 @@ from anchorwatch.machine import connection, lifecycle, position, protection
 from anchorwatch.machine.bot import Bot, Slot
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.trace import Seen
 from anchorwatch.machine.units import LegKey, Side
 from tests import staged
 from tests.venue.rig import BTC, HEDGED, START_MS, Clock, Rig
@@ -95,6 +99,10 @@ class World:
         self._port = 0
         self._serving = trio.CancelScope()
         self._down = trio.Event()
+        self.trace: list[Seen] = []
+        self._recorder = Recorder(self.rig.venue, self.rig.venue.accounts[spec.name], self._take)
+        self.rig.venue.publisher.watchers.append(self._recorder)
+        self._is_recording = False
         staged.worlds.append(self)
 
     @property
@@ -180,12 +188,33 @@ class World:
         url = self.host
         with open_journal(None, "sim", key.key) as in_memory:
             life = Life(chosen, seams, url, key, journal or in_memory)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(life.run)
-                yield life
-                if life.exit is None:
-                    life.engine.request_stop("the story is over")
-                await life.ended()
+            with self._recorded(life):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(life.run)
+                    yield life
+                    if life.exit is None:
+                        life.engine.request_stop("the story is over")
+                    await life.ended()
+
+    def _take(self, one: Seen) -> None:
+        """What a soak sees later than this is not judged."""
+        if len(self.trace) < TRACE_MAX:
+            self.trace.append(one)
+
+    @contextmanager
+    def _recorded(self, life: Life) -> Iterator[None]:
+        """The life is part of the world's trace. A second one at the same time is a stranger there."""
+        if self._is_recording:
+            yield
+            return
+        self._is_recording = True
+        self._recorder.began(life.engine.desk)
+        life.engine.on_answer = partial(self._recorder.handled, life.engine.desk)
+        try:
+            yield
+        finally:
+            self._recorder.ended()
+            self._is_recording = False
 
 
 class Life:
