@@ -102,6 +102,7 @@ class World:
         self.trace: list[Seen] = []
         self._recorder = Recorder(self.rig.venue, self.rig.venue.accounts[spec.name], self._take)
         self.rig.venue.publisher.watchers.append(self._recorder)
+        self.unjudged = ""  # why the trace is not held against the environment of the check
         self._is_recording = False
         staged.worlds.append(self)
 

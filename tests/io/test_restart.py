@@ -324,6 +324,7 @@ async def test_an_entry_that_was_recorded_and_never_sent_is_found_absent(
             pass
         with open_journal(disk, "sim", KEY.key) as journal:
             journal.record([an_intent("3", sent_ms=world.seams.wall_ms())])
+        world.unjudged = "no life of the trace made this intent"
         async with a_life(world, disk) as second:
             assert [line["leg"] for line in second.lines("IN_DOUBT")] == [str(LONG)]
             await second.until(lambda: second.slot().entry.state is order.S.ABSENT)
