@@ -99,20 +99,28 @@ def price_paths(
     at_second = at_first + 1 + (bits % (last - 1 - at_first).astype(np.uint64)).astype(np.int64)
     bits = bits >> np.uint64(8)
     stray = (high - low) // _STRAY_PART
-    width = (2 * stray + 1).astype(np.uint64)
-    path = np.empty((len(open_), steps), dtype=np.int64)
-    path[:, 0], path[:, last] = open_, close
+    width = 2 * stray + 1
+    path = np.empty((steps, len(open_)), dtype=np.int64)
+    path[0], path[last] = open_, close
+    # The running leg of each minute: from where it began, and what a step of it adds, as a fraction of two integers.
+    begin, begin_px = np.zeros_like(open_), open_
+    rise, length = first - open_, at_first
     for step in range(1, last):
-        is_before, is_between = step < at_first, step < at_second
-        begin = np.where(is_before, 0, np.where(is_between, at_first, at_second))
-        end = np.where(is_before, at_first, np.where(is_between, at_second, last))
-        begin_px = np.where(is_before, open_, np.where(is_between, first, second))
-        end_px = np.where(is_before, first, np.where(is_between, second, close))
-        is_corner = (step == at_first) | (step == at_second)
+        is_first, is_second = step == at_first, step == at_second
+        is_corner = is_first | is_second
         # A corner draws nothing, so that its minute's later steps draw what `price_path` draws.
         bits = np.where(is_corner, bits, bits * np.uint64(_FACTOR) + np.uint64(_SUMMAND))
-        px = begin_px + (end_px - begin_px) * (step - begin) // (end - begin)
-        px = px + ((bits >> np.uint64(33)) % width).astype(np.int64) - stray
-        corner_px = np.where(step == at_first, first, second)
-        path[:, step] = np.where(is_corner, corner_px, np.clip(px, low, high))
-    return path
+        drawn = (bits >> np.uint64(33)).astype(np.int64)
+        px = begin_px + _floor(rise * (step - begin), length) + drawn - width * _floor(drawn, width) - stray
+        px = np.minimum(np.maximum(px, low), high)
+        corner_px = np.where(is_first, first, second)
+        path[step] = np.where(is_corner, corner_px, px)
+        begin, begin_px = np.where(is_corner, step, begin), np.where(is_corner, corner_px, begin_px)
+        rise = np.where(is_first, second - first, np.where(is_second, close - second, rise))
+        length = np.where(is_first, at_second - at_first, np.where(is_second, last - at_second, length))
+    return np.ascontiguousarray(path.T)
+
+
+def _floor(dividend: Int64s, divisor: Int64s) -> Int64s:
+    """The quotient of whole numbers, rounded down. Exact below 2^52, and much faster than dividing integers."""
+    return np.floor(dividend / divisor).astype(np.int64)
