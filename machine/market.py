@@ -22,7 +22,14 @@ from collections.abc import Mapping
 import msgspec
 
 from anchorwatch.machine.candles import Appended, CandleBuffer, Corrected, Merged, Outcome, Span, Stretch
-from anchorwatch.machine.indicators.panel import INDICATORS, Panel, Periods, Readings, candles_warm
+from anchorwatch.machine.indicators.panel import (
+    INDICATORS,
+    Panel,
+    Periods,
+    Readings,
+    candles_defined,
+    candles_warm,
+)
 from anchorwatch.machine.pivots import Pivots, pivots_after
 from anchorwatch.machine.regime import RegimeSettings, RegimeState, advanced, verdict
 from anchorwatch.machine.timeframes import span_ms
@@ -170,7 +177,12 @@ class Market:
         self.instrument = instrument
         self.settings = settings if settings is not None else MarketSettings()
         _check(self.settings)
-        self.warm = candles_warm(self.settings.periods)  # asked for with every look at what is missing
+        # Asked for with every look at what is missing: after how many candles an indicator that is waited for is warm,
+        # after how many all have a value (a frame has those of two), and after how many nothing is waited for any more.
+        periods, waited = self.settings.periods, self.settings.waited
+        self.warm = tuple((name, count) for name, count in candles_warm(periods) if name in waited)
+        self.defined = candles_defined(periods)
+        self.settled = max((self.defined + 1, *(count for _, count in self.warm)))
         self.wanted = {name: candles_wanted(self.settings, name) for name, _ in self.settings.kept}
         self._followed = {
             name: _Followed(name, capacity, self.settings) for name, capacity in self.settings.kept

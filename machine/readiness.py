@@ -144,13 +144,12 @@ def _indicators(market: Market) -> list[Missing]:
     missing = []
     for name in market.settings.indicated:
         count = market.indicator_candles(name)
-        is_defined = market.frame(name) is not None
+        if count >= market.settled:
+            continue
         for indicator, warm in market.warm:
-            if indicator not in market.settings.waited:
-                continue
             if count < warm:
                 missing.append(Missing(f"{indicator} {name}", f"warm after {warm} candles, has {count}"))
-            elif not is_defined:
+            elif count <= market.defined:
                 missing.append(Missing(f"{indicator} {name}", "the others are not defined yet"))
     return missing
 
