@@ -19,7 +19,7 @@ from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import signals
 from anchorwatch.machine.strategy.filters import FilterSettings
 from anchorwatch.machine.strategy.series import REFUSED, Answers, Foreseen, Views
-from anchorwatch.machine.strategy.signals import REVERTING, Signal, SignalSettings
+from anchorwatch.machine.strategy.signals import REVERTING, RSI_TURN, Signal, SignalSettings
 from anchorwatch.machine.units import Side
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _strict_rsi_reversal(views: Views, settings: SignalSettings) -> Said:
 
 def _rsi(signal: str, views: Views, low: float, high: float) -> Said:
     was, is_ = _before(views.readings.rsi), views.readings.rsi
-    long, short = (was <= low) & (is_ > was), (was >= high) & (is_ < was)
+    long, short = (was <= low) & (is_ - was > RSI_TURN), (was >= high) & (was - is_ > RSI_TURN)
     return _said(
         signal, long, short & ~long, np.where(long, 2 * (low - was) / low, 2 * (was - high) / (100 - high))
     )

@@ -61,11 +61,15 @@ def strict_rsi_reversal(frame: Frame, candles: Sequence[Candle], settings: Signa
     return _rsi("strict rsi reversal", frame, settings.rsi_strict_low, settings.rsi_strict_high)
 
 
+RSI_TURN = 1e-6
+"""A market that stands still keeps its RSI, but for rounding: that is no turn, and live it would not be the back-test's."""
+
+
 def _rsi(signal: str, frame: Frame, low: float, high: float) -> Fired | None:
     was, is_ = frame.before.rsi, frame.now.rsi
-    if was <= low and is_ > was:
+    if was <= low and is_ - was > RSI_TURN:
         return _fired(signal, Side.LONG, 2 * (low - was) / low)
-    if was >= high and is_ < was:
+    if was >= high and was - is_ > RSI_TURN:
         return _fired(signal, Side.SHORT, 2 * (was - high) / (100 - high))
     return None
 

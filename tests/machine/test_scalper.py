@@ -99,6 +99,12 @@ def test_rsi_that_has_not_been_there_or_has_not_turned_is_silent(was: float, now
     assert ask(signals.rsi_reversal, frame(now=calm(rsi=now), before=calm(rsi=was))) is None
 
 
+def test_rsi_that_only_rounding_moved_has_not_turned() -> None:
+    """The price stands still: both of Wilder's averages shrink alike, and their quotient differs by its last digit."""
+    for was, now in ((25.0, 25.000000000000004), (75.0, 74.99999999999999)):
+        assert ask(signals.rsi_reversal, frame(now=calm(rsi=now), before=calm(rsi=was))) is None
+
+
 def test_the_strict_rsi_asks_for_more_and_as_much_on_both_sides() -> None:
     for was, side in ((24.0, LONG), (76.0, SHORT)):
         fired = ask(signals.strict_rsi_reversal, frame(now=calm(rsi=50.0), before=calm(rsi=was)))
