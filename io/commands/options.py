@@ -40,6 +40,7 @@ def run_options(
         for_s=read("--for", duration_s),
         seed=read("--seed", seed_of, SEED_DEFAULT),
         summary=read("--summary", output_file),
+        tape=read("--tape", output_file),
     )
     kind = settings.venue.kind
     if kind is not Environment.SIM:

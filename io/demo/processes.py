@@ -273,10 +273,12 @@ def _decoded(lines: Sequence[bytes]) -> Iterator[Line]:
 
 
 @asynccontextmanager
-async def life(settings: Path, room: Path) -> AsyncIterator[Life]:
-    """The real bot under these settings; killed, if it still lives, when the block is left."""
+async def life(settings: Path, room: Path, *, tape: Path | None = None) -> AsyncIterator[Life]:
+    """The real bot under these settings; killed, if it still lives, when the block is left. ``tape``: for `replay`."""
     errors = room / "bot.err"
     words = ["run", "--config", str(settings), "--log-format", "json"]
+    if tape is not None:
+        words += ["--tape", str(tape)]
     async with _child(words, errors) as process, trio.open_nursery() as nursery:
         own = Life(process, errors, trio.current_time)
         nursery.start_soon(own.read)

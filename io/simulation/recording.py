@@ -48,7 +48,7 @@ class Recorder:
         self._contracts: dict[LegKey, Decimal] = {}
         self._listening = (False, False)
         self._is_alive = False
-        self._standings: dict[LegKey, trace.LegStanding] = {}
+        self._standings = Standings()
 
     # Told by the exchange.
 
@@ -118,7 +118,7 @@ class Recorder:
     # Told by the lives.
 
     def began(self, desk: Desk) -> None:
-        self._standings.clear()
+        self._standings = Standings()
         self._is_alive = True
         self._take(trace.LifeBegan(self._venue.now_ms(), desk.bot))
 
@@ -132,19 +132,27 @@ class Recorder:
         """The desk has answered an event. A dying gasp is none: nothing comes of it."""
         if not self._is_alive:
             return
-        changed = self._changed(desk)
+        changed = self._standings.changed(desk)
         if effects or changed or not isinstance(event, QUIET):
             now_ms = self._venue.now_ms()
-            self._take(trace.Handled(now_ms, event, tuple(effects), desk.bot, tuple(changed)))
+            self._take(trace.Handled(now_ms, event, tuple(effects), desk.bot, changed))
 
-    def _changed(self, desk: Desk) -> list[trace.LegStanding]:
+
+class Standings:
+    """What the book of one life says of each leg, and which of it is news."""
+
+    def __init__(self) -> None:
+        self._known: dict[LegKey, trace.LegStanding] = {}
+
+    def changed(self, desk: Desk) -> tuple[trace.LegStanding, ...]:
+        """The legs that stand otherwise than when this was last asked."""
         changed = []
         for key, leg in desk.context.book.legs.items():
             standing = trace.LegStanding(key, leg.total, leg.stop_client_id, leg.stop_venue_id)
-            if self._standings.get(key) != standing:
-                self._standings[key] = standing
+            if self._known.get(key) != standing:
+                self._known[key] = standing
                 changed.append(standing)
-        return changed
+        return tuple(changed)
 
 
 def _side(order: Order) -> Side:

@@ -115,6 +115,7 @@ def test_the_options_of_a_run_are_read(tmp_path: Path) -> None:
         "--for": "12h",
         "--seed": "7",
         "--summary": str(tmp_path / "run.json"),
+        "--tape": str(tmp_path / "run.tape"),
     }
     settings = load(environ={}, markets=(market,))
     assert run_options(settings, markets=(market,), given=given, confirmed=False) == RunOptions(
@@ -124,6 +125,7 @@ def test_the_options_of_a_run_are_read(tmp_path: Path) -> None:
         for_s=43_200.0,
         seed=7,
         summary=tmp_path / "run.json",
+        tape=tmp_path / "run.tape",
     )
 
 
