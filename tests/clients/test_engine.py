@@ -151,7 +151,8 @@ def says(**fields: object) -> Callable[[Line], bool]:
 
 async def test_what_a_process_and_the_exchange_did_to_each_other_is_accepted(tmp_path: Path) -> None:
     """Two lives: positions opened and closed by hand are covered and let go, one of them over a restart."""
-    exchange, told = Exchange(), []
+    exchange = Exchange()
+    told: list[Seen] = []
     covered = says(event="transition", machine="protection", dest="COVERED")
     flat = says(event="transition", machine="position", dest="FLAT")
     async with exchange.serving() as where:
