@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.configurations import SMALL
 from anchorwatch.diagrams.check.contracts import broken_contract
 from anchorwatch.diagrams.check.edits import Mutant, mutants
 from anchorwatch.diagrams.check.liveness import PROMISES, Graph, broken_promise
@@ -35,6 +36,19 @@ from anchorwatch.diagrams.check.search import Search
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.kernel import BadTable
+
+OF_THE_CHECK = (
+    "link",
+    "public link",
+    "slow stop",
+    "slow journal",
+    "switch and stop",
+    "empty readings",
+    "watched",
+    "checked",
+    "out of turn",
+)
+"""Worlds of the check that no other here holds, and that are small."""
 
 WORLDS: tuple[Bounds, ...] = (
     Bounds("one", entries=1, faults=1, prompt=True, strangers=True, doubts=True, checks=True),
@@ -53,6 +67,22 @@ WORLDS: tuple[Bounds, ...] = (
     Bounds("moves", entries=1, faults=2, prompt=True, moves=True, belt=True),
     Bounds("crash", entries=1, faults=1, crashes=1, prompt=True, doubts=True),
     Bounds("faults", entries=1, faults=3, prompt=True),
+    *(bounds for bounds in SMALL if bounds.name in OF_THE_CHECK),
+    Bounds(
+        "switch alone",
+        entries=2,
+        faults=3,
+        rests=True,
+        fills=False,
+        dead_man=True,
+        takes_stops=True,
+        takes_late=True,
+        prompt=True,
+    ),
+    Bounds("exact stops", entries=1, size=2, faults=1, shared=True, others=0, mailbox=True, prompt=True),
+    Bounds(
+        "late tries", entries=1, faults=3, strangers=True, moves=True, closes=False, mailbox=True, prompt=True
+    ),
 )
 """Small worlds that together reach the tables, in the order in which they are tried."""
 

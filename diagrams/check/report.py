@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
+from anchorwatch.diagrams.check import unanswered
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.configurations import ABSTRACTIONS
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.properties import ACTIONS, PROPERTIES
 from anchorwatch.diagrams.check.search import Explored
 from anchorwatch.diagrams.check.telling import Told
-from anchorwatch.machine import bot as bots
-from anchorwatch.machine.kernel import Verdict
 
 Row = tuple[str, int]
 
@@ -87,18 +86,8 @@ def as_mapping(
 
 
 def rows_of(results: Sequence[Checked]) -> dict[str, Any]:
-    """How many rows of the tables have answered in these worlds, and which that could have not."""
-    fired = frozenset[Row]().union(*(one.explored.rows for one in results))
-    total, missed = 0, []
-    for definition in {one.name: one for one in bots.DEFINITIONS.values()}.values():
-        for number, row in enumerate(definition.rows):
-            if row.verdict is Verdict.IMPOSSIBLE:
-                continue
-            total += 1
-            if (definition.name, number) not in fired:
-                guard = f" when {row.when.__name__}" if row.when is not None else ""
-                missed.append(f"{definition.name}: {row.event.__name__} in {row.source.name}{guard}")
-    return {"fired": total - len(missed), "of": total, "missed": missed}
+    """How many rows of the tables have answered in these worlds, and why the others have not: see `unanswered`."""
+    return unanswered.summed(frozenset[Row]().union(*(one.explored.rows for one in results)))
 
 
 def _config(one: Checked) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.configurations import QUICK
 from anchorwatch.diagrams.check.defects import DEFECTS, LIVE_DEFECTS, Defect
 from anchorwatch.diagrams.check.liveness import PROMISES, Graph, broken_promise, is_witnessed
 from anchorwatch.diagrams.check.model import Model
@@ -60,9 +61,18 @@ def run(
             ]
             write(f"{one['name']:<4} {', '.join(marks):<55} {one['words']}\n")
         rows = report["rows"]
-        write(f"{rows['fired']} of {rows['of']} rows of the tables have answered (--json names the others)\n")
-    is_sound = all(one.is_sound for one in results)
+        write(
+            f"{rows['fired']} of {rows['of']} rows of the tables have answered, {len(rows['explained'])} have a reason"
+            f" why they do not (--json), {len(rows['missed'])} have neither\n"
+        )
+    is_sound = all(one.is_sound for one in results) and _is_explained(configs, report["rows"])
     return 0 if is_sound and all(caught.values()) and _agrees(parts) else 1
+
+
+def _is_explained(configs: Sequence[Bounds], rows: dict[str, Any]) -> bool:
+    """No defence was needed, and, where the whole default list was explored, every row answers or says why not."""
+    is_whole = {bounds.name for bounds in QUICK} <= {bounds.name for bounds in configs}
+    return not rows["needed"] and not (is_whole and rows["missed"])
 
 
 def _agrees(parts: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from anchorwatch.diagrams.check import mutation
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.calm import calmed
-from anchorwatch.diagrams.check.configurations import BY_NAME, QUICK
+from anchorwatch.diagrams.check.configurations import BY_NAME, QUICK, SMALL, C
 from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFECTS, ONE, Defect, edited
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
@@ -29,6 +29,7 @@ from anchorwatch.diagrams.check.run import check, names, run, ways
 from anchorwatch.diagrams.check.search import explore
 from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.diagrams.check.telling import sequence, table
+from anchorwatch.diagrams.check.unanswered import UNANSWERED, reason_of, rows, summed
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import order, permission, protection
 from anchorwatch.machine.bot import Bot, Part
@@ -259,6 +260,40 @@ def test_a_shortest_way_to_every_row_and_rule_is_written_down() -> None:
 def test_a_small_world_is_seen_whole_and_holds_every_property(name: str) -> None:
     checked = check(BY_NAME[name])
     assert checked.is_sound, "\n".join(one.table for one in checked.told)
+
+
+def test_every_reason_why_a_row_answers_nowhere_is_about_rows_that_there_are() -> None:
+    for reason in UNANSWERED:
+        meant = [row for definition, _, row in rows() if reason.means(definition.name, row)]
+        assert {row.source for row in meant} == set(reason.states), reason
+        assert {row.event for row in meant} == set(reason.events), reason
+        assert not reason.world or reason.world in BY_NAME
+
+
+def test_a_row_that_answers_nowhere_has_a_reason_or_is_missed() -> None:
+    nothing = summed(frozenset())
+    assert nothing["fired"] == 0
+    assert len(nothing["missed"]) + len(nothing["explained"]) == nothing["of"]
+    everything = summed({(definition.name, number) for definition, number, _ in rows()})
+    assert everything["missed"] == everything["explained"] == []
+    assert "lifecycle: StopRequested in STOPPED" in everything["needed"]
+
+
+@pytest.mark.proof
+def test_every_row_answers_in_the_default_worlds_or_says_why_not() -> None:
+    found = summed(frozenset[tuple[str, int]]().union(*(check(one).explored.rows for one in (C, *SMALL))))
+    assert (found["missed"], found["needed"]) == ([], [])
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", sorted({one.world for one in UNANSWERED if one.world}))
+def test_a_row_that_takes_a_larger_world_answers_there(name: str) -> None:
+    checked = check(BY_NAME[name])
+    assert checked.is_sound, "\n".join(one.table for one in checked.told)
+    for definition, number, row in rows():
+        reason = reason_of(definition.name, row)
+        if reason is not None and reason.world == name:
+            assert (definition.name, number) in checked.explored.rows, row
 
 
 def test_the_quick_worlds_are_named_apart() -> None:

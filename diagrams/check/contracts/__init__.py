@@ -7,7 +7,14 @@ closed, what is told. The ids are the mission's.
 
 from __future__ import annotations
 
-from anchorwatch.diagrams.check.contracts import connections, life, orders, positions, router
+from anchorwatch.diagrams.check.contracts import (
+    connections,
+    lateness,
+    life,
+    orders,
+    positions,
+    router,
+)
 from anchorwatch.diagrams.check.contracts.driving import Contract
 
 CONTRACTS: tuple[Contract, ...] = (
@@ -16,6 +23,7 @@ CONTRACTS: tuple[Contract, ...] = (
     *orders.CONTRACTS,
     *positions.CONTRACTS,
     *router.CONTRACTS,
+    *lateness.CONTRACTS,
 )
 
 
