@@ -17,16 +17,30 @@ from anchorwatch.machine.bot import RECONCILIATION, EntryWanted, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
+from anchorwatch.machine.parameters import Making
 from anchorwatch.machine.protection import Refusal
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Contracts, OrderKind, closing_deal
+from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal
 from anchorwatch.machine.world import OrderReport, OrderState, StopReport, StopState
 from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of
 
 START = ("(before the start)", "the bot starts", "the candles are loaded", "the reading arrives: 0 held")
 """What `DeskRig.booted` has done already."""
 
+START_LEVEL = Price(ENTRY * Decimal("0.9"))
+"""Where every stop of a walk rests before it is moved."""
+
 NAMES = {"entry": Role.ENTRY, "close": Role.CLOSE}
+ANSWERS_TO_MOVES: dict[str, type[protection.OfStop]] = {
+    "accepted": protection.MoveAccepted,
+    "refused": protection.MoveRefused,
+    "answer lost": protection.StopAnswerLost,
+}
+ANSWERS_TO_AMENDMENTS: dict[str, type[order.OfOrder]] = {
+    "accepted": order.AmendAcknowledged,
+    "refused": order.AmendRefused,
+    "answer lost": order.AmendFruitless,
+}
 ANSWERS: dict[str, type[order.OfOrder]] = {
     "accepted": order.OrderAcknowledged,
     "refused": order.OrderRefused,
@@ -57,10 +71,12 @@ TIMERS = {
 class DeskWalk:
     """One desk that is walked. ``seen`` are the facets of it that the model has too."""
 
-    def __init__(self) -> None:
-        self.rig = DeskRig().booted()
+    def __init__(self, *, rests: bool = False) -> None:
+        self._kind = OrderKind.POST_ONLY if rests else OrderKind.MARKET
+        self.rig = DeskRig(making=Making(self._kind)).booted()
         self._tickets: dict[Role, OrderTicket] = {}
         self._stop_ids = ["", ""]  # the stop that is meant, and the one before it
+        self._trigger = self._asked_level = START_LEVEL  # of the stop that is meant
         self._child = 0
         self._child_stop = ""
         self._changed_ms: dict[tuple[str, Report], int] = {}
@@ -85,8 +101,11 @@ class DeskWalk:
     def _look(self) -> None:
         for place in self.rig.taken(requests.PlaceOrder):
             self._tickets[place.ticket.role] = place.ticket
+        for move in self.rig.taken(requests.MoveStop):
+            self._asked_level = Price(move.trigger)
         meant, before = self.rig.leg().stop_client_id, self._stop_ids
         if meant != before[0]:
+            self._trigger = START_LEVEL
             self._stop_ids = [meant, before[0] or before[1]]
 
     def _note(self, label: str, before: Leg, after: Leg) -> None:
@@ -100,6 +119,8 @@ class DeskWalk:
             self._position_ms = self.rig.now_ms
             if not before.contracts:
                 self._opened_ms = self.rig.now_ms
+        if label == "the venue moves the stop":
+            self._trigger = self._asked_level
         if label in ("the stop triggers", "another stop of ours triggers", "somebody closes the position"):
             self._child += 1
             self._child_stop = self._stop_ids[label.startswith("another")] if "triggers" in label else ""
@@ -111,8 +132,14 @@ class DeskWalk:
         if words == "the strategy wants to enter":
             book = rig.desk.context.book
             book.entry_sizes[LONG] = Contracts(Decimal(1))
-            book.pursuits[LONG] = Pursuit(None, OrderKind.MARKET, until_ms=rig.now_ms + 60_000)
-            rig.tell(of(Part.ENTRY), EntryWanted())
+            rests = self._kind is OrderKind.POST_ONLY
+            first = Price(ENTRY) if rests else None
+            book.pursuits[LONG] = Pursuit(first, self._kind, until_ms=rig.now_ms + 60_000)
+            rig.tell(of(Part.ENTRY), EntryWanted(rests))
+        elif words == "the market moves away from the entry":
+            pursuit = rig.desk.context.book.pursuits[LONG]
+            pursuit.aim = Price((pursuit.aim or ENTRY) + 1)
+            self._tell_order(Role.ENTRY, order.RepriceWanted)
         elif words == "the strategy wants to close":
             rig.tell(of(Part.POSITION), position.CloseWanted("the strategy"))
         elif words in TIMERS:
@@ -125,10 +152,17 @@ class DeskWalk:
         elif words.startswith("push: the "):
             name = words.split()[2]
             rig.say(world.OrderPushed(self._report(name, getattr(before, name).pushes[0])))
-        elif words.startswith("answer to the move"):
-            raise AssertionError("stops are not moved in this world")
+        elif words == "a better level is wanted":
+            leg = rig.leg()
+            leg.moving_to = Price((leg.resting or self._trigger) + 10)
+            rig.tell(of(Part.PROTECTION), protection.MoveWanted())
+        elif words.startswith("answer to the move: "):
+            moved = ANSWERS_TO_MOVES[words.partition(": ")[2]]
+            rig.tell(of(Part.PROTECTION), moved(rig.slot().protection.data.seq))
         elif words.startswith("answer to the stop: "):
             self._answer_stop(words.removeprefix("answer to the stop: "))
+        elif words.startswith("answer to the amendment of the entry: "):
+            self._tell_order(Role.ENTRY, ANSWERS_TO_AMENDMENTS[words.partition(": ")[2]])
         elif words.startswith("answer to the "):
             name, _, answer = words.removeprefix("answer to the ").partition(": ")
             self._tell_order(NAMES[name], ANSWERS[answer])
@@ -226,7 +260,7 @@ class DeskWalk:
     def _stop(self, is_mine: bool, state: StopState) -> StopReport:
         client_id = self._stop_ids[0 if is_mine else 1]
         assert client_id, "the desk has asked for that stop"
-        return self.rig.stop(client_id, state=state, trigger=ENTRY * Decimal("0.9"))
+        return self.rig.stop(client_id, state=state, trigger=self._trigger if is_mine else START_LEVEL)
 
     def _live_stops(self, leg: Leg) -> tuple[StopReport, ...]:
         stops = [

@@ -30,7 +30,7 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
         edges = model.edges(core, 0)
         packed = next(edge for edge in edges if model.labels.values[edge & LABEL_MASK] == expected)
         core = packed >> LABEL_BITS
-    walk = DeskWalk()
+    walk = DeskWalk(rests=model.bounds.rests)
     for _ in range(STEPS_MAX):
         choices = [
             (edge, left) for cost, left in model.purses.affordable[purse] for edge in model.edges(core, cost)
@@ -56,6 +56,9 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
         Bounds("all at any time", entries=1, faults=2),
         Bounds("prompt", entries=2, faults=3, prompt=True),
         Bounds("strangers", entries=1, faults=2, strangers=True, doubts=True),
+        Bounds("maker", entries=2, faults=3, rests=True, prompt=True),
+        Bounds("maker at any time", entries=1, faults=2, rests=True),
+        Bounds("moves", entries=1, faults=3, moves=True, prompt=True),
     ],
     ids=lambda bounds: bounds.name.replace(" ", "_"),
 )
@@ -67,12 +70,14 @@ def test_random_walks_lead_the_desk_where_they_lead_the_model(bounds: Bounds) ->
         assert not difference, "\n".join([f"seed {seed}", *labels, difference])
         told.update(labels)
     assert len(told) > 40
+    assert ("the market moves away from the entry" in told) is bounds.rests
+    assert ("answer to the move: accepted" in told) is bounds.moves
 
 
 def walked_along(model: Model, way: tuple[Step, ...]) -> tuple[Fired, str]:
     """One way of the model on a real desk: the rows that answered there, and the first disagreement."""
     fired: Fired = set()
-    walk = DeskWalk()
+    walk = DeskWalk(rests=model.bounds.rests)
     with recorded(fired, set()):
         for before, step in zip(way[len(START) - 1 :], way[len(START) :], strict=False):
             facets, leg, _ = model.shown(step.core)
@@ -82,8 +87,19 @@ def walked_along(model: Model, way: tuple[Step, ...]) -> tuple[Fired, str]:
     return fired, ""
 
 
-def test_a_shortest_way_to_every_row_that_is_reached_is_walked_on_the_desk() -> None:
-    model = Model(Bounds("ways", entries=1, faults=2, prompt=True))
+@pytest.mark.parametrize(
+    ("bounds", "ways_least"),
+    [
+        (Bounds("ways", entries=1, faults=2, prompt=True), 90),
+        (Bounds("ways of a maker", entries=1, faults=2, rests=True, prompt=True), 100),
+        (Bounds("ways of a move", entries=1, faults=2, moves=True, prompt=True), 100),
+    ],
+    ids=lambda value: value.name.replace(" ", "_") if isinstance(value, Bounds) else "",
+)
+def test_a_shortest_way_to_every_row_that_is_reached_is_walked_on_the_desk(
+    bounds: Bounds, ways_least: int
+) -> None:
+    model = Model(bounds)
     search = Search(model)
     search.run(1, lambda: False)
     replayed = 0
@@ -95,7 +111,7 @@ def test_a_shortest_way_to_every_row_that_is_reached_is_walked_on_the_desk() -> 
         assert not difference, "\n".join([str(row), *words, difference])
         assert row in fired, "\n".join([f"{row} did not answer on the desk", *words])
         replayed += 1
-    assert replayed > 90
+    assert replayed > ways_least
 
 
 def test_a_model_that_strays_from_the_desk_is_found() -> None:
