@@ -242,6 +242,9 @@ def _ask_for_close(run: _Run, address: Address, effect: protection.AskForClose) 
 
 
 def _doubt_position(run: _Run, address: Address, effect: Effect) -> list[Told]:
+    assert address.leg is not None
+    if run.bot.slot(address.leg).position.state in position.GONE:
+        return []  # that is being asked about already; a reading with every try would keep all entries shut
     reason = f"{address.id}: the exchange knows no position to protect"
     return [(RECONCILIATION, reconciliation.BookDoubted(reason))]
 

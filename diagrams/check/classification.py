@@ -223,6 +223,8 @@ def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
         return leg, ()  # a fill told the end first, or the position was shown again
     if leg.booked and leg.closed is not None:
         leg = replace(_restated(leg, 0, leg.closed), others=0)
+        if leg.reading is not None:  # of before its end, which the book knows
+            leg = replace(leg, reading=replace(leg.reading, overtaken=True))
     return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
 
 

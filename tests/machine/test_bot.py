@@ -388,6 +388,21 @@ def test_the_first_contract_has_the_stop_asked_for_in_the_same_step() -> None:
     assert placed.seq == bot.slot(LONG).protection.data.seq == bot.sequence
 
 
+@pytest.mark.parametrize(
+    ("state", "reads"),
+    [(position.S.OPEN, True), (position.S.VANISHED, False), (position.S.UNEXPLAINED, False)],
+)
+def test_a_stop_that_finds_no_position_has_the_account_read_unless_its_end_is_asked_for(
+    state: position.S, *, reads: bool
+) -> None:
+    """A reading with every try of the stop would keep every entry shut for as long as the end is not told."""
+    bot = with_part(with_part(settled(ready()), Part.POSITION, state), Part.PROTECTION, protection.S.ARMING)
+    seq = bot.slot(LONG).protection.data.seq
+    refused = protection.StopRefused(seq, protection.Refusal.NO_POSITION)
+    bot, effects = after(bot, (at(Part.PROTECTION), refused))
+    assert any(isinstance(one, reconciliation.ReadAccount) for one in effects) is reads
+
+
 def test_flat_sweeps_every_stop_and_withdraws_the_entry() -> None:
     bot, effects = after(entered(ready()), (at(Part.POSITION), position.EndConfirmed("stop")))
     assert protection.SweepAll() in effects
