@@ -282,8 +282,7 @@ class CandleBuffer(Sequence[Candle]):
         runs = [run for run in runs if run[-1].open_ms >= newest_before_ms]
         self._clear()
         if runs:
-            for candle in runs[0][-self.capacity :]:
-                self._append(candle)
+            self._fill(runs[0][-self.capacity :])
             for run in runs[1:]:
                 for candle in run:
                     self._keep_ahead(candle)
@@ -338,6 +337,14 @@ class CandleBuffer(Sequence[Candle]):
         self._values[:, place] = (candle.open, candle.high, candle.low, candle.close, candle.volume)
         if self._newest is None or candle.open_ms >= self._newest.open_ms:
             self._newest = candle
+
+    def _fill(self, run: Sequence[Candle]) -> None:
+        """Take a whole run at once, where there is none."""
+        rows = np.array([msgspec.structs.astuple(candle)[1:] for candle in run])
+        self._times[: len(run)] = [candle.open_ms for candle in run]
+        self._values[:, : len(run)] = rows.T
+        self._candles.extend(run)
+        self._begin, self._end, self._newest = 0, len(run), run[-1]
 
     def _clear(self) -> None:
         self._begin = self._end = 0

@@ -184,7 +184,9 @@ class Shell:
 
     def deliver(self, event: Event) -> None:
         self.events += 1
-        self._perform(self.desk.handle(event, self.clock))
+        effects = self.desk.handle(event, self.clock)
+        if effects:
+            self._perform(effects)
 
     def _perform(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:

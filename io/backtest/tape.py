@@ -53,6 +53,9 @@ class Tape:
         self.high = self.low = self.close
         self.trades = 0  # how often its prices have changed
         self._taker: Taker = "buy"
+        self._unlooked: int | None = (
+            None  # the first minute of those in which nobody has looked who came last
+        )
         self._steps: list[int] = []
         self._step = STEPS_PER_MINUTE
         if self.row >= 0:
@@ -73,7 +76,7 @@ class Tape:
         self.previous_close = self.close
         price = self._open[self.row]
         if price != self.close:
-            self._taker = "buy" if price > self.close else "sell"
+            self._came(price - self.close)
         self.close = self.high = self.low = price
         self._step = 1
         self._steps = []
@@ -86,9 +89,8 @@ class Tape:
     def finish(self) -> None:
         """The rest of the minute happens at once: nobody looks inside."""
         row = self.row
-        direction = self._direction(row)
-        if direction:
-            self._taker = "buy" if direction > 0 else "sell"
+        if self._unlooked is None:
+            self._unlooked = row
         self.close, self.high, self.low = self._close[row], self._high[row], self._low[row]
         self.trades += 1
         self._step = STEPS_PER_MINUTE
@@ -96,17 +98,24 @@ class Tape:
     def pass_to(self, row: int) -> None:
         """Every trade before minute ``row`` happens at once, and then its first one."""
         last = row - 1
-        if self._open[row] == self._close[last]:
-            # The last price that differed from the one before it says who came; else the first of this minute does.
-            for passed in range(last, self.row - 1, -1):
-                move = self._direction(passed) or (
-                    self._open[passed] - self._close[passed - 1] if passed > self.row else 0
-                )
-                if move:
-                    self._taker = "buy" if move > 0 else "sell"
-                    break
+        if self._unlooked is None:
+            self._unlooked = self.row
         self.row, self.close = last, self._close[last]
         self.open_minute()
+
+    def _came(self, move: int) -> None:
+        """A price that differs from the one before it says on which side its taker came."""
+        self._taker = "buy" if move > 0 else "sell"
+        self._unlooked = None
+
+    def _look_back(self, first: int) -> None:
+        """Find the last move in the minutes from ``first`` on that are over; without any, who came before stands."""
+        self._unlooked = None
+        for row in range(self.row if self.is_through else self.row - 1, first - 1, -1):
+            move = self._direction(row) or (self._open[row] - self._close[row - 1] if row > first else 0)
+            if move:
+                self._came(move)
+                return
 
     def _direction(self, row: int) -> int:
         """Which way the last move of this minute's path goes: below, above, or 0 where nothing moves."""
@@ -136,10 +145,8 @@ class Tape:
         price = self._steps[self._step]
         self._step += 1
         self.trades += 1
-        if price > self.close:
-            self._taker = "buy"
-        elif price < self.close:
-            self._taker = "sell"
+        if price != self.close:
+            self._came(price - self.close)
         self.close = price
         if price > self.high:
             self.high = price
@@ -176,6 +183,8 @@ class Tape:
 
     def touch(self) -> tuple[int, int]:
         """(best bid, best ask) in ticks."""
+        if self._unlooked is not None:
+            self._look_back(self._unlooked)
         return touch_ticks(self.close, self.high, self.low, self._taker)
 
     def marks_ahead(self) -> tuple[int, int]:
