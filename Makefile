@@ -44,6 +44,7 @@ proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs o
 	$(BIN)/python -m tests.proof soak $(ARGS)
 	$(BIN)/python -m tests.proof shared $(ARGS)
 	$(BIN)/python -m tests.machine.whole_files
+	$(BIN)/python -m tests.backtest.foreseen_files
 	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
 	$(BIN)/anchorwatch simulate --sweep
 	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps

@@ -19,7 +19,7 @@ from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import signals
 from anchorwatch.machine.strategy.filters import FilterSettings
 from anchorwatch.machine.strategy.series import REFUSED, Answers, Foreseen, Views
-from anchorwatch.machine.strategy.signals import REVERTING, RSI_TURN, Signal, SignalSettings
+from anchorwatch.machine.strategy.signals import BAND_WITHIN, REVERTING, RSI_TURN, Signal, SignalSettings
 from anchorwatch.machine.units import Side
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _rsi(signal: str, views: Views, low: float, high: float) -> Said:
 
 def _bollinger_touch(views: Views, settings: SignalSettings) -> Said:
     now, candles = views.readings, views.candles
-    reach = settings.band_deviations * now.bollinger_deviation
+    reach = (settings.band_deviations - BAND_WITHIN) * now.bollinger_deviation
     lower, upper = now.bollinger_middle - reach, now.bollinger_middle + reach
     long = (candles.low <= lower) & (lower < candles.close) & (candles.high < upper)
     short = (candles.high >= upper) & (upper > candles.close) & (candles.low > lower)

@@ -74,10 +74,15 @@ def _rsi(signal: str, frame: Frame, low: float, high: float) -> Fired | None:
     return None
 
 
+BAND_WITHIN = 1e-6
+"""Deviations by which a band lies nearer than it is set. Prices on a coarse grid lie exactly on a band now and then;
+rounding would decide whether it was touched, live otherwise than in the back-test."""
+
+
 def bollinger_touch(frame: Frame, candles: Sequence[Candle], settings: SignalSettings) -> Fired | None:
     """The candle reached through a band and closed inside. Stronger the further it reached."""
     now, candle = frame.now, frame.candle
-    reach = settings.band_deviations * now.bollinger_deviation
+    reach = (settings.band_deviations - BAND_WITHIN) * now.bollinger_deviation
     lower, upper = now.bollinger_middle - reach, now.bollinger_middle + reach
     if candle.low <= lower < candle.close and candle.high < upper:
         return _fired("bollinger touch", Side.LONG, 2 * (lower - candle.low) / now.bollinger_deviation)

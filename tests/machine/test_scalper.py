@@ -79,6 +79,11 @@ def about(value: float) -> Any:
     return pytest.approx(value)
 
 
+def nearly(value: float) -> Any:
+    """A strength, but for what a band lies nearer than it is set."""
+    return pytest.approx(value, abs=1e-5)
+
+
 # Signals.
 
 
@@ -114,13 +119,20 @@ def test_the_strict_rsi_asks_for_more_and_as_much_on_both_sides() -> None:
 
 def test_a_band_that_is_touched_from_inside_fires() -> None:
     assert ask(signals.bollinger_touch, frame(bar(99, 99.5, 97.75, 98.5))) == Fired(
-        "bollinger touch", LONG, 0.75
+        "bollinger touch", LONG, nearly(0.75)
     )
     assert ask(signals.bollinger_touch, frame(bar(101, 102.5, 100.5, 101))) == Fired(
-        "bollinger touch", SHORT, 1.0
+        "bollinger touch", SHORT, nearly(1.0)
     )
     assert ask(signals.bollinger_touch, frame(bar(99, 99.5, 97, 97.5))) is None  # closed outside
     assert ask(signals.bollinger_touch, frame(bar(99, 103, 97, 100))) is None  # through both
+
+
+@pytest.mark.parametrize("rounding", [-1e-12, 0.0, 1e-12])
+def test_whether_a_price_on_the_band_touches_it_is_not_left_to_rounding(rounding: float) -> None:
+    now = calm(bollinger_middle=100.0 + rounding, bollinger_deviation=1.0)
+    assert ask(signals.bollinger_touch, frame(bar(98.5, 99.0, 98.0, 98.4), now)) is not None
+    assert ask(signals.bollinger_touch, frame(bar(98.5, 99.0, 97.9, 98.0), now)) is None
 
 
 def test_a_market_without_deviation_touches_nothing() -> None:
