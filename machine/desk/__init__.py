@@ -441,4 +441,4 @@ HOLDING = (
     lifecycle.S.POSITIONS,
     lifecycle.S.SYNC,
 )
-__all__ = ["Desk", "Told"]
+__all__ = ["TAKERS", "Desk", "Told"]

@@ -3,11 +3,19 @@
 from decimal import Decimal
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from anchorwatch.io.venue.book import Book
+from anchorwatch.io.venue.book import DEPTH_MAX, Book, fill_plan, opposite_levels
 from anchorwatch.io.venue.feeds import ManualFeed
-from anchorwatch.io.venue.fill import LATENCY_BASE_MS, LATENCY_JITTER_MS, latency_ms, maker_fill, walk
+from anchorwatch.io.venue.fill import (
+    LATENCY_BASE_MS,
+    LATENCY_JITTER_MS,
+    latencies_ms,
+    latency_ms,
+    maker_fill,
+    walk,
+)
 from anchorwatch.io.venue.instruments import INSTRUMENTS, Instrument
 from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.synthetic import SyntheticFeed
@@ -134,3 +142,16 @@ def test_latency_is_repeatable_and_bounded() -> None:
     seen = [latency_ms(1, sequence) for sequence in range(500)]
     assert seen == [latency_ms(1, sequence) for sequence in range(500)]
     assert (min(seen), max(seen)) == (LATENCY_BASE_MS, LATENCY_BASE_MS + LATENCY_JITTER_MS)
+    at_once = latencies_ms(1, np.arange(500), base_ms=LATENCY_BASE_MS, jitter_ms=LATENCY_JITTER_MS)
+    assert at_once.tolist() == seen
+
+
+def test_a_deep_look_at_the_book_begins_with_what_a_shallow_one_shows() -> None:
+    instrument = next(one for one in INSTRUMENTS if one.inst_id == BTC)
+    for side in ("buy", "sell"):
+        deep = opposite_levels(instrument, 650_000, side, 60_000, DEPTH_MAX, seed=3)
+        assert len(deep) == DEPTH_MAX
+        assert opposite_levels(instrument, 650_000, side, 60_000, 7, seed=3) == deep[:7]
+        everything = sum((level.contracts for level in deep), Decimal(0))
+        got = fill_plan(instrument, 650_000, side, everything, None, 60_000, seed=3)
+        assert got == [(level.px, level.contracts) for level in deep]
