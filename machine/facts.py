@@ -25,6 +25,7 @@ class IntentFact(Fact, frozen=True):
     deadline_ms: int
     at_ms: int
     kind: str = "market"  # what earlier versions made
+    belt: Decimal | None = None  # the level of the stop that travels with an entry
 
 
 class OrderEndedFact(Fact, frozen=True):

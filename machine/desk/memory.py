@@ -18,7 +18,7 @@ from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.regime import Regime
-from anchorwatch.machine.requests import OrderTicket, ReadPeak
+from anchorwatch.machine.requests import AttachedStop, OrderTicket, ReadPeak
 from anchorwatch.machine.trailing_stop import further_peak, tighter
 from anchorwatch.machine.units import Deal, LegKey, Price
 
@@ -161,11 +161,20 @@ class Memory:
                 tag=ids.TAG_ENTRY if role is order.Role.ENTRY else ids.TAG_EXIT,
                 created_ms=intent.at_ms,
                 expires_ms=intent.deadline_ms,
+                # If it has filled, our own stop may be no looser than the one that it brought.
+                attached=_belt(intent),
             )
         )
         assert parsed is None or parsed.made_for is made_for, "an intent is recorded under its own role"
         context.announce("warning", "IN_DOUBT", leg=intent.leg, role=role.value, order=intent.client_id)
         context.tell(address, OrderRemembered(role))
+
+
+def _belt(intent: IntentFact) -> AttachedStop | None:
+    made_as = ids.parse(intent.client_id)
+    if intent.belt is None or made_as is None:
+        return None
+    return AttachedStop(str(ids.ClientId(made_as.generation, ids.Made.ATTACHED, made_as.seq)), intent.belt)
 
 
 def _tell(context: Context, kind: DriftKind, leg: LegKey, ours: Decimal, theirs: Decimal) -> None:

@@ -194,6 +194,7 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
         deadline_ms=ticket.expires_ms,
         at_ms=context.now_ms,
         kind=ticket.kind.value,
+        belt=ticket.attached.trigger if ticket.attached is not None else None,
     )
     done, failed = order.IntentRecorded(effect.seq), order.IntentFailed(effect.seq)
     context.ask(Record((intent, *facts), address, done, failed))

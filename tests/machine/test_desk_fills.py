@@ -7,8 +7,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from anchorwatch.machine import order, position, protection, requests, world
+from anchorwatch.machine import ids, order, position, protection, requests, world
 from anchorwatch.machine.bot import Part
+from anchorwatch.machine.facts import Facts, IntentFact
 from anchorwatch.machine.units import Deal, LegKey, Side
 from anchorwatch.machine.world import OrderState, StopState
 from tests.machine.desk_rig import LONG, SHORT, START_MS, DeskRig, of, px
@@ -453,3 +454,21 @@ def test_money_is_decimal_to_the_last_place() -> None:
     rig.enter_and_fill(Decimal("60000.1"))
     assert rig.leg().account.average_price == Decimal("60000.1")
     assert rig.only(requests.PlaceStop).trigger == Decimal("59640.0")
+
+
+def test_nor_is_it_looser_when_the_fill_was_not_heard_because_the_bot_had_died() -> None:
+    intent = IntentFact(
+        client_id=str(ids.ClientId("earlier1", ids.Made.ENTRY, 7)),
+        leg=LONG,
+        role="entry",
+        side="buy",
+        contracts=px("0.25"),
+        price=None,
+        deadline_ms=START_MS,
+        at_ms=START_MS,
+        belt=px("59640"),
+    )
+    rig = DeskRig(facts=Facts(intents=(intent,))).booted()
+    ticket = rig.desk.context.book.slots[LONG, order.Role.ENTRY]
+    rig.say(world.OrderPushed(rig.filled(ticket, "0.25", 59_990)))
+    assert rig.only(requests.PlaceStop).trigger == intent.belt
