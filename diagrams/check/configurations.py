@@ -62,7 +62,9 @@ SMALL: tuple[Bounds, ...] = (
     ),
     Bounds("switch again", entries=2, faults=1, rests=True, dead_man=True, takes_stops=True, prompt=True),
     Bounds("again", entries=2, faults=1, belt=True, late_reads=True, prompt=True),
-    Bounds("lagging", entries=1, faults=2, lags=True, overtaking=True, checks=True, prompt=True),
+    Bounds(
+        "lagging", entries=1, faults=2, lags=True, travels=True, overtaking=True, checks=True, prompt=True
+    ),
     Bounds("unsent", entries=1, faults=2, unsent=True, prompt=True),
     Bounds("unruly", entries=1, faults=1, unruly=True, checks=True, prompt=True),
     Bounds("link", entries=0, faults=3, detailed=(Name.PRIVATE,), attempts_max=2, mailbox=True, prompt=True),
@@ -305,8 +307,8 @@ ABSTRACTIONS: tuple[str, ...] = (
     " them allows one: what is lost without a trace is found by the next reading, and by nothing else.",
     "Lists that stand still show what was for one answer; an answer to how a position ended, and the readings of a"
     " stage, are never of old.",
-    "What simulated runs show of strangers' trades (`foreign`) and of readings that travel (`travels`) is accepted by"
-    " rules of this environment that no world explores.",
+    "What simulated runs show of strangers' trades (`foreign`) is accepted by rules of this environment that no world"
+    " explores; a late stop beside another (`beside`) only where the other one is attached (`belt`).",
     "Where strangers share the position they hold a contract or two; they trade in the prompt worlds only, and nothing"
     " but sizes tells a position that they closed and opened anew, while a private connection was away, from ours.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"
