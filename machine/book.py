@@ -72,6 +72,7 @@ class LegBook:
     pushed: PositionReport | None = None  # the venue's last word on this leg
     pushed_at_ms: int = 0
     uncovered_since_ms: int | None = None
+    sought_since_ms: int | None = None  # since when a stop is looked for, by a bot that may have heard late
     uncovered_ms: int = 0
     uncovered_is_told: bool = False  # of a leg that is only watched, once per spell
     close_reason: str = ""
@@ -263,6 +264,7 @@ class Book:
 
     def cover(self, leg: LegBook, now_ms: int) -> None:
         """The leg is covered or flat: close the account of its uncovered time."""
+        leg.sought_since_ms = None
         if leg.uncovered_since_ms is None:
             return
         spell = max(0, now_ms - leg.uncovered_since_ms)

@@ -116,6 +116,9 @@ class Pace(msgspec.Struct, frozen=True):
     order_overdue_s: float = 3.0  # a market order ends at once; later its push was lost
     stop_retry_s: float = 1.0
     naked_deadline_s: float = 5.0  # the goal for any single fault
+    naked_least_s: float = (
+        3.0  # of a leg that was heard of late: a stop that nobody answers for, and a reading
+    )
     fill_overdue_s: float = 3.0  # a triggered stop is a market order
     confirmation_retry_s: float = 2.0
     confirmation_patience_s: float = 30.0  # the venue's histories lag by seconds; later a person is told

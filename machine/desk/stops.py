@@ -507,17 +507,21 @@ def retry_later(context: Context, address: Address, effect: protection.StartRetr
 
 
 def start_naked_clock(context: Context, address: Address, effect: protection.StartNakedClock) -> None:
-    """The deadline runs from the first uncovered contract; a retry does not start it anew."""
+    """The deadline runs from the first uncovered contract; a retry does not start it anew.
+
+    What filled while the bot was dead, or deaf, may be past it already, and a stop is one request away: it is sold when
+    that fails, and not because nobody has tried.
+    """
     assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    now_ms = context.report_ms or context.now_ms
+    leg, pace = context.book.leg(address.leg), context.parameters.pace
+    since_ms = leg.uncovered_since_ms or context.report_ms or context.now_ms
     if not _is_bridged(context, leg):
-        context.book.uncover(leg, now_ms)
-    since_ms = now_ms if leg.uncovered_since_ms is None else leg.uncovered_since_ms
-    deadline_s = context.parameters.pace.naked_deadline_s
-    gone_s = max(0.0, (context.now_ms - since_ms) / 1000)
+        context.book.uncover(leg, since_ms)
+    if leg.sought_since_ms is None:
+        leg.sought_since_ms = context.now_ms
+    ends_ms = max(since_ms + pace.naked_deadline_s * 1000, leg.sought_since_ms + pace.naked_least_s * 1000)
     key, event = f"naked {address.leg}", protection.NakedTooLong()
-    context.ask(StartTimer(key, max(0.1, deadline_s - gone_s), address, event))
+    context.ask(StartTimer(key, max(0.1, (ends_ms - context.now_ms) / 1000), address, event))
 
 
 def _is_bridged(context: Context, leg: LegBook) -> bool:

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from anchorwatch.io.journal import open_journal
+from anchorwatch.io.simulation.network import Weather
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.machine import position
 from anchorwatch.machine.units import LegKey
@@ -120,3 +121,33 @@ async def test_r2_net_mode_and_isolated_margin_are_restored_alike(
                 Decimal("0.5"),
             )
             assert scene.is_covered(leg)
+
+
+@pytest.mark.parametrize("down_s", [1, 12, 600])
+async def test_r2_3_an_entry_that_filled_while_the_bot_was_dead_is_protected_and_not_sold(
+    autojump_clock: MockClock, down_s: int
+) -> None:
+    """It has been without the bot's own stop for longer than a stop may take, before any was asked for."""
+    far_away = Weather(latency_s=0.2, jitter_s=0.0)
+    with open_journal(None, "sim", "sim-key") as journal:
+        async with exchange(weather=far_away) as scene:
+            await scene.before_a_cross()
+            async with scene.life(eager(strategy__sides="long"), journal=journal) as life:
+                await life.ready()
+                scene.deaf()
+                scene.fault("accept_then_timeout", "trade/order", times=0)
+                await scene.cross()
+                await life.crash()
+            scene.heal()
+            held = scene.held_of(BTC_LONG)
+            assert held
+            await trio.sleep(down_s)
+            async with scene.life(still(), journal=journal) as life:
+                await life.ready()
+                await life.covered()
+                assert life.one("IN_DOUBT")["role"] == "entry"
+                await trio.sleep(10)
+                assert life.names("EMERGENCY_CLOSE", "DRIFT_ADD", "DRIFT_STOP_ORPHAN") == []
+                assert scene.held_of(BTC_LONG) == held
+                assert scene.is_covered(BTC_LONG)
+                assert len(scene.stops_of(BTC_LONG)) == 1
