@@ -246,3 +246,8 @@ def test_an_exchange_that_confirms_cancels_and_keeps_the_order_is_rejected(
     judgement = Task(scenario=find_scenario("busy"), seed=9, until_s=240, judge=by_the_check).run().judgement
     assert judgement is not None
     assert any("CancelAcknowledged" in words for words in judgement.rejects), judgement.rejects
+
+
+def test_a_second_stop_of_the_whole_position_goes_with_it() -> None:
+    """The attached stop failed when it triggered; its position was closed, and the stop beside it went as well."""
+    assert accepts(trace_of("busy-market", 99, until_s=400)).rejections == ()
