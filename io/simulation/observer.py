@@ -294,7 +294,12 @@ class Observer:
                 del self._levels[leg]
                 self._uncovered(leg)
             return
-        triggers = [algo.sl_trigger_px for algo in covers if algo.sl_trigger_px is not None]
+        # A stop from before the position is left over from the one before it, whose level was another trade's.
+        triggers = [
+            algo.sl_trigger_px
+            for algo in covers
+            if algo.sl_trigger_px is not None and algo.created_ms >= position.created_ms
+        ]
         if not triggers:
             return
         level = max(triggers) if position.direction > 0 else min(triggers)

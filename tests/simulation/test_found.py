@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from anchorwatch.io.simulation.campaign import Task
 from anchorwatch.io.simulation.faults import Fault, Kind
 from anchorwatch.io.simulation.scenario import find_scenario
 from anchorwatch.io.simulation.world import Outcome, simulate
@@ -53,3 +54,9 @@ def test_a_connection_that_ends_while_an_order_is_under_way_costs_nothing(tmp_pa
     assert outcome.violations == ()
     assert (outcome.faults, outcome.in_flight) == ({kind.value: 1}, {kind.value: 1})
     assert outcome.orders == 1
+
+
+def test_a_stop_that_an_earlier_position_left_behind_is_swept_although_it_is_the_tighter_one() -> None:
+    """Its cancel was refused three times by the rate limit; to the next position it is nobody's level."""
+    task = Task(scenario=find_scenario("busy"), seed=287, only=(2, 3, 4), until_s=251)
+    assert task.run().violations == ()
