@@ -47,6 +47,9 @@ MOMENT_WITHIN_S = 45.0
 STOPPED_WITHIN_S = 20.0
 """The orderly stop is bounded by 8 s; a busy host adds to it."""
 
+CANDLES_MAX = 3
+"""An entry that rests may be left behind by the market; with the next candle there is another."""
+
 CRASHES_MAX = 2
 """After three crashes in ten minutes a life only guards, and enters nothing: an orderly stop comes before."""
 
@@ -215,7 +218,7 @@ class Lane:
         if moment.trap is None:
             await trio.sleep(moment.after_s)
             own.kill()
-        within_s = MOMENT_WITHIN_S + (MINUTE_MS / 1000 if moment.lead is Lead.CANDLE else 0.0)
+        within_s = MOMENT_WITHIN_S + (CANDLES_MAX * MINUTE_MS / 1000 if moment.lead is Lead.CANDLE else 0.0)
         with trio.move_on_after(within_s):
             await own.ended()
         if moment.trap is not None and own.trapped is None and own.is_over:
