@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchorwatch.machine import connection, lifecycle, permission, reconciliation
+from anchorwatch.machine import connection, lifecycle, order, permission, reconciliation
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, Address
 from anchorwatch.machine.desk import explaining, guarding
 from anchorwatch.machine.desk.context import Context
@@ -79,6 +79,18 @@ def _hand_over(context: Context) -> None:
             stop_id=leg.stop_client_id,
             protection=context.bot.slot(leg.leg).protection.state.value,
         )
+    for key, slot in context.bot.legs:
+        for role, own in ((order.Role.ENTRY, slot.entry), (order.Role.CLOSE, slot.close)):
+            if own.state not in order.FREE:
+                context.announce(
+                    "warning",
+                    "ORDER_LEFT",
+                    leg=key,
+                    role=role.value,
+                    order=context.book.slots[key, role].client_id,
+                    state=own.state.value,
+                    fix="the next start asks for it",
+                )
 
 
 def save_permission(context: Context, address: Address, effect: permission.SavePermission) -> None:

@@ -257,6 +257,7 @@ class Lane:
     async def _stop_in_order(self) -> None:
         """Between two rows, as an operator would; no row is about it, but it has to work."""
         if self._life is not None and not self._life.is_over:
+            await self._certain()
             self._life.ask_to_stop()
             code: int | str = "nothing"
             with trio.move_on_after(STOPPED_WITHIN_S):
@@ -270,6 +271,15 @@ class Lane:
                 raise ChildFailed(f"the orderly stop ended with {code}: {said}")
             self._crashes = 0
         await self._bury()
+
+    async def _certain(self) -> None:
+        """A bot that stops while an order is in doubt leaves it so, and says it: no stop in order."""
+        assert self._life is not None
+        with trio.move_on_after(SETTLED_WITHIN_S):
+            while True:
+                if not _in_doubt(self._life.lines):
+                    return
+                await trio.sleep(LOOK_AGAIN_S)
 
     async def _bury(self) -> None:
         """Kill what lives, and wait for its end."""
@@ -370,6 +380,11 @@ class Lane:
                 },
             )
             self._settings_of(config).write_text(text, encoding="utf-8")
+
+
+def _in_doubt(lines: Sequence[Line]) -> bool:
+    moves = [line for line in lines if line.get("event") == "transition" and line["machine"] == "order"]
+    return "IN_DOUBT" in {line["id"]: line["dest"] for line in moves}.values()
 
 
 def _port(where: Endpoints) -> int:

@@ -131,6 +131,31 @@ async def test_r10_1_an_entry_in_flight_is_resolved_and_its_position_protected(
             assert scene.is_covered()
 
 
+async def test_r10_1_an_order_whose_end_cannot_be_known_in_time_is_said_and_found_again(
+    autojump_clock: MockClock,
+) -> None:
+    """That it never arrived is certain five seconds after it was made, and not before."""
+    given = eager(strategy__sides="long")
+    with open_journal(None, "sim", "sim-key") as journal:
+        async with exchange() as scene:
+            await scene.before_a_cross()
+            async with scene.life(given, journal=journal) as life:
+                await life.ready()
+                scene.fault("reject_then_timeout", "trade/order", times=0)
+                await scene.cross()
+                assert await stopped(life) < WITHIN_S
+                assert life.exit is Exit.STOP_INCOMPLETE
+                left = life.one("ORDER_LEFT")
+                assert (left["leg"], left["role"], left["state"]) == (str(BTC_LONG), "entry", "sent")
+            scene.heal()
+            async with scene.life(given, journal=journal) as life:
+                await life.ready()
+                assert life.one("IN_DOUBT")["order"] == left["order"]
+                await life.until(lambda: life.slot(BTC_LONG).entry.state is order.S.ABSENT)
+                await life.stop()
+                assert (life.names("ORDER_LEFT"), life.exit) == ([], Exit.CLEAN)
+
+
 async def test_r10_2_and_r10_3_guards_and_monitor_end_before_any_socket(autojump_clock: MockClock) -> None:
     async with exchange() as scene, scene.life() as life:
         await life.ready()
