@@ -42,8 +42,8 @@ _HEADERS = {
     "User-Agent": "anchorwatch",
     "Content-Type": "application/json",
 }
-# The parsed URLs of so many targets are kept: what a bot asks for again and again.
-URLS_KEPT = 128
+# The parsed URLs of so many targets are kept: what a bot asks for again and again. What names one order is asked for once.
+URLS_KEPT = 32
 
 _TOO_LONG = f"the answer is longer than {BODY_BYTES_MAX} bytes"
 _WRITING = "http11.send_request_headers.started"

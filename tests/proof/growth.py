@@ -9,8 +9,9 @@ so does the **desk**, what the present life decides with. Both are bounded by co
 should have taken with it. It must not grow.
 
 Sockets, requests and timers come and go, so a count at one moment says little. What has leaked stays: it is in the
-*least* count of a long while. A type leaks when its least count in the last third of a time is beyond that in the first
-third by more than chance explains.
+*least* count of a long while, and in the quarter of lowest counts, too. A type leaks when both are beyond those of the
+first third of a time, in its last third, by more than chance explains: one moment at which every connection was down
+makes a least count small.
 """
 
 from __future__ import annotations
@@ -72,19 +73,23 @@ def leaks(samples: Sequence[Sample]) -> list[str]:
     size = len(samples) // 3
     if size < LEAST_SAMPLES:
         return []
-    before, after = _least(samples[:size]), _least(samples[-size:])
+    first, last = samples[:size], samples[-size:]
+    before, after = (_low(first, 0), _low(first, size // 4)), (_low(last, 0), _low(last, size // 4))
     return [
-        f"{kind}: {before[kind]} → {count}"
-        for kind, count in sorted(after.items())
-        if kind not in CACHED and count - before[kind] > max(CHANCE, CHANCE_SHARE * before[kind])
+        f"{kind}: {before[0][kind]} → {count}"
+        for kind, count in sorted(after[0].items())
+        if kind not in CACHED
+        and all(
+            now[kind] - was[kind] > max(CHANCE, CHANCE_SHARE * was[kind])
+            for was, now in zip(before, after, strict=True)
+        )
     ]
 
 
-def _least(samples: Sequence[Sample]) -> Counter[str]:
-    least = samples[0].rest
-    for one in samples[1:]:
-        least = least & one.rest
-    return least
+def _low(samples: Sequence[Sample], rank: int) -> Counter[str]:
+    """Of each type the count that so many samples lie below."""
+    kinds = {kind for one in samples for kind in one.rest}
+    return Counter({kind: sorted(one.rest[kind] for one in samples)[rank] for kind in kinds})
 
 
 def _histories(venue: Venue) -> list[object]:

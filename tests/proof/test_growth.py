@@ -35,6 +35,13 @@ def test_what_comes_and_goes_is_no_leak() -> None:
     assert leaks(samples()) == []
 
 
+def test_one_moment_with_every_connection_down_makes_no_leak_of_those_that_are_up() -> None:
+    day = samples()
+    for number, one in enumerate(day):
+        one.rest["connection"] = 2 if number == 3 else 40
+    assert leaks(day) == []
+
+
 def test_what_is_left_behind_each_time_is_named_with_its_counts() -> None:
     assert leaks(samples(leaks_each=2)) == [f"link: 4 → {4 + 4 * LEAST_SAMPLES}"]
 
