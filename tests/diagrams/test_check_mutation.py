@@ -50,6 +50,11 @@ def test_an_edit_is_undone_when_it_has_been_judged(every: list[Mutant]) -> None:
     assert before == (bots.DEFINITIONS, bots.ROUTES)
 
 
+def test_a_verdict_names_one_world() -> None:
+    names = [bounds.name for bounds in mutation.WORLDS]
+    assert len(set(names)) == len(names)
+
+
 def test_every_row_that_can_answer_is_edited(every: list[Mutant]) -> None:
     edited = {(one.machine, one.row) for one in every}
     for definition in bots.DEFINITIONS.values():
