@@ -9,13 +9,13 @@ import msgspec
 from anchorwatch.machine import ids, order, position, reconciliation, world
 from anchorwatch.machine.book import Filled, LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
-from anchorwatch.machine.desk import drifting, risk, sharing, stops
+from anchorwatch.machine.desk import belonging, drifting, risk, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadPeak, Record, StartTimer
-from anchorwatch.machine.units import LegKey, PositionMode, Price, Side, opening_deal
+from anchorwatch.machine.units import LegKey, PositionMode, Price, opening_deal
 from anchorwatch.machine.world import (
     CLOSED_BY_HAND,
     CLOSED_BY_US,
@@ -54,7 +54,7 @@ def take_fills(context: Context, report: OrderReport) -> bool:
 def _book_fill(
     context: Context, report: OrderReport, contracts: Decimal, price: Decimal, fee: Decimal, at_ms: int
 ) -> None:
-    key = _leg_of(context, report)
+    key = belonging.leg_of(context, report)
     if key is None:
         _doubt(context, f"a fill on {report.instrument} that fits no leg")
         return
@@ -62,7 +62,7 @@ def _book_fill(
     opens = report.deal is opening_deal(key.side)
     is_ours, state = sharing.is_of_us(context, report), context.bot.slot(key).position.state
     is_shared = sharing.is_shared(context, key.instrument)
-    if at_ms <= leg.restated_ms:
+    if at_ms <= belonging.counted_ms(context, leg, report):
         # The venue's figures that were taken over count it already, as ours or as a stranger's.
         # One that is older than the position is of the one before, whose end is told already.
         if is_shared and is_ours and state in position.OURS and at_ms >= leg.entered_ms:
@@ -71,7 +71,7 @@ def _book_fill(
             _claim_late_fill(context, leg, report, contracts, price, fee, at_ms)
         return
     is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
-    is_by_us = _is_by_us(report)
+    is_by_us = belonging.is_by_us(report)
     if is_by_us:
         _note_hearsay(context, leg, is_hearsay=False)
     if is_shared and not is_ours and state in position.OURS:
@@ -97,11 +97,6 @@ def _book_fill(
             _grown(context, leg, report)
         return
     _close(context, leg, report, contracts, price, fee)
-
-
-def _is_by_us(report: OrderReport) -> bool:
-    """Whether this order, or the stop that it is the child of, carries a name of ours."""
-    return (ids.parse(report.client_id) or ids.parse(report.stop_client_id)) is not None
 
 
 def _take_hearsay(context: Context, leg: LegBook) -> None:
@@ -238,24 +233,6 @@ def _shrunk(context: Context, leg: LegBook, report: OrderReport) -> None:
 def _end(context: Context, key: LegKey, cause: str) -> None:
     context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(cause))
     sharing.leave_to_others(context, key)
-
-
-def _leg_of(context: Context, report: OrderReport) -> LegKey | None:
-    """The leg that this order belongs to. In net mode the direction and what is open decide."""
-    margin = context.parameters.margin
-    ticket = context.book.tickets.get(report.client_id)
-    if ticket is not None:
-        return ticket.leg
-    if report.side is not None:
-        return LegKey(report.instrument, report.side, margin)
-    for side in Side:
-        key = LegKey(report.instrument, side, margin)
-        if key in context.book.legs and context.book.leg(key).total:
-            return key
-    if report.stop_client_id:
-        return None  # the child of a stop closes; without a position it fits nothing
-    side = next(side for side in Side if opening_deal(side) is report.deal)
-    return LegKey(report.instrument, side, margin)
 
 
 def _cause(close_reason: str, report: OrderReport) -> str:
