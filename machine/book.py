@@ -107,10 +107,14 @@ class LegBook:
         default_factory=dict
     )  # reported ended; an older list may still show them
     stops: dict[str, StopReport] = field(default_factory=dict)  # live stops of ours, by the venue's id
+    swept_ms: dict[str, int] = field(
+        default_factory=dict
+    )  # stops of the position before, asked to be cancelled, and not heard to be gone
 
     def end_stop(self, venue_id: str) -> None:
         """This stop is over, whatever a list that was read before may say."""
         self.stops.pop(venue_id, None)
+        self.swept_ms.pop(venue_id, None)
         self.ended_stops[venue_id] = None
         if len(self.ended_stops) > ENDED_STOPS_REMEMBERED:
             del self.ended_stops[next(iter(self.ended_stops))]

@@ -59,6 +59,7 @@ from anchorwatch.machine.desk import (
     rules,
     stages,
     stops,
+    sweeping,
     switch,
     twins,
     venue,
@@ -121,8 +122,8 @@ PERFORMERS: dict[type[Effect], Performer] = {
     protection.AskForClose: emergencies.note,
     protection.MoveStop: stops.move,
     protection.StartFillClock: stops.start_fill_clock,
-    protection.SweepOthers: stops.sweep_others,
-    protection.SweepAll: stops.sweep_all,
+    protection.SweepOthers: sweeping.sweep_others,
+    protection.SweepAll: sweeping.sweep_all,
     EntryDenied: entries.denied,
 }
 """Effects that need numbers, or that the desk itself can answer; all others go to the shell as they are."""

@@ -9,7 +9,7 @@ import msgspec
 from anchorwatch.machine import permission
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import PERMISSION, Address, EntryDenied, entry_obstacles
-from anchorwatch.machine.desk import making, risk, stops
+from anchorwatch.machine.desk import making, risk, stops, sweeping
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.sizing import contracts_of
@@ -88,7 +88,7 @@ def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) 
     leg, why = LegKey(chart.instrument, side, context.parameters.margin), decision.intent.why
     contracts = _size(context, leg)
     obstacles = entry_obstacles(context.bot, leg) + risk.obstacles(context, leg, contracts)
-    obstacles += making.obstacles(context, leg)
+    obstacles += making.obstacles(context, leg) + sweeping.obstacles(context, leg)
     if not contracts:
         obstacles += ("the size is below the instrument's minimum",)
     if obstacles:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from anchorwatch.machine import ids, order, position, world
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import drifting, orders, sharing, stops, switch
+from anchorwatch.machine.desk import drifting, orders, sharing, stops, sweeping, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
 from anchorwatch.machine.reconcile import DriftKind
@@ -94,7 +94,7 @@ class Memory:
             leg.stop_client_id = facts.stop.algo_client_id
         elif opened.stop_px is not None:
             leg.wanted = Price(opened.stop_px)
-        if sharing.is_shared(context, facts.leg.instrument) and not stops.has_ours(leg):
+        if sharing.is_shared(context, facts.leg.instrument) and not sweeping.has_ours(leg):
             self._doubt_part(context, leg, report)
             return
         context.report_ms = context.now_ms

@@ -10,12 +10,11 @@ from anchorwatch.machine import ids, order, position, protection, world
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook, Portion
 from anchorwatch.machine.bot import Address, Part
-from anchorwatch.machine.desk import belts, drifting, sharing, switch
+from anchorwatch.machine.desk import belts, drifting, sharing, sweeping, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import (
-    CancelStops,
     CancelTimer,
     MoveStop,
     PlaceStop,
@@ -78,11 +77,11 @@ def take_push(context: Context, report: StopReport) -> None:
             if sharing.is_enough(leg, report):
                 context.tell(address, protection.StopSeenLive(seq))
             mind_size(context, leg)
-        elif _is_ours(report) and _covers(context, leg.leg):
+        elif sweeping.is_ours(report) and _covers(context, leg.leg):
             may_stay = _may_cover(context, leg, report)
             belts.keep_the_tighter(context, leg, report, _current(leg) if may_stay else None)
         return
-    was_ours = report.venue_id in leg.stops and _is_ours(report)
+    was_ours = report.venue_id in leg.stops and sweeping.is_ours(report)
     leg.end_stop(report.venue_id)
     if not leg.contracts:
         return
@@ -134,6 +133,11 @@ def take_reading(context: Context, reading: world.AccountReading) -> None:
             for venue_id, report in leg.stops.items()
             if report.updated_ms >= reading.started_ms
         }
+        leg.swept_ms = {
+            venue_id: asked_ms
+            for venue_id, asked_ms in leg.swept_ms.items()
+            if asked_ms >= reading.started_ms
+        }
     for report in reading.stops:
         if report.instrument not in context.book.instruments:
             continue
@@ -161,7 +165,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
         if slot.position.state is position.S.WATCHED:
             _time_the_uncovered(context, leg)
         elif slot.position.state not in position.HELD:
-            _sweep_orphans(context, leg)
+            sweeping.sweep_orphans(context, leg)
         elif (current := _current(leg)) is not None:
             _see_level(leg, current)
             _check_size(context, leg, current, reading)
@@ -248,7 +252,7 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
 
 def _may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
     return (
-        (_is_ours(report) or context.adopts(report.instrument))
+        (sweeping.is_ours(report) or context.adopts(report.instrument))
         and sharing.is_enough(leg, report)
         and report.deal is closing_deal(leg.leg.side)
     )
@@ -278,25 +282,8 @@ def _see_level(leg: LegBook, stop: StopReport) -> None:
     leg.resting = Price(stop.trigger) if stop.trigger is not None else None
 
 
-def _is_ours(report: StopReport) -> bool:
-    return ids.parse(report.client_id) is not None
-
-
-def has_ours(leg: LegBook) -> bool:
-    """Whether any stop of ours rests on this leg."""
-    return any(_is_ours(report) for report in leg.stops.values())
-
-
 def _covers(context: Context, key: LegKey) -> bool:
     return context.bot.slot(key).protection.state in protection.COVERS
-
-
-def _sweep_orphans(context: Context, leg: LegBook) -> None:
-    orphans = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
-    if orphans and not leg.contracts:
-        drifting.tell(context, DriftKind.STOP_ORPHAN, leg.leg.instrument, leg=leg.leg, stops=len(orphans))
-        if context.may_touch(leg.leg.instrument):
-            context.ask(CancelStops(leg.leg.instrument, orphans))
 
 
 # The market moves.
@@ -569,26 +556,3 @@ def start_fill_clock(context: Context, address: Address, effect: protection.Star
     context.ask(
         StartTimer(f"fill {address.leg}", pace.fill_overdue_s, address, protection.FillOverdue(effect.seq))
     )
-
-
-def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
-    assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    others = tuple(
-        venue_id
-        for venue_id, report in leg.stops.items()
-        if report.client_id != leg.stop_client_id and _is_ours(report)
-    )
-    if others:
-        context.ask(CancelStops(address.leg.instrument, others))
-
-
-def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -> None:
-    assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    ours = tuple(venue_id for venue_id, report in leg.stops.items() if _is_ours(report))
-    leg.resting, leg.stop_client_id, leg.stop_venue_id = None, "", ""
-    leg.stops = {}  # what is heard of them from now on speaks of a leg that is over
-    context.ask(CancelTimer(f"naked {address.leg}"))
-    if ours:
-        context.ask(CancelStops(address.leg.instrument, ours))

@@ -278,6 +278,7 @@ def test_a_position_found_after_a_restart_is_as_old_as_it_is() -> None:
 def test_after_a_close_the_instrument_cools_down() -> None:
     rig = DeskRig(sides=(Side.LONG,), cooldown_s=60).booted()
     stop = rig.covered()
+    rig.say(world.StopPushed(rig.stop(stop, state=world.StopState.TRIGGERED)))
     rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
     for seconds, entries in ((59, 0), (1, 1)):
         rig.pass_s(seconds)

@@ -1,0 +1,68 @@
+"""Stops of ours that protect nothing any more: asked to be cancelled, and in the way of an entry until they are gone."""
+
+from __future__ import annotations
+
+from anchorwatch.machine import ids, protection
+from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.bot import Address
+from anchorwatch.machine.desk import drifting
+from anchorwatch.machine.desk.context import Context
+from anchorwatch.machine.reconcile import DriftKind
+from anchorwatch.machine.requests import CancelStops, CancelTimer
+from anchorwatch.machine.units import LegKey
+from anchorwatch.machine.world import StopReport
+
+
+def is_ours(report: StopReport) -> bool:
+    return ids.parse(report.client_id) is not None
+
+
+def has_ours(leg: LegBook) -> bool:
+    """Whether any stop of ours rests on this leg."""
+    return any(is_ours(report) for report in leg.stops.values())
+
+
+def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
+    """Why no position may be opened on this leg: a stop that is left there closes whatever it finds.
+
+    A cancel may be refused, or its answer lost; the next complete reading says what is left, and that is swept anew.
+    """
+    book = context.book.leg(leg)
+    if book.swept_ms or (not book.contracts and has_ours(book)):
+        return ("a stop of the position before may rest still",)
+    return ()
+
+
+def sweep_orphans(context: Context, leg: LegBook) -> None:
+    """What a complete reading shows on a leg that is not there."""
+    orphans = tuple(venue_id for venue_id, report in leg.stops.items() if is_ours(report))
+    if orphans and not leg.contracts:
+        drifting.tell(context, DriftKind.STOP_ORPHAN, leg.leg.instrument, leg=leg.leg, stops=len(orphans))
+        if context.may_touch(leg.leg.instrument):
+            context.ask(CancelStops(leg.leg.instrument, orphans))
+
+
+def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
+    """What rests beside the stop that covers."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    others = tuple(
+        venue_id
+        for venue_id, report in leg.stops.items()
+        if report.client_id != leg.stop_client_id and is_ours(report)
+    )
+    if others:
+        context.ask(CancelStops(address.leg.instrument, others))
+
+
+def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -> None:
+    """What rests on a leg that has ended."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    ours = tuple(venue_id for venue_id, report in leg.stops.items() if is_ours(report))
+    leg.resting, leg.stop_client_id, leg.stop_venue_id = None, "", ""
+    leg.stops = {}  # what is heard of them from now on speaks of a leg that is over
+    leg.swept_ms.update(dict.fromkeys(ours, context.now_ms))
+    context.ask(CancelTimer(f"naked {address.leg}"))
+    if ours:
+        context.ask(CancelStops(address.leg.instrument, ours))
