@@ -2,7 +2,7 @@
 
 Each reduction is exact, and says why:
 
-* pushes on a connection that does not deliver any more are lost, as they are in the world;
+* pushes on a connection that is gone are lost, as they are in the world;
 * an order whose end the machine knows is told nothing new by any answer, query or timer: the
   final states ignore them all (a test holds the order's table to this), its
   fills are booked, and the next order makes them stale;
@@ -37,13 +37,13 @@ UNDER_WAY = Reading(0, Filled())
 
 def calmed(leg: Leg, facets: Facets, bounds: Bounds) -> Leg:
     """The same leg without what cannot matter any more."""
-    if not facets.private:
+    if not facets.hears_orders:
         for field in ("entry", "close", "child"):
             if getattr(leg, field).pushes:
                 leg = replace(leg, **{field: replace(getattr(leg, field), pushes=())})
         if leg.news:
             leg = replace(leg, news=())
-    if not facets.algo:
+    if not facets.hears_stops:
         for field in ("mine", "other"):
             if getattr(leg, field).pushes:
                 leg = replace(leg, **{field: replace(getattr(leg, field), pushes=())})

@@ -56,6 +56,7 @@ SMALL: tuple[Bounds, ...] = (
         checks=True,
         prompt=True,
     ),
+    Bounds("told early", entries=1, faults=1, detailed=(Name.PRIVATE,), prompt=True),
     Bounds("stages", entries=0, faults=2, slow_stages=True, stops=True, prompt=True),
     Bounds(
         "switch", entries=1, faults=2, rests=True, dead_man=True, takes_stops=True, stops=True, prompt=True

@@ -80,6 +80,8 @@ class Facets(msgspec.Struct, frozen=True):
     reconciliation: reconciliation.S
     private: bool  # the private connection delivers
     algo: bool  # the private-business connection delivers
+    hears_orders: bool  # what the venue says of orders is on its way on the private connection
+    hears_stops: bool  # the same of stops, on the private-business connection
     is_link_opening: bool  # a connection is neither up nor given up
     entry: order.S
     close: order.S
@@ -367,11 +369,22 @@ def facets(bot: Bot, leg: LegKey = LEGS[0]) -> Facets:
         is_clean_exit=life.data.exit is lifecycle.Exit.CLEAN,
         private=connection.delivers(bot.link(connection.Name.PRIVATE)),
         algo=connection.delivers(bot.link(connection.Name.PRIVATE_BUSINESS)),
+        hears_orders=hears(bot.link(connection.Name.PRIVATE)),
+        hears_stops=hears(bot.link(connection.Name.PRIVATE_BUSINESS)),
         is_link_opening=any(link.state in LINK_OPENING for link in bot.links),
         may_write_entry=not bots.may_still_send(bot, leg, slot.entry.data.seq),
         may_write_amend=not bots.may_still_amend(bot, leg, slot.entry.data.seq),
         entry_is_right=_entry_is_right(bot),
     )
+
+
+def hears(link: Snapshot[connection.Link]) -> bool:
+    """Whether the venue may say something on this connection.
+
+    It confirms channel by channel (OKX v5, subscribe), and tells of each from its own confirmation on: before the bot
+    may rely on all of them.
+    """
+    return connection.delivers(link) or link.state is connection.S.SUBSCRIBING
 
 
 def _entry_is_right(bot: Bot) -> bool:

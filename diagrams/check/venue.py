@@ -99,7 +99,7 @@ def _accepted(leg: Leg, role: Role, facets: Facets) -> Leg:
 
 def _pushed(leg: Leg, role: Role | None, facets: Facets) -> Leg:
     """The order's report goes out, if a private connection is there to take it."""
-    if not facets.private:
+    if not facets.hears_orders:
         return leg
     order = leg.order(role)
     if role is None and order.filled == order.booked:
@@ -160,7 +160,7 @@ def _stop_gone(leg: Leg, facets: Facets, push: StopPush) -> Leg:
 
 def stop_changed(stop: Stop, facets: Facets, push: StopPush) -> Stop:
     """The stop as it is after what ``push`` tells, and the push on its way if somebody listens."""
-    is_news = facets.algo and (not stop.pushes or stop.pushes[-1] is not push)
+    is_news = facets.hears_stops and (not stop.pushes or stop.pushes[-1] is not push)
     pushes = (*stop.pushes, push) if is_news else stop.pushes
     return replace(stop, live=push is StopPush.LIVE, pushes=pushes)
 
@@ -336,7 +336,7 @@ def _trades_of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move
 
     def told(after: Leg, change: int) -> Leg:
         after = replace(after, own_known=False)
-        return replace(after, news=(*after.news, change)) if facets.private else after
+        return replace(after, news=(*after.news, change)) if facets.hears_orders else after
 
     if leg.theirs < bounds.others:
         added = replace(leg, theirs=leg.theirs + 1)

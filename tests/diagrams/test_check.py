@@ -195,7 +195,7 @@ def with_words(event: Event) -> Event:
 
 
 def test_pushes_are_lost_with_their_connection_and_nothing_else_is(explored: Model) -> None:
-    facets = next(one for one in explored.production.facets.values if one.is_born and not one.private)
+    facets = next(one for one in explored.production.facets.values if one.is_born and not one.hears_orders)
     order_ = Order(size=1, at=At.LIVE, intent=True)
     leg = Leg(entry=msgspec.structs.replace(order_, pushes=(order_.report,)))
     assert calmed(leg, facets, ONE).entry == order_

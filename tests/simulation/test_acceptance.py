@@ -251,3 +251,8 @@ def test_an_exchange_that_confirms_cancels_and_keeps_the_order_is_rejected(
 def test_a_second_stop_of_the_whole_position_goes_with_it() -> None:
     """The attached stop failed when it triggered; its position was closed, and the stop beside it went as well."""
     assert accepts(trace_of("busy-market", 99, until_s=400)).rejections == ()
+
+
+def test_what_is_told_before_every_channel_is_confirmed_is_accepted() -> None:
+    """The second life was told of a fill on a private connection of which another channel was still to be confirmed."""
+    assert accepts(trace_of("busy-net", 283, until_s=140)).rejections == ()

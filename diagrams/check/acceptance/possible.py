@@ -69,6 +69,8 @@ READY = Facets(
     reconciliation=reconciliation.S.SETTLED,
     private=True,
     algo=True,
+    hears_orders=True,
+    hears_stops=True,
     is_link_opening=False,
     entry=order.S.IDLE,
     close=order.S.IDLE,
@@ -133,7 +135,9 @@ class Possible:
 
     def listen(self, *, orders: bool, stops: bool) -> None:
         """Whether the exchange has anybody to tell of orders, and of stops."""
-        self.facets = msgspec.structs.replace(READY, private=orders, algo=stops)
+        self.facets = msgspec.structs.replace(
+            READY, private=orders, algo=stops, hears_orders=orders, hears_stops=stops
+        )
 
     # Observations. Each raises Impossible and leaves the legs as they were.
 

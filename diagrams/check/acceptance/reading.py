@@ -17,12 +17,12 @@ import msgspec
 from anchorwatch.diagrams.check.acceptance.hearing import ROLES, TIMERS, Hearing
 from anchorwatch.diagrams.check.acceptance.tracks import Rejection, Track, Tracks, units
 from anchorwatch.diagrams.check.leg import At, Leg, replace, with_other_meant, without_meaning
-from anchorwatch.diagrams.check.production import AnotherStopMeant
+from anchorwatch.diagrams.check.production import AnotherStopMeant, hears
 from anchorwatch.machine import connection, order, position, protection, reconciliation, requests
 from anchorwatch.machine import trace as seen
 from anchorwatch.machine.bot import Addressed, Bot
 from anchorwatch.machine.facts import Fact, IntentFact, OrderEndedFact
-from anchorwatch.machine.kernel import Effect
+from anchorwatch.machine.kernel import Effect, Snapshot
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.units import LegKey
 from anchorwatch.machine.world import OrderState
@@ -162,9 +162,9 @@ class Reader:
     def _lose_pushes(self, bot: Bot) -> None:
         """What is still on its way on a connection that the bot has given up is lost."""
         lost: tuple[str, ...] = ()
-        if not connection.delivers(bot.link(connection.Name.PRIVATE)):
+        if not _carries(bot.link(connection.Name.PRIVATE)):
             lost += ("entry", "close", "child")
-        if not connection.delivers(bot.link(connection.Name.PRIVATE_BUSINESS)):
+        if not _carries(bot.link(connection.Name.PRIVATE_BUSINESS)):
             lost += ("mine", "other")
         if lost:
             for track in self._tracks:
@@ -276,6 +276,11 @@ OF_ORDER: dict[type[Effect], type[order.CancelOrder | order.QueryOrder | order.A
     requests.QueryOrder: order.QueryOrder,
     requests.AmendOrder: order.AmendOrder,
 }
+
+
+def _carries(link: Snapshot[connection.Link]) -> bool:
+    """Whether something may be on its way on it; of two sockets that replace each other one may be."""
+    return hears(link) or link.state is connection.S.REPLACING
 
 
 def _without_pushes(leg: Leg, of: tuple[str, ...]) -> Leg:
