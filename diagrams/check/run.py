@@ -35,8 +35,9 @@ def run(
     """Explore every configuration and plant every defect; ``write`` takes text.
 
     ``more`` gives further parts of the report (``spin``, ``mutants``). Answers the exit code: 0 when every
-    property holds and was witnessed, everything was seen, and every planted defect was named by its
-    property alone; else 1.
+    property holds and was witnessed, everything was seen, every planted defect was named by its
+    property alone, SPIN counts the same, and no single edit
+    went unnoticed without a reason; else 1.
     """
     began = perf_counter()
     cores = workers or min(len(configs), os.cpu_count() or 1)
@@ -76,7 +77,8 @@ def _is_explained(configs: Sequence[Bounds], rows: dict[str, Any]) -> bool:
 
 
 def _agrees(parts: dict[str, Any]) -> bool:
-    return all(one.get("agrees", True) for one in parts.get("spin", ()))
+    unnoticed = any(not one["reason"] for one in parts.get("mutants", {}).get("survivors", ()))
+    return not unnoticed and all(one.get("agrees", True) for one in parts.get("spin", ()))
 
 
 def _checked(configs: Sequence[Bounds], workers: int) -> Iterator[Checked]:

@@ -16,7 +16,7 @@ from anchorwatch.io.verify.words import MARKS, WORDS, Words, count
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*([^*]+)\*")
 FAULTS_SHOWN = 40
-WHOLE = ("exhaustive check", "simulation", "crash sweep", "killed and back")
+WHOLE = ("exhaustive check", "single edits", "simulation", "crash sweep", "killed and back")
 """Kinds of evidence that stand for themselves; tests are counted instead."""
 
 

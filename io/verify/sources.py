@@ -233,23 +233,51 @@ def _json_in(text: str) -> dict[str, Any]:
 
 
 class Check(_Reported):
-    """The exhaustive check: a line rests on its named properties."""
+    """The exhaustive check: a line rests on its named properties, and on the contracts that are typed from it."""
 
     def __init__(self, root: Path, *, thorough: bool) -> None:
-        argv = ["check", *(["--thorough"] if thorough else [])]
+        argv = ["check", *(["--thorough"] if thorough else []), "--edits", "1"]
         super().__init__(root, argv, CHECK_WITHIN_S)
 
     def words(self) -> str:
-        return f"{self.report.get('states', 0):,} states"
+        edits = self.report.get("mutants", {})
+        return (
+            f"{self.report.get('states', 0):,} states, {edits.get('killed', 0):,} single edits noticed,"
+            f" {len(edits.get('survivors', ())):,} not"
+        )
 
     def pieces(self, id: str, wanted: Wanted) -> list[Piece]:
+        if self.why_not:
+            return [_missing("exhaustive check", self.command, self.why_not)] if wanted.check else []
+        return self._explored(wanted) + self._edited(id)
+
+    def _edited(self, id: str) -> list[Piece]:
+        """Single edits of tables and router that a contract of this line names; one that nothing names fails it."""
+        edits = self.report.get("mutants", {})
+        noticed = edits.get("by_name", {}).get(id, 0)
+        if not noticed:
+            return []
+        unnoticed = [one for one in edits["survivors"] if not one["reason"]]
+        return [
+            Piece(
+                kind="single edits",
+                command=self.command,
+                result=Result.FAILED if unnoticed else Result.PASSED,
+                runs=noticed,
+                details=tuple((one["edit"], "nothing notices it") for one in unnoticed[:DETAILS_MAX]),
+            )
+        ]
+
+    def _explored(self, wanted: Wanted) -> list[Piece]:
         if not wanted.check:
             return []
-        if self.why_not:
-            return [_missing("exhaustive check", self.command, self.why_not)]
+        edits = self.report.get("mutants", {}).get("by_name", {})
         known = {one["name"]: one for one in self.report.get("properties", ())}
         asked = [known.get(name) for name in wanted.check]
-        details = tuple(_property_words(name, one) for name, one in zip(wanted.check, asked, strict=True))
+        details = tuple(
+            _property_words(name, one, edits.get(name, 0))
+            for name, one in zip(wanted.check, asked, strict=True)
+        )
         configs = self.report.get("configs", ())
         if any(one is not None and not one["holds"] for one in asked):
             result = Result.FAILED
@@ -278,11 +306,12 @@ class Check(_Reported):
         ]
 
 
-def _property_words(name: str, one: Mapping[str, Any] | None) -> tuple[str, str]:
+def _property_words(name: str, one: Mapping[str, Any] | None, edits: int) -> tuple[str, str]:
     if one is None:
         return name, "the check has no such property"
     words = str(one.get("words") or name)
     caught = "; its planted defect is caught" if one.get("planted_defect_caught") else ""
+    caught += f", and {edits:,} single edits" if edits else ""
     reached = "" if one["witness"] else "; what it speaks of was never reached"
     return f"{name}: {words}" if words != name else name, (
         "holds" if one["holds"] else "BROKEN"

@@ -255,6 +255,21 @@ def test_a_property_that_the_check_does_not_know_or_a_world_that_was_cut_shows_n
     assert [one.result for one in check.pieces("R2.1", Wanted(check=("S6",)))] == [Result.MISSING]
 
 
+def test_a_line_rests_on_the_single_edits_that_its_contracts_notice_and_on_none_going_unnoticed() -> None:
+    check = Check(ROOT, thorough=False)
+    edit = {"machine": "order", "edit": "LIVE, Filled: is deleted", "reason": ""}
+    check.report = a_check(S6=True) | {"mutants": {"by_name": {"S6": 3, "R3.2": 44}, "survivors": []}}
+    [explored, edited] = check.pieces("R3.2", Wanted(check=("S6",)))
+    assert "3 single edits" in explored.details[0][1]
+    assert (edited.result, edited.runs) == (Result.PASSED, 44)
+    assert check.pieces("R8.1", Wanted()) == []
+    check.report["mutants"]["survivors"] = [edit]
+    [edited] = check.pieces("R3.2", Wanted())
+    assert (edited.result, edited.details[0][0]) == (Result.FAILED, edit["edit"])
+    check.report["mutants"]["survivors"] = [edit | {"reason": "harms nobody"}]
+    assert [one.result for one in check.pieces("R3.2", Wanted())] == [Result.PASSED]
+
+
 def test_a_simulation_tells_its_seeds_and_faults_and_a_violation_with_its_replay() -> None:
     simulation = Simulation(ROOT, 2)
     simulation.report = {
