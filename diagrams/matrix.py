@@ -41,12 +41,13 @@ Remark = tuple[Guard, str]
 
 
 def _everywhere(cells: Sequence[Sequence[Row]]) -> list[Remark]:
-    """What is ignored under the same guard in every state: said once, at the event."""
+    """What is ignored under the same guard in every state that does not ignore it anyway: said once, at the event."""
     remarks = [
         [(row.when, row.because) for row in cell if row.when and row.verdict is Verdict.IGNORED]
         for cell in cells
+        if cell[0].verdict is not Verdict.IGNORED or cell[0].when
     ]
-    return [remark for remark in remarks[0] if all(remark in others for others in remarks)]
+    return [remark for remark in remarks[0] if all(remark in others for others in remarks)] if remarks else []
 
 
 def _cell(rows: Sequence[Row], everywhere: Sequence[Remark], reasons: dict[str, int]) -> str:

@@ -62,6 +62,7 @@ from anchorwatch.machine.kernel import (
     State,
     Step,
     ignored,
+    ignored_before,
     impossible,
 )
 
@@ -390,8 +391,7 @@ BETWEEN = "only the newest epoch reports, and here it has nothing left to report
 
 # Rows are tried from the top: what is stale is dropped before anything else.
 # fmt: off
-TABLE = (
-    *ignored(DIALED, OF_EPOCH, "its epoch was given up while it waited in the mailbox", when=is_stale),
+ROWS = (
     #   source          event               destination     guard                        action
     Row(S.IDLE,         ConnectRequested,   S.DIALING,                                   then=dial),
     Row(S.DIALING,      SocketOpened,       S.LOGGING_IN,   when=must_log_in,            then=log_in),
@@ -440,6 +440,7 @@ TABLE = (
     *impossible((S.LIVE, S.PROBING), (SocketOpened, LoginAccepted, LoginRefused, ChannelsConfirmed, Hindered, WaitElapsed), "each is reported once, before live"),
     *impossible((S.REPLACING,), (WaitElapsed, PongMissed), "no wait is under way, and the newest socket is not probed yet"),
 )
+TABLE = (*ignored_before(ROWS, DIALED, OF_EPOCH, "its epoch was given up while it waited in the mailbox", when=is_stale), *ROWS)
 # fmt: on
 
 

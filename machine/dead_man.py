@@ -41,6 +41,7 @@ from anchorwatch.machine.kernel import (
     State,
     Step,
     ignored,
+    ignored_before,
     impossible,
 )
 
@@ -201,8 +202,7 @@ USED = tuple(s for s in S if s is not S.UNKNOWN)
 OF_SWITCH = (RenewalDue, RenewalTaken, RenewalFailed, DisarmTaken, DisarmFailed)
 
 # fmt: off
-TABLE = (
-    *ignored(USED, OF_SWITCH, "it speaks of an earlier request or timer", when=is_stale),
+ROWS = (
     #     source         event           destination    guard            action
     Row(  S.DISARMED,    SwitchWanted,   S.ARMING,                       then=arm),
     Row(  S.UNKNOWN,     SwitchWanted,   S.ARMING,                       then=arm),
@@ -234,6 +234,7 @@ TABLE = (
     *impossible(ASKING, (DisarmTaken, DisarmFailed), "a renewal was asked for"),
     *impossible((S.DISARMING,), (RenewalTaken, RenewalFailed), "the end of the countdown was asked for"),
 )
+TABLE = (*ignored_before(ROWS, USED, OF_SWITCH, "it speaks of an earlier request or timer", when=is_stale), *ROWS)
 # fmt: on
 
 DEAD_MAN = Definition("dead_man", Snapshot(S.UNKNOWN, Switch()), TABLE)

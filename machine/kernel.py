@@ -22,8 +22,9 @@ every table, state, event and guard outcome.
 **Every cell is decided.**  For each state and each event of a table there is a
 row, an *ignored* row with its reason, or an *impossible* row with its reason; the
 last row of a cell has no guard.  Anything else is refused when the module is
-imported, and so are duplicate rows, rows that can never fire and states that
-nothing leads to.
+imported, and so are duplicate rows, rows that can never fire, rows whose guard
+decides nothing because the row below answers the same, and states that nothing
+leads to.
 
 **Data are declared by type.**  What a snapshot holds beside its state is *control*
 (enums, booleans, small counters: explored exactly), *identity* (epochs and
@@ -33,7 +34,7 @@ and ``Payload`` mark fields of the last two kinds; ``canonical`` needs no more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -84,7 +85,7 @@ class UnexpectedEvent(Exception):
 
 
 class BadTable(ValueError):
-    """The rows are not a table: a cell is undecided, a row repeated or out of reach."""
+    """The rows are not a table: a cell is undecided, a row repeated, out of reach or superfluous."""
 
 
 class Verdict(Enum):
@@ -122,6 +123,16 @@ def ignored(
     )
 
 
+def ignored_before(
+    rows: Sequence[Row], states: Iterable[State], events: Iterable[type[Event]], because: str, when: Guard
+) -> tuple[Row, ...]:
+    """Rows that ignore, under a guard, what ``rows`` would otherwise answer; none where they ignore it anyway."""
+    first = {(row.source, row.event): row for row in reversed(rows)}
+    anyway = {cell for cell, row in first.items() if row.verdict is Verdict.IGNORED and row.when is None}
+    guarded = ignored(states, events, because, when)
+    return tuple(row for row in guarded if (row.source, row.event) not in anyway)
+
+
 def impossible(states: Iterable[State], events: Iterable[type[Event]], because: str) -> tuple[Row, ...]:
     """Rows for what cannot happen here: should it, that is a defect of ours and an ``UnexpectedEvent``."""
     events = tuple(events)
@@ -142,8 +153,8 @@ class Snapshot(msgspec.Struct, Generic[D], frozen=True, gc=False):
 class Definition(Generic[D]):
     """One machine: its name, its initial snapshot and its table.
 
-    Raises `BadTable` at construction when a cell is undecided, a row repeated or
-    out of reach, or a state out of reach.
+    Raises `BadTable` at construction when a cell is undecided, a row repeated, out
+    of reach or superfluous, or a state out of reach.
     """
 
     def __init__(self, name: str, initial: Snapshot[D], rows: Iterable[Row]) -> None:
@@ -286,6 +297,8 @@ def _reject_bad_cells(
             guards = [row.when for row in rows]
             if len(set(guards)) < len(guards):
                 raise BadTable(f"{where}: duplicate row")
+            if len({(row.dest, row.then, row.verdict) for row in rows[-2:]}) < len(rows[-2:]):
+                raise BadTable(f"{where}: superfluous guard: the row below answers the same")
             for row in rows:
                 if row.verdict is not Verdict.MOVES and not row.because:
                     raise BadTable(f"{where}: {row.verdict.value} without a reason")

@@ -54,6 +54,7 @@ from anchorwatch.machine.kernel import (
     State,
     Step,
     ignored,
+    ignored_before,
     impossible,
 )
 
@@ -372,8 +373,7 @@ AMEND_ANSWERS = (AmendAcknowledged, AmendRefused, AmendFruitless)
 BEFORE_THE_WIRE = (IntentRecorded, IntentFailed, GuardRuns, WriteDenied)
 
 # fmt: off
-TABLE = (
-    *ignored(MADE, OF_ORDER, "it speaks of an earlier order", when=is_stale),
+ROWS = (
     #     source         event                destination    guard                    action
     *(Row(s,             OrderWanted,         S.PLANNED,                              then=plan)           for s in FREE),
     *(Row(s,             OrderRecovered,      S.IN_DOUBT,                             then=recover)        for s in FREE),
@@ -441,6 +441,7 @@ TABLE = (
     *impossible((*RESTING, S.AMENDING, S.CANCELLING, S.IN_DOUBT, S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT), BEFORE_THE_WIRE, "that was settled before it was sent"),
     *impossible((S.WITHDRAWN,), (WriteDenied,), "a write is denied once"),
 )
+TABLE = (*ignored_before(ROWS, MADE, OF_ORDER, "it speaks of an earlier order", when=is_stale), *ROWS)
 # fmt: on
 
 ORDER = Definition("order", Snapshot(S.IDLE, Order()), TABLE)

@@ -49,6 +49,7 @@ from anchorwatch.machine.kernel import (
     State,
     Step,
     ignored,
+    ignored_before,
 )
 
 
@@ -340,8 +341,7 @@ PLACING = (StopAccepted, StopRefused)
 LATE = "its answer was still under way"
 
 # fmt: off
-TABLE = (
-    *ignored(S, OF_STOP, "it speaks of an earlier stop", when=is_stale),
+ROWS = (
     #     source         event           destination     guard             action
     Row(  S.NONE,        CoverWanted,    S.ARMING,                         then=arm),
     *(Row(s,             CoverAdopted,   S.COVERED,                        then=adopt)  for s in (S.NONE, *UNCOVERED)),
@@ -398,6 +398,7 @@ TABLE = (
     *ignored((S.TRIGGERED, S.ESCALATING), (*PLACING, StopAnswerLost, StopSeenLive, StopGone, StopReadFailed, RetryDue, MoveAccepted, MoveRefused, StopTriggered), "what closes the position is under way"),
     *ignored((*UNCOVERED, *COVERING, S.ESCALATING), (FillOverdue,), "the reading said otherwise, or the closer is at work"),
 )
+TABLE = (*ignored_before(ROWS, S, OF_STOP, "it speaks of an earlier stop", when=is_stale), *ROWS)
 # fmt: on
 
 PROTECTION = Definition("protection", Snapshot(S.NONE, Stop()), TABLE)

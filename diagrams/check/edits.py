@@ -86,7 +86,7 @@ def _of_table(definition: Definition[Any]) -> Iterator[Mutant]:
         if row.when is not None:
             edits.append(("drops its guard", msgspec.structs.replace(row, when=None)))
         for words, edited in edits:
-            plant = _Plant(_edited, definition.name, number, edited)
+            plant = _Plant(edited_table, definition.name, number, edited)
             takes_turns = words == "drops its guard"
             cell = tuple(
                 other
@@ -106,7 +106,7 @@ class _Plant:
 
 
 @contextmanager
-def _edited(machine: str, number: int, edited: Row | None) -> Iterator[None]:
+def edited_table(machine: str, number: int, edited: Row | None) -> Iterator[None]:
     """The table of ``machine`` with one row edited, or without it; what lies below in its cell is cut if need be."""
     before = dict(bots.DEFINITIONS)
     for part, definition in before.items():

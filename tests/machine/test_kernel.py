@@ -21,6 +21,7 @@ from anchorwatch.machine.kernel import (
     canonical,
     identities,
     ignored,
+    ignored_before,
     impossible,
     kinds,
     renamed,
@@ -57,6 +58,10 @@ class Creak(Effect, frozen=True):
 
 def is_new(door: Door, event: Event) -> bool:
     return door.opened == 0
+
+
+def was_opened(door: Door, event: Event) -> bool:
+    return door.opened > 0
 
 
 def swing(door: Door, event: Event) -> Step[Door]:
@@ -156,6 +161,22 @@ def test_two_rows_without_a_guard_in_one_cell_are_refused() -> None:
 
 def test_a_row_with_the_guard_of_an_earlier_one_is_refused() -> None:
     assert "Pushed in SHUT: duplicate row" in refused(ROWS[0], ROWS[0], *ROWS[1:])
+
+
+def test_a_guard_above_a_row_that_answers_the_same_is_refused() -> None:
+    same = ignored((S.OPEN,), (Pushed,), "it is open, and new", when=is_new)
+    assert "Pushed in OPEN: superfluous guard: the row below answers the same" in refused(*same, *ROWS)
+
+
+def test_what_is_ignored_anyway_needs_no_guarded_row_before_it() -> None:
+    before = ignored_before(ROWS, S, (Pushed, Pulled), "it was opened before", when=was_opened)
+    assert [(row.source, row.event) for row in before] == [
+        (S.SHUT, Pushed),
+        (S.SHUT, Pulled),
+        (S.OPEN, Pulled),
+    ]
+    opened = Snapshot(S.SHUT, Door(opened=1))
+    assert Definition("door", SHUT, (*before, *ROWS)).step(opened, Pulled()) == (opened, ())
 
 
 @pytest.mark.parametrize(("made", "word"), [(ignored, "ignored"), (impossible, "impossible")])

@@ -13,6 +13,7 @@ from anchorwatch.diagrams.check.contracts import (
     life,
     orders,
     positions,
+    refusals,
     router,
 )
 from anchorwatch.diagrams.check.contracts.driving import Contract
@@ -24,6 +25,7 @@ CONTRACTS: tuple[Contract, ...] = (
     *positions.CONTRACTS,
     *router.CONTRACTS,
     *lateness.CONTRACTS,
+    *refusals.CONTRACTS,
 )
 
 

@@ -24,7 +24,7 @@ from anchorwatch.machine import (
     reconciliation,
 )
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.kernel import Data, Effect, Event, Snapshot, State
+from anchorwatch.machine.kernel import Data, Effect, Event, Snapshot, State, UnexpectedEvent
 
 L, C, O, P, Q, R, D, M = (  # noqa: E741 - the machines' own names for their states, side by side
     lifecycle.S,
@@ -75,3 +75,15 @@ def stays(part: Part, sources: Iterable[State], data: Data, *events: Event) -> b
         for source in sources
         for event in events
     )
+
+
+def is_refused(part: Part, sources: Iterable[State], data: Data, *events: Event) -> bool:
+    """In each of ``sources`` each of these is an error."""
+    for source in sources:
+        for event in events:
+            try:
+                step(part, Snapshot(source, data), event)
+            except UnexpectedEvent:
+                continue
+            return False
+    return True

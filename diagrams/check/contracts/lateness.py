@@ -66,12 +66,13 @@ def one_request_about_a_stop_at_a_time() -> bool:
         stays(Part.PROTECTION, busy, STOP, protection.CoverTooSmall(), protection.BridgeWanted(8))
         and stays(Part.PROTECTION, (Q.GROWING,), STOP, *growing)
         and stays(Part.PROTECTION, (Q.PENDING, Q.ARMING), STOP, protection.RetryDue(7))
+        and stays(Part.PROTECTION, (Q.NONE,), STOP, protection.StopReadFailed(7))
     )
 
 
 def a_clock_that_was_late_changes_nothing() -> bool:
     """The clock of a triggered stop speaks while it is triggered; that of nakedness never where no close is taken."""
-    untriggered = (*protection.UNCOVERED, *protection.COVERING, Q.ESCALATING)
+    untriggered = (Q.NONE, *protection.UNCOVERED, *protection.COVERING, Q.ESCALATING)
     covered = (*protection.COVERING, Q.TRIGGERED, Q.ESCALATING, Q.BARRED, Q.NONE)
     return stays(Part.PROTECTION, untriggered, STOP, protection.FillOverdue(7)) and stays(
         Part.PROTECTION, covered, STOP, protection.NakedTooLong()
@@ -187,6 +188,12 @@ def a_fill_under_a_request_counts_and_the_request_goes_on() -> bool:
     return leads(Part.ENTRY, O.PARTIAL, RESTING, order.OrderPartlyFilled(7), O.PARTIAL)
 
 
+def a_fill_of_an_earlier_order_is_none_of_this_one() -> bool:
+    """S6: what filled before stands in the book already, whatever becomes of the order that came after it."""
+    made = tuple(state for state in O if state is not O.IDLE)
+    return stays(Part.ENTRY, made, RESTING, order.OrderPartlyFilled(6), order.OrderFilled(6))
+
+
 def what_was_gone_and_grows_is_there() -> bool:
     """S13: an order of ours that fills says that there is a position, whatever a reading has shown."""
     late = (position.ConfirmationFailed(), position.ConfirmationOverdue(), position.ConfirmationDue())
@@ -232,6 +239,9 @@ CONTRACTS: tuple[Contract, ...] = (
         "S15",
         "a part that fills under a request is counted",
         a_fill_under_a_request_counts_and_the_request_goes_on,
+    ),
+    Contract(
+        "S6", "a fill of an earlier order is none of this one", a_fill_of_an_earlier_order_is_none_of_this_one
     ),
     Contract("S13", "what was held to be gone and grows is there", what_was_gone_and_grows_is_there),
 )
