@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import overload
 
 import msgspec
@@ -60,12 +60,30 @@ class Arrays(msgspec.Struct, frozen=True):
     volume: Floats
 
 
-class Stretch(msgspec.Struct, frozen=True):
-    """Closed candles in a row, oldest first, in both forms: ``values`` has a column of numbers for each."""
+class Stretch(msgspec.Struct, frozen=True, gc=False):
+    """Closed candles in a row, oldest first: these rows of longer columns, made into candles where somebody looks."""
 
-    candles: Sequence[Candle]
-    open_ms: Times
-    values: Floats
+    opens_ms: Sequence[int]
+    values: Floats  # a row each for open, high, low, close and volume
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def first_ms(self) -> int:
+        """When the oldest of them opens."""
+        return self.opens_ms[self.begin]
+
+    @property
+    def newest_ms(self) -> int:
+        return self.opens_ms[self.end - 1]
+
+    def candles(self, last: int | None = None) -> tuple[Candle, ...]:
+        """All of them, or the ``last`` ones."""
+        part = slice(self.begin if last is None else max(self.begin, self.end - last), self.end)
+        return tuple(map(Candle, self.opens_ms[part], *self.values[:, part].tolist()))
 
 
 # What became of a pushed candle.
@@ -128,8 +146,9 @@ class Merged(Outcome, frozen=True):
 class CandleBuffer(Sequence[Candle]):
     """At most ``capacity`` candles. As a sequence it gives `Candle`; `arrays` gives columns.
 
-    The run is kept in both forms: a strategy looks at a few candles, an indicator at long columns, and
-    making either from the other would cost more than all the rest.
+    A strategy looks at a few candles, an indicator at long columns, and a back-test at neither for most of its file.
+    So what is taken whole stays *unread* until somebody asks for a candle of it, and the columns are brought up to
+    date when somebody asks for them.
     """
 
     def __init__(self, timeframe: str, capacity: int) -> None:
@@ -142,16 +161,32 @@ class CandleBuffer(Sequence[Candle]):
         # Twice the capacity, so that the run slides to the end before it is copied back once.
         self._times: Times = np.zeros(2 * capacity, np.int64)
         self._values: Floats = np.zeros((5, 2 * capacity), np.float64)
-        self._begin = self._end = 0
+        self._end = 0  # of what is written of the columns
+        self._unwritten = 0  # candles behind those
         self._candles: deque[Candle] = deque(maxlen=capacity)
-        self._newest: Candle | None = None
+        self._unread: deque[Stretch | Candle] = deque()  # behind the candles
+        self._unread_count = 0
+        self._newest_ms = -1
+        self._newest: Candle | None = None  # None while it is unread, too
         self._ahead: dict[int, Candle] = {}  # as many as the capacity at most; the oldest give way
 
     # Questions.
 
     @property
     def newest(self) -> Candle | None:
+        if self._newest is None and self._unread:
+            self._newest = self._made(self._unread[-1], 1)[0]
         return self._newest
+
+    @property
+    def newest_ms(self) -> int:
+        """When the newest candle opened; -1 where there is none."""
+        return self._newest_ms
+
+    @property
+    def oldest_ms(self) -> int:
+        """When the oldest candle that is kept opened: the run has no hole."""
+        return self._newest_ms - (len(self) - 1) * self.span_ms
 
     @property
     def nbytes(self) -> int:
@@ -160,28 +195,26 @@ class CandleBuffer(Sequence[Candle]):
 
     def missing(self) -> Span | None:
         """The hole between the run and what waits ahead of it."""
-        if self._newest is None or not self._ahead:
+        if not self._ahead or self._newest_ms < 0:
             return None
-        return Span(self._newest.open_ms + self.span_ms, min(self._ahead))
+        return Span(self._newest_ms + self.span_ms, min(self._ahead))
 
     def is_fresh(self, now_ms: int) -> bool:
         """Whether every candle that must have closed by now is here, but for a grace."""
-        if self._newest is None:
-            return False
-        return now_ms < self._newest.open_ms + 2 * self.span_ms + GRACE_MS
+        return self._newest_ms >= 0 and now_ms < self._newest_ms + 2 * self.span_ms + GRACE_MS
 
     def stall(self, now_ms: int) -> Stalled | None:
         """What to read again because no candle came although one must have closed."""
-        if self._newest is None or self.is_fresh(now_ms):
+        if self._newest_ms < 0 or self.is_fresh(now_ms):
             return None
-        newest_ms = self._newest.open_ms
-        span = Span(newest_ms + self.span_ms, open_of(self.timeframe, now_ms))
-        return Stalled(read=span, newest_ms=newest_ms)
+        span = Span(self._newest_ms + self.span_ms, open_of(self.timeframe, now_ms))
+        return Stalled(read=span, newest_ms=self._newest_ms)
 
     def arrays(self, last: int | None = None) -> Arrays:
         """The whole run, or its ``last`` candles."""
-        begin = self._begin if last is None else max(self._begin, self._end - last)
-        part = slice(begin, self._end)
+        self._write()
+        count = len(self) if last is None else min(last, len(self))
+        part = slice(self._end - count, self._end)
         times = self._times[part]
         times.flags.writeable = False
         columns = [values[part] for values in self._values]
@@ -189,20 +222,31 @@ class CandleBuffer(Sequence[Candle]):
             column.flags.writeable = False
         return Arrays(times, *columns)
 
+    def at(self, open_ms: int) -> Candle:
+        """The candle of the run that opens then."""
+        place = len(self) - 1 - (self._newest_ms - open_ms) // self.span_ms
+        return self[place]
+
     def __len__(self) -> int:
-        return len(self._candles)
+        return min(self.capacity, len(self._candles) + self._unread_count)
 
     @overload
     def __getitem__(self, index: int) -> Candle: ...
     @overload
     def __getitem__(self, index: slice) -> list[Candle]: ...
     def __getitem__(self, index: int | slice) -> Candle | list[Candle]:
+        if self._unread:
+            newest = self.newest
+            if newest is not None and index in (-1, len(self) - 1):
+                return newest
+            self._read()
         candles = self._candles
         if isinstance(index, slice):
             return [candles[place] for place in range(*index.indices(len(candles)))]
         return candles[index]
 
     def __iter__(self) -> Iterator[Candle]:
+        self._read()
         return iter(self._candles)
 
     # What is pushed.
@@ -212,63 +256,53 @@ class CandleBuffer(Sequence[Candle]):
         why = self._fault(candle)
         if why is not None:
             return Refused(why=why)
-        newest = self._newest
-        if newest is None:
+        if self._newest_ms < 0:
             self._append(candle)
             return Appended(candles=(candle,))
-        expected_ms = newest.open_ms + self.span_ms
+        expected_ms = self._newest_ms + self.span_ms
         if candle.open_ms == expected_ms:
+            newest = self.newest if not candle.volume else None
             self._append(candle)
             joined = (candle, *self._join()) if self._ahead else (candle,)
-            if candle.volume == 0 and newest.volume > 0:
+            if newest is not None and newest.volume > 0:
                 again = Span(candle.open_ms, candle.open_ms + self.span_ms)
                 return AppendedWithoutTrades(candles=joined, read=again)
-            return Appended(candles=joined, read=self.missing())
+            return Appended(candles=joined, read=self.missing() if self._ahead else None)
         if candle.open_ms > expected_ms:
             self._keep_ahead(candle)
             return Ahead(read=self.missing())
-        return self._take_known(candle, newest)
+        return self._take_known(candle)
 
-    def _take_known(self, candle: Candle, newest: Candle) -> Outcome:
-        place = len(self._candles) - 1 - (newest.open_ms - candle.open_ms) // self.span_ms
+    def _take_known(self, candle: Candle) -> Outcome:
+        self._read()
+        place = len(self._candles) - 1 - (self._newest_ms - candle.open_ms) // self.span_ms
         if place < 0:
             return TooOld()
         if self._candles[place] == candle:
             return Repeated()
-        self._candles[place] = candle
-        self._write(self._begin + place, candle)
+        self._correct(place, candle)
         # Its neighbours may have been corrected too, without a push.
-        return Corrected(open_ms=candle.open_ms, read=Span(candle.open_ms, newest.open_ms + self.span_ms))
+        return Corrected(open_ms=candle.open_ms, read=Span(candle.open_ms, self._newest_ms + self.span_ms))
 
     def extend(self, stretch: Stretch) -> None:
         """Take what follows on the newest candle, at once: `take` for each would answer `Appended`, and no more.
 
-        For whoever knows that these are candles with trades, none of them missing, and at most the capacity of them.
+        For whoever knows that these are candles with trades, none of them missing.
         """
-        newest, count = self._newest, len(stretch.candles)
-        assert newest is not None, "there is nothing that it could follow on"
+        count, span_ms = len(stretch), self.span_ms
+        assert self._newest_ms >= 0, "there is nothing that it could follow on"
         assert not self._ahead, "there is a hole before it"
-        assert stretch.candles[0].open_ms == newest.open_ms + self.span_ms, "it does not follow"
-        assert stretch.candles[-1].open_ms == newest.open_ms + count * self.span_ms, "it has a hole"
-        assert count <= self.capacity
-        if self._end + count > 2 * self.capacity:
-            length = self._end - self._begin
-            self._times[:length] = self._times[self._begin : self._end]
-            self._values[:, :length] = self._values[:, self._begin : self._end]
-            self._begin, self._end = 0, length
-        end = self._end + count
-        self._times[self._end : end] = stretch.open_ms
-        self._values[:, self._end : end] = stretch.values
-        self._candles.extend(stretch.candles)
-        self._newest = stretch.candles[-1]
-        self._begin, self._end = max(self._begin, end - self.capacity), end
+        assert stretch.first_ms == self._newest_ms + span_ms, "it does not follow"
+        assert stretch.newest_ms == self._newest_ms + count * span_ms, "it has a hole"
+        self._wait(stretch, count)
+        self._newest_ms, self._newest = stretch.newest_ms, None
 
     # What REST brings.
 
     def merge(self, candles: Sequence[Candle]) -> Merged:
         """Take closed candles that REST gave, in any order. They win over what was pushed."""
         before = {candle.open_ms: candle for candle in self}
-        newest_before_ms = self._newest.open_ms if self._newest is not None else -1
+        newest_before_ms = self._newest_ms
         known = {**before, **self._ahead}
         refused = []
         for candle in candles:
@@ -321,35 +355,76 @@ class CandleBuffer(Sequence[Candle]):
         return f"{candle.open_ms} is not a candle: {msgspec.structs.astuple(candle)[1:]}"
 
     def _append(self, candle: Candle) -> None:
-        if self._end == 2 * self.capacity:
-            kept = slice(self._end - self.capacity, self._end)
-            self._times[: self.capacity] = self._times[kept]
-            self._values[:, : self.capacity] = self._values[:, kept]
-            self._begin, self._end = 0, self.capacity
-        self._write(self._end, candle)
-        self._candles.append(candle)
-        self._end += 1
-        if self._end - self._begin > self.capacity:
-            self._begin += 1
+        if self._unread:
+            self._wait(candle, 1)
+        else:
+            self._candles.append(candle)
+            self._unwritten += 1
+        self._newest_ms, self._newest = candle.open_ms, candle
 
-    def _write(self, place: int, candle: Candle) -> None:
-        self._times[place] = candle.open_ms
-        self._values[:, place] = (candle.open, candle.high, candle.low, candle.close, candle.volume)
-        if self._newest is None or candle.open_ms >= self._newest.open_ms:
+    def _wait(self, part: Stretch | Candle, count: int) -> None:
+        """This is read when somebody asks, or never: when as many have come behind it as are kept."""
+        unread = self._unread
+        unread.append(part)
+        self._unread_count += count
+        self._unwritten += count
+        while self._unread_count - (oldest := _count(unread[0])) >= self.capacity:
+            unread.popleft()
+            self._unread_count -= oldest
+
+    def _read(self) -> None:
+        """Make candles of what is unread."""
+        if not self._unread:
+            return
+        for part in self._unread:
+            self._candles.extend(self._made(part, self.capacity))
+        self._newest = self._candles[-1]
+        self._unread.clear()
+        self._unread_count = 0
+
+    @staticmethod
+    def _made(part: Stretch | Candle, last: int) -> tuple[Candle, ...]:
+        return (part,) if isinstance(part, Candle) else part.candles(last)
+
+    def _write(self) -> None:
+        """Bring the columns up to date."""
+        self._read()
+        count = min(self._unwritten, len(self._candles))
+        kept = slice(self._end - (len(self._candles) - count), self._end)
+        if self._end + count > 2 * self.capacity:
+            self._end -= kept.start
+            self._times[: self._end] = self._times[kept]
+            self._values[:, : self._end] = self._values[:, kept]
+        if count:
+            behind = islice(self._candles, len(self._candles) - count, None)
+            rows = np.array([msgspec.structs.astuple(candle) for candle in behind])
+            part = slice(self._end, self._end + count)
+            self._times[part] = rows[:, 0]
+            self._values[:, part] = rows[:, 1:].T
+            self._end = part.stop
+        self._unwritten = 0
+
+    def _correct(self, place: int, candle: Candle) -> None:
+        """Another candle at this place; from there on the columns are written anew."""
+        self._candles[place] = candle
+        written = len(self._candles) - self._unwritten
+        if place < written:
+            self._end -= written - place
+            self._unwritten = len(self._candles) - place
+        if place == len(self._candles) - 1:
             self._newest = candle
 
     def _fill(self, run: Sequence[Candle]) -> None:
         """Take a whole run at once, where there is none."""
-        rows = np.array([msgspec.structs.astuple(candle)[1:] for candle in run])
-        self._times[: len(run)] = [candle.open_ms for candle in run]
-        self._values[:, : len(run)] = rows.T
         self._candles.extend(run)
-        self._begin, self._end, self._newest = 0, len(run), run[-1]
+        self._unwritten = len(run)
+        self._newest_ms, self._newest = run[-1].open_ms, run[-1]
 
     def _clear(self) -> None:
-        self._begin = self._end = 0
+        self._end = self._unwritten = self._unread_count = 0
         self._candles.clear()
-        self._newest = None
+        self._unread.clear()
+        self._newest_ms, self._newest = -1, None
         self._ahead = {}
 
     def _keep_ahead(self, candle: Candle) -> None:
@@ -360,13 +435,14 @@ class CandleBuffer(Sequence[Candle]):
     def _join(self) -> tuple[Candle, ...]:
         """Those ahead that now follow on the run."""
         joined = []
-        while self._newest is not None:
-            following = self._ahead.pop(self._newest.open_ms + self.span_ms, None)
-            if following is None:
-                break
+        while (following := self._ahead.pop(self._newest_ms + self.span_ms, None)) is not None:
             self._append(following)
             joined.append(following)
         return tuple(joined)
+
+
+def _count(part: Stretch | Candle) -> int:
+    return 1 if isinstance(part, Candle) else len(part)
 
 
 def _runs(candles: Sequence[Candle], span: int) -> list[list[Candle]]:

@@ -100,7 +100,7 @@ class _Followed:
         self.counted_ms = -1
         self.readings: Readings | None = None
         self._frame: Frame | None = None
-        self._passed: tuple[Candle, int] | None = None
+        self._passed: tuple[int, int] | None = None
         self.is_indicated = timeframe in settings.indicated
         self.is_judged = settings.regime is not None and timeframe == settings.regime.timeframe
         self.is_profiled = settings.profile is not None and timeframe == settings.profile.timeframe
@@ -121,16 +121,16 @@ class _Followed:
         """The newest candle that counts, where its indicators and those before it are defined."""
         if self._passed is not None:
             assert self.computed is not None
-            candle, before_ms = self._passed
-            now, before = self.computed[candle.open_ms], self.computed.get(before_ms)
+            open_ms, before_ms = self._passed
+            now, before = self.computed[open_ms], self.computed.get(before_ms)
             self._passed = None
             if now is not None and before is not None:
-                self._frame = Frame(candle, now, before)
+                self._frame = Frame(self.buffer.at(open_ms), now, before)
         return self._frame
 
     def count(self, candle: Candle) -> None:
         if self.computed is not None:
-            self.pass_to(candle, 1)
+            self.pass_to(candle.open_ms, 1)
             return
         self.counted_ms = candle.open_ms
         if not self.is_indicated:
@@ -141,28 +141,27 @@ class _Followed:
         if self.readings is not None and before is not None:
             self._frame = Frame(candle, self.readings, before)
 
-    def pass_to(self, candle: Candle, count: int) -> None:
-        """`count` for so many candles, of which this is the newest. Where the readings are known they are looked up when
-        somebody asks: most of a back-test's are never looked at."""
-        before_ms = candle.open_ms - self.buffer.span_ms if count > 1 else self.counted_ms
-        self.counted_ms = candle.open_ms
+    def pass_to(self, open_ms: int, count: int) -> None:
+        """`count` for so many candles, of which the newest opens then. Where the readings are known they are looked up
+        when somebody asks: most of a back-test's are never looked at."""
+        before_ms = open_ms - self.buffer.span_ms if count > 1 else self.counted_ms
+        self.counted_ms = open_ms
         if self.is_indicated:
             self.count_indicated += count
-            self._passed = candle, before_ms
+            self._passed = open_ms, before_ms
 
     @property
     def is_torn(self) -> bool:
         """Whether candles that should have been counted next are no longer kept."""
-        return 0 <= self.counted_ms < self.buffer[0].open_ms - self.buffer.span_ms
+        return 0 <= self.counted_ms < self.buffer.oldest_ms - self.buffer.span_ms
 
     def uncounted(self, closed_by_ms: int) -> range:
         """Where in the buffer the candles are that have closed by then and have not been counted."""
-        newest = self.buffer.newest
-        if newest is None or newest.open_ms <= self.counted_ms:
+        buffer = self.buffer
+        if buffer.newest_ms <= self.counted_ms:
             return range(0)
-        span = self.buffer.span_ms
-        latest_ms = min(newest.open_ms, closed_by_ms - span)
-        oldest_ms = self.buffer[0].open_ms
+        span, oldest_ms = buffer.span_ms, buffer.oldest_ms
+        latest_ms = min(buffer.newest_ms, closed_by_ms - span)
         begin = max(0, (self.counted_ms - oldest_ms) // span + 1)
         end = (latest_ms - oldest_ms) // span + 1
         return range(begin, end)
@@ -246,12 +245,11 @@ class Market:
         """
         for timeframe, stretch in stretches.items():
             self._followed[timeframe].buffer.extend(stretch)
-        signals = stretches[SIGNAL].candles
+        signals = stretches[SIGNAL]
         for followed in self._others:
-            newest = followed.buffer.newest
-            if newest is not None and newest.open_ms > followed.counted_ms:
-                self._count_closed(followed, signals[-1].open_ms)
-        self._signal.pass_to(signals[-1], len(signals))
+            if followed.buffer.newest_ms > followed.counted_ms:
+                self._count_closed(followed, signals.newest_ms)
+        self._signal.pass_to(signals.newest_ms, len(signals))
 
     def begin_after_hole(self, timeframe: str) -> Span | None:
         """Give up the candles before a hole that the venue has too; the answer is the hole."""
@@ -295,8 +293,7 @@ class Market:
 
     def _count_signal(self, candle: Candle) -> None:
         for followed in self._others:
-            newest = followed.buffer.newest
-            if newest is not None and newest.open_ms > followed.counted_ms:
+            if followed.buffer.newest_ms > followed.counted_ms:
                 self._count_closed(followed, candle.open_ms)
         self._signal.count(candle)
 
@@ -319,9 +316,9 @@ class Market:
             self.profile = None
 
     def _catch_up(self, followed: _Followed) -> None:
-        newest = self._signal.buffer.newest
-        if newest is not None:
-            self._count_closed(followed, newest.open_ms)
+        newest_ms = self._signal.buffer.newest_ms
+        if newest_ms >= 0:
+            self._count_closed(followed, newest_ms)
 
     def _count_closed(self, followed: _Followed, closed_by_ms: int) -> None:
         if followed.is_torn:
@@ -329,9 +326,9 @@ class Market:
         places = followed.uncounted(closed_by_ms)
         if not places:
             return
-        newest = followed.buffer[places[-1]]
         if self._computed is not None:
-            followed.pass_to(newest, len(places))
+            newest_ms = followed.buffer.oldest_ms + places[-1] * followed.buffer.span_ms
+            followed.pass_to(newest_ms, len(places))
             if followed.is_judged:
                 self.regime = self._computed.regimes[followed.counted_ms]
         else:
@@ -341,7 +338,7 @@ class Market:
                 if followed.is_judged:
                     self._judge(followed, candle)
         if followed.is_pivotal:
-            self.pivots = pivots_after(newest)
+            self.pivots = pivots_after(followed.buffer[places[-1]])
         if followed.is_profiled:
             self._measure(followed)
 

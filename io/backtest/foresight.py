@@ -199,7 +199,7 @@ class Foresight:
         if not self._settings.pivots:
             return np.empty((0, len(opens_ms)))
         own = self.columns[DAILY]
-        days: list[Pivots] = [pivots_after(candle) for candle in own.candles]
+        days: list[Pivots] = [pivots_after(candle) for candle in own.candles(0, len(own.times))]
         levels = np.array([*(day.levels for day in days), (np.nan,) * len(days[0].levels)]).T
         counting = own.counting(opens_ms)
         # The levels of another day are none.

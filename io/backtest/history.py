@@ -63,14 +63,15 @@ class Columns:
                 np.add.reduceat(lots, begins) / lot,
             )
         )
-        self.opens_ms: list[int] = self.times.tolist()
-        # All of them at once: nearly every one is asked for, and one by one they cost several times as much.
-        self.candles = tuple(map(Candle, self.opens_ms, *self.values.tolist()))
+        self.opens_ms = self.times.data  # to read single numbers of; numpy's scalars are slow
         self.incomplete = int(((ends - begins) < self.span_ms // MINUTE_MS).sum())
 
     def stretch(self, begin: int, end: int) -> Stretch:
-        """These rows as candles and as numbers."""
-        return Stretch(self.candles[begin:end], self.times[begin:end], self.values[:, begin:end])
+        return Stretch(self.opens_ms, self.values, begin, end)
+
+    def candles(self, begin: int, end: int) -> tuple[Candle, ...]:
+        """These rows. Most of a file are never asked for."""
+        return self.stretch(begin, end).candles()
 
     def counting(self, opens_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row that counts at signal candles that open then, the last that had closed; -1 where none had."""
@@ -88,7 +89,7 @@ class Columns:
 class Part(NamedTuple):
     """The candles of one stretch without a hole, and their indicators; None where it is too short for any."""
 
-    opens_ms: list[int]
+    opens_ms: Sequence[int]
     candles: Arrays
     readings: Readings | None
 
@@ -131,7 +132,8 @@ class Closing:
         return self._instrument, self._timeframe
 
     def take(self) -> CandleClosed:
-        candle = self._columns.candles[self._row]
+        columns, row = self._columns, self._row
+        candle = Candle(columns.opens_ms[row], *columns.values[:, row].tolist())
         self._row += 1
         self.due_ms = self._due_ms()
         return CandleClosed(self._instrument, self._timeframe, candle)
@@ -174,7 +176,7 @@ class Histories:
             if begin < end and columns.opens_ms[begin - 1] != columns.opens_ms[begin] - columns.span_ms:
                 break
             begin -= 1
-        return columns.candles[begin:end]
+        return columns.candles(begin, end)
 
     def within(
         self, instrument: str, timeframe: str, from_ms: int, to_ms: int, now_ms: int
@@ -183,14 +185,14 @@ class Histories:
         columns = self.columns[instrument, timeframe]
         begin = bisect_left(columns.opens_ms, from_ms)
         end = bisect_left(columns.opens_ms, min(to_ms, now_ms - columns.span_ms + 1))
-        return columns.candles[begin:end]
+        return columns.candles(begin, end)
 
     def between(self, instrument: str, timeframe: str, from_ms: int, to_ms: int) -> tuple[Candle, ...]:
         """What the file has of the candles that open from ``from_ms`` on and have closed by ``to_ms``."""
         columns = self.columns[instrument, timeframe]
         begin = bisect_left(columns.opens_ms, from_ms)
         end = bisect_right(columns.opens_ms, to_ms - columns.span_ms)
-        return columns.candles[begin:end]
+        return columns.candles(begin, end)
 
     def stretches(self, instrument: str, timeframe: str, start_ms: int) -> Iterator[tuple[int, int]]:
         """First row and end of every stretch without a hole: from the first candle of the history on, and from the

@@ -226,7 +226,7 @@ class Backtest:
                 stretch = closing.take_until(now_ms)
                 instrument, timeframe = closing.key
                 stretches.setdefault(instrument, {})[timeframe] = stretch
-                self.candles += len(stretch.candles)
+                self.candles += len(stretch)
         self._candle_ms = min(closing.due_ms for closing in self._closings)
         for name, tape in self.tapes.items():
             ahead = self._ahead[name]

@@ -39,12 +39,10 @@ class Tape:
         self.seed = seed
         self.tick: Decimal = instrument.tick_sz
         self.contract_size = instrument.coin_per_contract
-        # Plain lists: the loop reads single numbers, and numpy's scalars are slow one at a time.
-        self.opens_ms: list[int] = series.ts_ms.tolist()
-        self._open: list[int] = series.open.tolist()
-        self._high: list[int] = series.high.tolist()
-        self._low: list[int] = series.low.tolist()
-        self._close: list[int] = series.close.tolist()
+        # The loop reads single numbers: numpy's scalars are slow one at a time, and few of a long file are read.
+        self.opens_ms = series.ts_ms.data
+        self._open, self._high = series.open.data, series.high.data
+        self._low, self._close = series.low.data, series.close.data
         self._block: Int64s = np.empty((0, STEPS_PER_MINUTE), np.int64)
         self._block_begin = self._block_end = 0
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1

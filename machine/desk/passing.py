@@ -47,7 +47,7 @@ def pass_over(
         market.record_regime(context, chart)
     chart.market.pass_over(stretches)
     assert not market.regime_is_news(chart), "a regime was not told of"
-    context.book.count_decision("asked", len(stretches[SIGNAL].candles))
+    context.book.count_decision("asked", len(stretches[SIGNAL]))
     for kind, times in counted.items():
         if kind == REFUSED:
             context.announce("info", "SIGNAL_REFUSED", instrument=chart.instrument, times=times)

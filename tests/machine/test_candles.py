@@ -200,6 +200,64 @@ def test_indices_and_slices_are_those_of_a_list() -> None:
             buffer[beyond]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("take", "extend", "newest", "arrays", "list", "index", "correct")),
+            st.integers(1, 14),
+        ),
+        max_size=30,
+    )
+)
+def test_candles_taken_whole_and_read_late_are_those_taken_one_by_one(
+    deeds: list[tuple[str, int]],
+) -> None:
+    market = wandering(500)
+    opens_ms = [one.open_ms for one in market]
+    values = np.array([msgspec.structs.astuple(one)[1:] for one in market]).T
+    late, one_by_one = CandleBuffer("1m", 10), CandleBuffer("1m", 10)
+    late.take(market[0])
+    one_by_one.take(market[0])
+    end = 1
+    for deed, number in deeds:
+        if deed in ("take", "extend"):
+            rows = range(end, end + (number if deed == "extend" else 1))
+            for row in rows:
+                one_by_one.take(market[row])
+            if deed == "extend":
+                late.extend(c.Stretch(opens_ms, values, end, rows.stop))
+            else:
+                assert late.take(market[end]) == c.Appended(candles=(market[end],))
+            end = rows.stop
+        elif deed == "correct":
+            known = one_by_one[-min(number, len(one_by_one))]
+            other = msgspec.structs.replace(known, close=known.high, open=known.low)
+            assert late.take(other) == one_by_one.take(other)
+        elif deed == "index":
+            place = -min(number, len(one_by_one))
+            assert late[place] == one_by_one[place] == late.at(one_by_one[place].open_ms)
+        elif deed == "list":
+            assert list(late) == list(one_by_one)
+        elif deed == "newest":
+            assert late.newest == one_by_one.newest
+        else:
+            assert (
+                columns_of(late)
+                == columns_of(one_by_one)
+                == [
+                    list(column)
+                    for column in zip(*(msgspec.structs.astuple(one) for one in one_by_one), strict=True)
+                ]
+            )
+        assert len(late) == len(one_by_one)
+        assert (late.oldest_ms, late.newest_ms) == (one_by_one.oldest_ms, one_by_one.newest_ms)
+    assert (list(late), columns_of(late, 4)) == (list(one_by_one), columns_of(one_by_one, 4))
+
+
+def columns_of(buffer: CandleBuffer, last: int | None = None) -> list[list[float]]:
+    return [column.tolist() for column in msgspec.structs.astuple(buffer.arrays(last))]
+
+
 def test_nobody_writes_through_the_columns() -> None:
     columns = filled(0, 1).arrays()
     with pytest.raises(ValueError, match="read-only"):
