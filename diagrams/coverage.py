@@ -16,14 +16,19 @@ import msgspec
 from anchorwatch.diagrams.catalogue import MACHINES, Machine
 from anchorwatch.diagrams.conformance import Answer, NotARun, answer_of, counted, read_moves
 from anchorwatch.diagrams.words import guard_of, spoken, title
-from anchorwatch.machine.kernel import Row, Verdict
+from anchorwatch.machine.kernel import Event, Row, State, Verdict
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """The rows of one table, and how many of them answered."""
+    """The cells and the rows of one table, and how many of them answered.
+
+    A cell may be answered where one of its rows moves or ignores; the others are impossible.
+    """
 
     machine: str
     cells: int
+    answerable: int
+    answered: int
     moving: int
     moving_hit: int
     ignored: int
@@ -37,12 +42,45 @@ def tally(machine: Machine, hits: Mapping[Answer, int]) -> Tally:
     return Tally(
         machine=machine.name,
         cells=len(definition.states) * len(definition.events),
+        answerable=len(_answerable(machine)),
+        answered=len(_answerable(machine)) - len(_silent(machine, hits)),
         moving=len(by_verdict[Verdict.MOVES]),
         moving_hit=_hit(machine, by_verdict[Verdict.MOVES], hits),
         ignored=len(by_verdict[Verdict.IGNORED]),
         ignored_hit=_hit(machine, by_verdict[Verdict.IGNORED], hits),
         impossible=len(by_verdict[Verdict.IMPOSSIBLE]),
     )
+
+
+def _answerable(machine: Machine) -> list[tuple[State, type[Event]]]:
+    may = {
+        (row.source, row.event) for row in machine.definition.rows if row.verdict is not Verdict.IMPOSSIBLE
+    }
+    return [
+        (state, event)
+        for state in machine.definition.states
+        for event in machine.definition.events
+        if (state, event) in may
+    ]
+
+
+def _silent(machine: Machine, hits: Mapping[Answer, int]) -> list[tuple[State, type[Event]]]:
+    """The cells that may be answered and never were."""
+    heard = {
+        (one.source, one.trigger) for one, count in hits.items() if count and one.machine == machine.name
+    }
+    return [
+        (state, event) for state, event in _answerable(machine) if (state.name, event.__name__) not in heard
+    ]
+
+
+def silent(hits: Mapping[Answer, int], machines: Sequence[Machine] = MACHINES) -> list[str]:
+    """The cells that may be answered and never were, one line each."""
+    return [
+        f"{machine.name}: {event.__name__} in {state.name}"
+        for machine in machines
+        for state, event in _silent(machine, hits)
+    ]
 
 
 def _hit(machine: Machine, rows: Sequence[Row], hits: Mapping[Answer, int]) -> int:
@@ -88,22 +126,39 @@ def page(hits: Mapping[Answer, int], sources: Sequence[str], machines: Sequence[
     ]
     for machine, counts in zip(machines, tallies, strict=True):
         parts += _table(machine, counts, hits)
+    parts += _silence(silent(hits, machines))
     parts.append("</main></html>\n")
     return "\n".join(parts).encode()
 
 
 def _sum(tallies: Sequence[Tally]) -> str:
-    cells, moving, hit = (
-        sum(getattr(one, name) for one in tallies) for name in ("cells", "moving", "moving_hit")
+    cells, answerable, answered, moving, hit = (
+        sum(getattr(one, name) for one in tallies)
+        for name in ("cells", "answerable", "answered", "moving", "moving_hit")
     )
-    return f"{cells:,} cells, every one decided; {hit:,} of {moving:,} rows that may move have moved."
+    return (
+        f"<b>{answered:,} of the {answerable:,} cells that may be answered were ({_share(answered, answerable)}).</b> "
+        f"{cells:,} cells in all, every one decided; {hit:,} of {moving:,} rows that may move have moved."
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    """In per cent, rounded down: 100 % is all of it."""
+    return f"{part * 1_000 // whole / 10 if whole else 0:.1f} %"
+
+
+def _silence(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"<section id=silent><h2>May be answered and never were: {len(names):,} cells</h2><ul>"
+        yield "".join(f"<li>{escape(name)}</li>" for name in names) + "</ul></section>"
 
 
 def _table(machine: Machine, counts: Tally, hits: Mapping[Answer, int]) -> Iterator[str]:
     definition = machine.definition
     yield f"<section id='{machine.name}'><h2>{escape(machine.title)}</h2>"
     yield (
-        f"<p>{counts.moving_hit} of {counts.moving} moving rows, {counts.ignored_hit} of {counts.ignored} ignored ones, "
+        f"<p>{counts.answered:,} of the {counts.answerable:,} cells that may be answered were "
+        f"({_share(counts.answered, counts.answerable)}): {counts.moving_hit} of {counts.moving} moving rows, {counts.ignored_hit} of {counts.ignored} ignored ones, "
         f"{counts.impossible} impossible.</p><div class=wide><table><thead><tr><th></th>"
     )
     yield "".join(f"<th>{escape(title(state))}</th>" for state in definition.states) + "</tr></thead><tbody>"
@@ -146,6 +201,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 sy
 main { max-width: 1400px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 0; }
 p { margin: .2rem 0 .8rem; color: var(--dim); } .lead { font-size: 1.05rem; color: var(--ink); }
+ul { columns: 22rem; color: var(--dim); font: 12px/1.6 ui-monospace, monospace; padding-left: 1.2rem; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
 table { border-collapse: collapse; font-size: 12.5px; width: 100%; }
 th, td { padding: .3rem .45rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }

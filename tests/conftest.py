@@ -12,16 +12,16 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anchorwatch.diagrams.catalogue import MACHINES
 from anchorwatch.diagrams.check.acceptance import accepts
-from anchorwatch.diagrams.conformance import COUNTED, Answer, answer_of, as_rows, strays
+from anchorwatch.diagrams.conformance import COUNTED, Answer, as_rows, strays
+from anchorwatch.diagrams.counting import answers_counted
 from anchorwatch.io.verify.document import lines_named
-from anchorwatch.machine.kernel import Definition, Effect, Event, Snapshot
 from tests import staged
 
 EVIDENCE, LINE, SWITCHES = "--evidence", "--line", "--switches"
@@ -77,25 +77,11 @@ class Evidence:
         self._to_the_first: dict[str, Any] | None = getattr(config, "workeroutput", None)
         self._tests: dict[str, dict[str, Any]] = {}
         self._hits: Counter[Answer] = Counter()
-        self._step = Definition.step
+        self._counting = ExitStack()
 
     def pytest_sessionstart(self) -> None:
         """From here on every step of every table is counted by the row that answered it."""
-        step, hits, known = self._step, self._hits, tuple(machine.definition for machine in MACHINES)
-
-        def counting(
-            definition: Definition[Any], before: Snapshot[Any], event: Event
-        ) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
-            after, effects = step(definition, before, event)
-            if not any(definition is one for one in known):
-                return after, effects  # a table of a test's own, which may count its guards itself
-            for row in definition.cell(before.state, type(event)):
-                if row.when is None or row.when(before.data, event):
-                    hits[answer_of(definition.name, row)] += 1
-                    break
-            return after, effects
-
-        Definition.step = counting  # type: ignore[method-assign, assignment]
+        self._hits = self._counting.enter_context(answers_counted())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told = self._tests.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0, "reason": ""})
@@ -127,7 +113,7 @@ class Evidence:
             self._hits[Answer(**row)] += count
 
     def pytest_sessionfinish(self) -> None:
-        Definition.step = self._step  # type: ignore[method-assign]
+        self._counting.close()
         if self._to_the_first is not None:
             self._to_the_first |= as_rows(self._hits)
             return

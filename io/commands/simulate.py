@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from anchorwatch.diagrams.conformance import as_rows
+from anchorwatch.diagrams.counting import answers_counted
 from anchorwatch.io.commands.judging import by_the_check
 from anchorwatch.io.durations import duration_s
 from anchorwatch.io.seams import elapsed_s
@@ -71,7 +74,7 @@ def run(wanted: Wanted) -> int:
         _say(_line(outcome, len(total.outcomes), len(tasks)))
     kinds = tasks[0].kinds
     # Told and written before failures are made small: that may take longer than the runs did.
-    result = total.as_dict({}, kinds)
+    result = _told(total, {}, kinds)
     _sum_up(total, result, elapsed_s() - began_s)
     _write(report, result)
     told: dict[int, tuple[str, list[str]]] = {}
@@ -82,8 +85,12 @@ def run(wanted: Wanted) -> int:
         _say(f"\nseed {seed}: {words}\n  again: {replay}")
         told.setdefault(seed, (replay, words.splitlines()))
     if told:
-        _write(report, total.as_dict(told, kinds))
+        _write(report, _told(total, told, kinds))
     return 0 if total.is_clean else 1
+
+
+def _told(total: Sum, traces: dict[int, tuple[str, list[str]]], kinds: Sequence[Kind]) -> dict[str, Any]:
+    return {**total.as_dict(traces, kinds), **as_rows(total.answers)}
 
 
 def _write(report: Path | None, result: dict[str, Any]) -> None:
@@ -180,6 +187,7 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             torn=wanted.torn,
             tape=wanted.tape,
             judge=by_the_check,
+            counting=answers_counted,
         )
         for seed in range(first, first + count)
     ]
@@ -251,7 +259,7 @@ def _line(outcome: Outcome, number: int, of: int) -> str:
 def _tell(task: Task, outcome: Outcome) -> tuple[str, list[str]]:
     """Make a failure small and print it; returns the command that makes it again, and its trace."""
     _say(f"\nseed {outcome.seed}: made smaller …")
-    small = minimised(msgspec.structs.replace(task, judge=None), outcome)
+    small = minimised(msgspec.structs.replace(task, judge=None, counting=None), outcome)
     trace, replay = readable(small.outcome.trace), small.task.replay()
     for found in small.outcome.violations:
         _say(f"  {found.property} at {found.at_s:.3f} s: {PROPERTIES[found.property]}\n    {found.words}")

@@ -14,7 +14,7 @@ from anchorwatch.io.seams import real_seams
 from anchorwatch.io.settings import Problem, SettingsError
 from anchorwatch.io.verify.document import Language
 from anchorwatch.io.verify.page import page
-from anchorwatch.io.verify.proof import SEEDS, SEEDS_QUICK, Proof, prove, sources
+from anchorwatch.io.verify.proof import SEEDS, SEEDS_QUICK, prove, sources
 from anchorwatch.io.verify.sources import MISSION
 from anchorwatch.io.verify.text import text
 
@@ -50,6 +50,9 @@ def verify(
     if evidence is not None and not Path(evidence).is_file():
         raise SettingsError([Problem(f"--evidence {evidence}", "there is no such file")])
     root = _checkout()
+    from anchorwatch.io.commands.coverage import covered
+    from anchorwatch.io.commands.coverage import page as cells
+
     proof = prove(
         root,
         sources(root, quick=quick, seeds=number, ready=Path(evidence) if evidence else None),
@@ -58,13 +61,14 @@ def verify(
         quick=quick,
         tell=_tell,
     )
+    proof = covered(proof)
     sys.stdout.write(text(proof, language))
     if json is not None:
         Path(json).write_bytes(msgspec.json.format(msgspec.json.encode(proof.as_mapping(language)), indent=1))
     if out is not None:
         Path(out).write_bytes(page(proof, language))
     if coverage is not None:
-        Path(coverage).write_bytes(_coverage(proof))
+        Path(coverage).write_bytes(cells(proof))
     return proof.exit_code
 
 
@@ -98,10 +102,3 @@ def _checkout() -> Path:
             [Problem("verify", f"there is no {MISSION} here; run it from a checkout (make verify)")]
         )
     return root
-
-
-def _coverage(proof: Proof) -> bytes:
-    from anchorwatch.diagrams import coverage
-    from anchorwatch.diagrams.conformance import counted
-
-    return coverage.page(counted(proof.rows.get("rows", ())), ["the tests that verify ran"])

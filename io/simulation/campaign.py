@@ -11,10 +11,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +30,9 @@ from anchorwatch.io.simulation.world import Outcome, World, simulate
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Counting = Callable[[], AbstractContextManager[Counter[Any]]]
+"""Counts, within its block, what the tables answer."""
 
 # A worker of its own for each run would start the interpreter anew each time; one for ever would grow.
 RUNS_PER_WORKER = 50
@@ -49,6 +53,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     asked: tuple[str, ...] = ()
     # Of the run's trace. A function of a module, because it is sent to other processes.
     judge: Judge | None = None
+    # How often each row of the tables answered; a function of a module too.
+    counting: Counting | None = None
 
     def whole_plan(self) -> tuple[Fault, ...]:
         """The scenario's own faults, and those that the seed adds."""
@@ -79,9 +85,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
                 trials.append(Trial(world))
 
         try:
-            outcome = simulate(scenario, self.seed, self.plan(), folder, at_start=begin)
+            with nullcontext(Counter[Any]()) if self.counting is None else self.counting() as answers:
+                outcome = simulate(scenario, self.seed, self.plan(), folder, at_start=begin)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        outcome = msgspec.structs.replace(outcome, answers=answers)
         if self.judge is None:
             return outcome
         return msgspec.structs.replace(outcome, judgement=trials[0].judged(self.judge))
@@ -170,6 +178,14 @@ class Sum(msgspec.Struct, kw_only=True):
         for one in self.outcomes:
             total.update(of(one))
         return dict(total)
+
+    @property
+    def answers(self) -> Counter[Any]:
+        """How often each row of the tables answered, in the runs that counted."""
+        total = Counter[Any]()
+        for one in self.outcomes:
+            total.update(one.answers)
+        return total
 
     def floors(self, kinds: Sequence[Kind]) -> dict[str, object]:
         """Whether each of these kinds struck often enough for "nothing went wrong" to say something about it."""

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import trio
@@ -85,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     plan: tuple[Fault, ...]
     trace: tuple[str, ...] = ()
     judgement: Judgement | None = None
+    answers: Counter[Any] = msgspec.field(default_factory=Counter)  # of the tables, where they were counted
 
 
 class World:

@@ -41,6 +41,8 @@ def _parts(proof: Proof, language: Language) -> Iterator[str]:
         (words.machine, where.machine),
         (words.took, words.duration(where.seconds) + (f", {words.quick}" if where.quick else "")),
     ]
+    if proof.coverage.of:
+        facts.append((words.cells, proof.coverage.words))
     yield (
         "<dl class=facts>"
         + "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)

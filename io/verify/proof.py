@@ -50,6 +50,24 @@ class Surroundings(msgspec.Struct, frozen=True):
     quick: bool
 
 
+class Coverage(msgspec.Struct, frozen=True):
+    """Of the cells (state and event) that may be answered, how many were; ``never`` names the others."""
+
+    answered: int = 0
+    of: int = 0
+    machines: dict[str, tuple[int, int]] = {}
+    never: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        share = self.answered * 1_000 // self.of / 10  # rounded down: 100 % is all of them
+        return f"{self.answered:,} / {self.of:,} ({share:.1f} %)"
+
+    def as_mapping(self) -> dict[str, Any]:
+        machines = {name: {"answered": part, "of": of} for name, (part, of) in self.machines.items()}
+        return {"answered": self.answered, "of": self.of, "machines": machines, "never": list(self.never)}
+
+
 class Proof(msgspec.Struct, frozen=True):
     """Every line and every section as a whole, judged, and the surroundings."""
 
@@ -57,7 +75,8 @@ class Proof(msgspec.Struct, frozen=True):
     lines: dict[str, Judged]
     sections: dict[str, Judged]
     surroundings: Surroundings
-    rows: dict[str, Any]  # of the tables, as they were exercised
+    rows: tuple[dict[str, Any], ...]  # of the tables, as they answered
+    coverage: Coverage = Coverage()
 
     def count(self, status: Status) -> int:
         return sum(line.status is status for line in self.lines.values())
@@ -78,6 +97,7 @@ class Proof(msgspec.Struct, frozen=True):
         return {
             **msgspec.structs.asdict(self.surroundings),
             "counts": {status.value: self.count(status) for status in Status},
+            "coverage": self.coverage.as_mapping(),
             "lines": [
                 {"id": line.id, "text": line.text(language), **_said(self.lines[line.id])}
                 for line in self.document.lines()
@@ -127,7 +147,9 @@ def prove(
         )
         for section in document().sections
     }
-    rows = next((source.rows for source in sources if isinstance(source, StoryRuns)), {})
+    rows = tuple(
+        row for source in sources if isinstance(source, StoryRuns | Simulation) for row in source.rows
+    )
     surroundings = Surroundings(
         version=version,
         commit=_commit(root),

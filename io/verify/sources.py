@@ -80,7 +80,7 @@ class StoryRuns:
         self._switches = switches
         self._kind = ", other switches" if switches else ""
         self._tests: list[dict[str, Any]] = []
-        self.rows: dict[str, Any] = {}
+        self.rows: Sequence[dict[str, Any]] = ()  # of the tables, as they answered
         self._why_not = ""
 
     def run(self, tell: Tell) -> None:
@@ -110,7 +110,7 @@ class StoryRuns:
     def take(self, text: str) -> None:
         """What a run of the tests wrote with ``--evidence``."""
         read = json.loads(text)
-        self.rows = {"rows": read["rows"]}
+        self.rows = read["rows"]
         self.take_tests(read["tests"])
 
     def take_tests(self, tests: Sequence[dict[str, Any]]) -> None:
@@ -330,6 +330,12 @@ class Simulation(_Reported):
     def words(self) -> str:
         broken = len(self.report.get("violations", ()))
         return f"{self._seeds} seeds, {sum(self._faults().values()):,} faults, {broken} violations"
+
+    @property
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """Of the tables, as they answered."""
+        rows: Sequence[dict[str, Any]] = self.report.get("rows", ())
+        return rows
 
     def _faults(self) -> dict[str, int]:
         return {str(kind): int(count) for kind, count in self.report.get("faults", {}).items() if count}

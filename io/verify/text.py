@@ -30,6 +30,8 @@ def _lines(proof: Proof, language: Language) -> Iterator[str]:
             yield f"  {MARKS[whole.status]} {section.id:<6} {words.whole}"
             yield from _reasons(whole)
     yield ""
+    if proof.coverage.of:
+        yield f"{words.cells}: {proof.coverage.words}"
     counts = ", ".join(f"{proof.count(one)} {words.counted(one, proof.count(one))}" for one in Status)
     yield f"{words.verdict[proof.status_of(proof.document.ids())]}: {counts}"
 

@@ -23,6 +23,7 @@ class Words(msgspec.Struct, frozen=True):
     commit: str
     machine: str
     took: str
+    cells: str
     quick: str
     status: str
     right: str
@@ -96,6 +97,7 @@ _ENGLISH = Words(
     commit="Commit",
     machine="Machine",
     took="Took",
+    cells="State × event, answered",
     quick="the quick run",
     status="Status",
     right="correct",
@@ -155,6 +157,7 @@ _RUSSIAN = Words(
     commit="Версия кода",
     machine="Машина",
     took="Заняло",
+    cells="Состояние × событие, отвечено",
     quick="короткий прогон",
     status="Статус",
     right="ПРАВИЛЬНО",

@@ -12,7 +12,9 @@ import pytest
 from anchorwatch.diagrams import coverage
 from anchorwatch.diagrams.catalogue import MACHINES
 from anchorwatch.diagrams.conformance import Answer, NotARun, answer_of, as_rows, counted, read_moves, strays
-from anchorwatch.machine.kernel import Verdict
+from anchorwatch.diagrams.counting import answers_counted
+from anchorwatch.machine import order
+from anchorwatch.machine.kernel import Definition, Snapshot, UnexpectedEvent, Verdict
 
 ROWS = [(machine, row) for machine in MACHINES for row in machine.definition.rows]
 
@@ -107,3 +109,47 @@ def test_every_cell_is_on_the_page_decided() -> None:
 def test_nothing_is_missing_when_every_row_was_given() -> None:
     hits: dict[Answer, int] = {answer_of(machine.name, row): 1 for machine, row in ROWS}
     assert coverage.never(hits) == []
+
+
+def test_the_figure_counts_cells_that_may_be_answered_and_names_those_that_were_not() -> None:
+    [orders] = [machine for machine in MACHINES if machine.name == "order"]
+    sent, closed = (
+        Answer("order", "SENT", "OrderRefused", "REFUSED"),
+        Answer("order", "IDLE", "QueryDue", "IDLE"),
+    )
+    counts = coverage.tally(orders, {sent: 3, closed: 1})  # the second is impossible: it is no answer
+    may = {(row.source, row.event) for row in orders.definition.rows if row.verdict is not Verdict.IMPOSSIBLE}
+    assert (counts.answered, counts.answerable) == (1, len(may))
+    assert counts.answerable < counts.cells
+    names = coverage.silent({sent: 3}, [orders])
+    assert len(names) == counts.answerable - 1
+    assert "order: OrderRefused in SENT" not in names
+    assert "order: OrderRefused in LIVE" in names
+    shown = coverage.page({sent: 3}, [], [orders]).decode()
+    assert f"<b>1 of the {counts.answerable} cells that may be answered were" in shown
+    assert "<li>order: OrderRefused in LIVE</li>" in shown
+
+
+def test_a_cell_is_answered_by_any_of_its_rows() -> None:
+    hits = {answer_of(machine.name, row): 1 for machine, row in ROWS if row.verdict is not Verdict.IMPOSSIBLE}
+    assert coverage.silent(hits) == []
+    assert "100.0 %" in coverage.page(hits, []).decode()
+    assert "never were" not in coverage.page(hits, []).decode()
+
+
+def test_while_answers_are_counted_moves_and_what_is_ignored_count_and_errors_do_not() -> None:
+    live = Snapshot(order.S.LIVE, order.Order(order.Role.ENTRY, 7))
+    step = Definition.step
+    with answers_counted() as hits:
+        order.ORDER.step(live, order.OrderFilled(7))
+        order.ORDER.step(live, order.OrderSeenLive(7))
+        order.ORDER.step(live, order.OrderFilled(6))
+        with pytest.raises(UnexpectedEvent):
+            order.ORDER.step(live, order.GuardRuns(7))
+    order.ORDER.step(live, order.OrderFilled(7))
+    assert Definition.step is step
+    assert hits == {
+        Answer("order", "LIVE", "OrderFilled", "FILLED"): 1,
+        Answer("order", "LIVE", "OrderSeenLive", "LIVE"): 1,
+        Answer("order", "LIVE", "OrderFilled", "LIVE", "is_stale"): 1,
+    }

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.properties import ACTIONS, PROPERTIES
+from anchorwatch.io.commands.coverage import covered
+from anchorwatch.io.commands.coverage import page as cells
 from anchorwatch.io.verify.document import document, lines_named
 from anchorwatch.io.verify.evidence import Judged, Piece, Result, Status, Wanted, judged, table
 from anchorwatch.io.verify.page import page
@@ -145,7 +148,7 @@ def a_proof(**results: Result) -> Proof:
         for section in document().sections
     }
     return Proof(
-        document(), lines, sections, Surroundings("0", "abc", "a machine", "2026-01-01T00:00", 1.0, False), {}
+        document(), lines, sections, Surroundings("0", "abc", "a machine", "2026-01-01T00:00", 1.0, False), ()
     )
 
 
@@ -182,6 +185,23 @@ def test_the_page_needs_nothing_but_itself() -> None:
         assert "://" not in shown
 
 
+def test_the_proof_says_how_many_of_the_cells_answered_in_its_runs_and_names_the_others() -> None:
+    filled = {"machine": "order", "source": "SENT", "trigger": "OrderFilled", "dest": "FILLED", "guard": ""}
+    moved = {"machine": "order", "source": "SENT", "trigger": "OrderRefused", "dest": "REFUSED", "guard": ""}
+    rows = ({**filled, "count": 2}, {**moved, "count": 1}, {**filled, "count": 5})
+    proof = covered(msgspec.structs.replace(a_proof(), rows=rows))
+    told = proof.as_mapping("en")["coverage"]
+    assert told["answered"] == told["machines"]["order"]["answered"] == 2
+    assert told["of"] == sum(one["of"] for one in told["machines"].values()) > 500
+    assert len(told["never"]) == told["of"] - 2
+    assert "order: OrderFilled in LIVE" in told["never"]
+    assert "order: OrderFilled in SENT" not in told["never"]
+    words = f"2 / {told['of']:,} (0."
+    assert words in page(proof, "ru").decode()
+    assert words in text(proof, "en")
+    assert "<b>2 of the" in cells(proof).decode()
+
+
 # Sources.
 
 
@@ -198,7 +218,7 @@ def test_the_tests_of_one_line_are_run_and_told_with_the_faults_that_struck(tmp_
     assert sum(shown.faults.values()) > 0
     assert shown.virtual_seconds > 0
     assert source.pieces("R1.1", Wanted()) == []
-    assert source.rows["rows"]
+    assert source.rows
 
 
 def outcome(name: str, came: str, reason: str = "") -> dict[str, Any]:

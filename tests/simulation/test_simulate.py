@@ -53,9 +53,11 @@ def test_the_same_seed_has_the_same_digest_in_two_processes_with_different_hash_
     assert first["digests"] == second["digests"]
     assert sorted(first["digests"]) == ["11", "12"]
     assert first["digests"]["11"] != first["digests"]["12"]
-    for key in ("seeds", "violations", "faults", "virtual_seconds", "messages", "unprotected"):
+    for key in ("seeds", "violations", "faults", "virtual_seconds", "messages", "unprotected", "rows"):
         assert first[key] == second[key], key
     assert sorted(first["faults"]) == sorted(kind.value for kind in Kind)
+    answered = {(row["machine"], row["source"], row["trigger"]) for row in first["rows"]}
+    assert ("lifecycle", "INIT", "StageDone") in answered
     assert sorted(first["unprotected"]) == ["max", "p50", "p99"]
 
 
