@@ -19,6 +19,7 @@ class Bounds(msgspec.Struct, frozen=True):
     crashes: int = 0
     entries: int = 2  # how often the strategy may want one: two make a leg that follows another
     both_legs: bool = False  # long and short of one instrument; else the long leg alone
+    net: bool = False  # and both are one position, whose sign says the side (net mode)
     size: int = 1  # contracts of an entry: 2 makes partial fills
     detailed: tuple[connection.Name, ...] = ()  # connections whose every step takes its time, and may fail
     lossy: tuple[
@@ -55,6 +56,9 @@ class Bounds(msgspec.Struct, frozen=True):
     checks: bool = False  # the periodic check of an account that is settled
     doubts: bool = False  # a pushed position may differ from the book for so long that it is read
     strangers: bool = False  # somebody else closes the position, or cancels the stop
+    turns: bool = (
+        False  # in net mode: somebody's order, or a stop that outlived its position, opens the other side
+    )
     twins: bool = False  # with them: a twin of the bot places stops of its own, which look like ours
     stages_fail: bool = False
     slow_stages: bool = False  # every stage takes its time, and may fail, be refused or be late

@@ -196,6 +196,20 @@ SMALL: tuple[Bounds, ...] = (
         reduces=True,
         prompt=True,
     ),
+    Bounds("net", entries=2, faults=2, both_legs=True, net=True, prompt=True),
+    Bounds("net and a crash", entries=2, crashes=1, both_legs=True, net=True, prompt=True),
+    Bounds(
+        "turned",
+        entries=1,
+        faults=2,
+        both_legs=True,
+        net=True,
+        turns=True,
+        lossy=(Name.PRIVATE,),
+        belt=True,
+        doubts=True,
+        prompt=True,
+    ),
     Bounds(
         "start",
         entries=0,
@@ -224,6 +238,19 @@ THOROUGH: tuple[Bounds, ...] = (
     Bounds("asynchronous crash", entries=1, crashes=1),
     Bounds("asynchronous link", entries=1, faults=1, detailed=(Name.PRIVATE,)),
     Bounds("asynchronous, overtaken", entries=1, faults=1, overtaking=True),
+    Bounds("net, a fault and a crash", entries=2, faults=1, crashes=1, both_legs=True, net=True, prompt=True),
+    Bounds(
+        "turned and a crash",
+        entries=1,
+        faults=2,
+        crashes=1,
+        both_legs=True,
+        net=True,
+        turns=True,
+        belt=True,
+        doubts=True,
+        prompt=True,
+    ),
     Bounds(
         "cancelled out of turn",
         entries=1,
@@ -288,13 +315,14 @@ SPIN: tuple[Bounds, ...] = (
     Bounds("a fault and a crash", entries=1, faults=1, crashes=1, prompt=True),
     Bounds("a start", entries=0, faults=2, crashes=1, detailed=(Name.PRIVATE,), stops=True, operator=True),
     Bounds("moved", entries=1, faults=1, moves=True, belt=True, strangers=True, prompt=True),
+    Bounds("both sides in net mode", entries=2, faults=1, both_legs=True, net=True, prompt=True),
 )
 """What SPIN explores too."""
 
 BY_NAME = {bounds.name: bounds for bounds in THOROUGH}
 
 ABSTRACTIONS: tuple[str, ...] = (
-    "One leg, or both legs of one instrument, in hedge mode. Prices and levels reach the machines only as"
+    "One leg, or both legs of one instrument, in hedge mode or in net mode. Prices and levels reach the machines only as"
     " classified events, each of which may come whenever the world allows it; of a stop's level it is kept whether it"
     " was tightened.",
     "What the desk makes of reports is modelled (`classification`), and a test holds the model to the desk's own"
@@ -310,6 +338,8 @@ ABSTRACTIONS: tuple[str, ...] = (
     " stage, are never of old.",
     "What simulated runs show of strangers' trades (`foreign`) is accepted by rules of this environment that no world"
     " explores; a late stop beside another (`beside`) only where the other one is attached (`belt`).",
+    "In net mode what opens the other side without the bot (`turns`) happens while no entry of ours is at the venue, and"
+    " is told at once or not at all; a person's order that opens a side which nobody holds is not explored.",
     "Where strangers share the position they hold a contract or two; they trade in the prompt worlds only, and nothing"
     " but sizes tells a position that they closed and opened anew, while a private connection was away, from ours.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"

@@ -22,6 +22,7 @@ from anchorwatch.machine import bot as bots
 from anchorwatch.machine import (
     connection,
     dead_man,
+    gate,
     lifecycle,
     order,
     permission,
@@ -279,6 +280,12 @@ DEFECTS: tuple[Defect, ...] = (
                 verdict=MOVES,
             ),
         ),
+    ),
+    Defect(
+        "in net mode the other side of the position is forgotten",
+        "S11",
+        msgspec.structs.replace(PROMPT, entries=2, faults=0, both_legs=True, net=True),
+        lambda: _deeming(gate, "_is_busy", lambda _: False),
     ),
     Defect(
         "every reason to close makes an order of its own",

@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from anchorwatch.diagrams.check import process, surroundings
+from anchorwatch.diagrams.check import netting, process, surroundings
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.breath import SHELL_BITS, Answered, Breaths
 from anchorwatch.diagrams.check.calm import calmed
@@ -65,6 +65,7 @@ class Model:
         self.production = Production(2 if bounds.both_legs else 1)
         self.legs_count = self.production.legs_count
         assert not (bounds.overtaking and bounds.both_legs), "a reading of both legs is a moment here"
+        assert bounds.both_legs or not bounds.net, "net mode differs only where both sides are traded"
         self.tables = Tables()
         self.legs = Vectors(LEG_FIELDS)
         self.shells: Interned[Shell] = Interned()
@@ -75,6 +76,7 @@ class Model:
         self._facet_rows = Vectors(len(Facets.__struct_fields__))
         self._forest = Forest()
         self._claims = [(one, self._forest.plant()) for one in properties]
+        self._met = self._forest.plant()
         self._calm = self._forest.plant()
         self._crash = self._forest.plant()
         self._judged, self._left = Ragged(2), Ragged(1)
@@ -174,7 +176,18 @@ class Model:
                 trees = np.full(len(seen), tree)
                 breaches = self._forest.answers(trees, seen, partial(self._judge, one))
                 broken = np.where(broken == 0, breaches, broken)
+        if self.bounds.net:
+            both = np.concatenate([self.legs.values[leg] for leg in legs], axis=1)
+            breaches = self._forest.answers(np.full(len(both), self._met), both, self._judge_both)
+            broken = np.where(broken == 0, breaches, broken)
         return broken
+
+    def _judge_both(self, row: int, vector: Vector) -> tuple[list[int], int]:
+        look = Look(self.tables, vector)
+        is_met = netting.is_met(look.leg(0), look.leg(1))
+        return look.reads, self._breaths.breaches(
+            "S11: an entry of one side meets the other" if is_met else ""
+        )
 
     def _judge(self, one: Property, row: int, vector: Vector) -> tuple[list[int], int]:
         look = Look(self.tables, vector)

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from anchorwatch.diagrams.check import network, process, venue
+from anchorwatch.diagrams.check import netting, network, process, venue
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.breath import OF_ACCOUNT, SHELL_BITS, Breaths
 from anchorwatch.diagrams.check.columns import Column, Numbers, Ragged, Rows, Truths
@@ -62,6 +62,10 @@ class Offers:
         self._forest = Forest()
         rules: list[Rule] = [partial(rule, bounds=bounds) for rule in (*venue.RULES, *network.RULES)]
         self._rules = [[(rule, self._forest.plant()) for rule in rules] for _ in range(production.legs_count)]
+        self._both_rules = [
+            [(partial(rule, bounds=bounds), self._forest.plant()) for rule in netting.RULES]
+            for _ in range(production.legs_count if bounds.turns else 0)
+        ]
         self._running_only = len(venue.RULES)
         self._happenings: dict[int, int] = {}
         late = [int(DELAYED.get(cost, NEVER)) for cost in Cost]
@@ -88,6 +92,13 @@ class Offers:
                 )
                 trees = np.full(len(states), tree)
                 add(states, self._forest.answers(trees, rows, partial(self._compute, rule, which)))
+        for which, both_rules in enumerate(self._both_rules):
+            one, other = seen[which], seen[1 - which][:, :LEG_FIELDS]
+            rows = np.concatenate((one[:, :LEG_FIELDS], other, one[:, LEG_FIELDS:]), axis=1)
+            for both_rule, tree in both_rules:
+                trees = np.full(count, tree)
+                compute = partial(self._compute_both, both_rule, which)
+                add(everywhere, self._forest.answers(trees, rows, compute))
         keys, of_key = np.unique(bots << SHELL_BITS | shells, return_inverse=True)
         add(everywhere, np.array([self._happenings_of(key) for key in keys.tolist()], dtype=np.int64)[of_key])
         at = np.concatenate(owners)
@@ -104,13 +115,30 @@ class Offers:
         offers = [self._offer(which, look, move) for move in moves]
         return look.reads, self._keep(offers)
 
-    def _offer(self, which: int, look: Look, move: Move) -> tuple[int, ...]:
+    def _compute_both(
+        self, rule: Callable[..., Iterator[netting.Turn]], which: int, row: int, vector: Vector
+    ) -> tuple[list[int], int]:
+        look = Look(self._tables, vector)
+        turns = list(rule(look.leg(0), look.leg(1), look.facets(legs_count=2)))
+        base = (1 - which) * LEG_FIELDS
+        offers = [
+            self._offer(
+                which, look, turn, tuple((base + index, number) for index, number in look.changes(turn.other))
+            )
+            for turn in turns
+        ]
+        return look.reads, self._keep(offers)
+
+    def _offer(
+        self, which: int, look: Look, move: Move, of_other: tuple[tuple[int, int], ...] = ()
+    ) -> tuple[int, ...]:
         if move.label.endswith(("written to the wire", "is written")):
             self.is_entry_written = True
         label = self.labels(f"short: {move.label}" if which else move.label)
         cost = Cost.ENTRY if move.entries else Cost.FAULT if move.faults else Cost.FREE
         base = which * LEG_FIELDS
-        changes = self._changes(tuple((base + index, number) for index, number in look.changes(move.leg)))
+        of_this = tuple((base + index, number) for index, number in look.changes(move.leg))
+        changes = self._changes((*of_this, *of_other))
         told = self._breaths.told(which, move.items, move.breaks)
         return label, int(cost), int(move.can_wait), changes, -1, told
 

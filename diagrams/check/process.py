@@ -65,7 +65,8 @@ def unborn(bounds: Bounds, shell: Shell, *, after_crash: bool = False) -> Bot:
     """The bot of a new life, with what the journal gives back."""
     limits = connection.Limits(attempts_max=bounds.attempts_max)
     links = dict.fromkeys(connection.Name, limits)
-    bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE, has_dead_man=bounds.dead_man)
+    mode = PositionMode.NET if bounds.net else PositionMode.HEDGE
+    bot = bots.unborn(lifecycle.Limits(), links, mode, has_dead_man=bounds.dead_man)
     if shell.is_switch_off:
         bot = bots.without_dead_man(bot)
     if after_crash:

@@ -35,7 +35,8 @@ ACTIONS = {
     "S5": "an order is held dead without a final report only if the venue can no longer take it",
     "S9": "no stop is made or moved to a looser level than one that rested, over crashes",
     "S10": "a protective stop is cancelled only when the position is gone or another stop covers it",
-    "S11": "a closing order closes what is there and never nothing; what happens to one leg leaves the other alone",
+    "S11": "a closing order closes what is there and never nothing; what happens to one leg leaves the other alone,"
+    " and in net mode no entry is where it could meet the other side",
     "S12": "at most one closing order may live",
     "S13": "a position leaves the book only when it is gone",
     "S14": "what was found at the start is covered or flat before READY",

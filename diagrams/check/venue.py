@@ -293,8 +293,7 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if not bounds.strangers:
         return
     if leg.contracts and leg.child.at is not At.LIVE:
-        closed = _filled(_new_child(leg), None, leg.contracts, facets)
-        yield Move("somebody closes the position", closed, faults=1)
+        yield Move("somebody closes the position", closed_by_somebody(leg, facets), faults=1)
     if leg.mine.live:
         yield Move("somebody cancels the stop", _stop_gone(leg, facets, StopPush.GONE), faults=1)
     if leg.other.live:
@@ -308,6 +307,10 @@ def _strangers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.mine.live and bounds.moves:
         moved = replace(leg, mine=stop_changed(leg.mine, facets, StopPush.LIVE))
         yield Move("somebody moves the stop", moved, faults=1)
+
+
+def closed_by_somebody(leg: Leg, facets: Facets) -> Leg:
+    return _filled(_new_child(leg), None, leg.contracts, facets)
 
 
 def _foreign_trades(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from anchorwatch.machine import ids, protection
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import Address
@@ -9,7 +11,7 @@ from anchorwatch.machine.desk import drifting
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import CancelStops, CancelTimer
-from anchorwatch.machine.units import LegKey
+from anchorwatch.machine.units import LegKey, PositionMode, Side
 from anchorwatch.machine.world import StopReport
 
 
@@ -26,9 +28,13 @@ def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
     """Why no position may be opened on this leg: a stop that is left there closes whatever it finds.
 
     A cancel may be refused, or its answer lost; the next complete reading says what is left, and that is swept anew.
+    In net mode one that is left of the other side is as bad: where it is no reduce-only order, which no page of the
+    venue promises of a stop that travelled with an entry, it adds to what is open.
     """
-    book = context.book.leg(leg)
-    if book.swept_ms or (not book.contracts and has_ours(book)):
+    is_net = context.parameters.mode is PositionMode.NET
+    sides = tuple(Side) if is_net else (leg.side,)
+    books = [context.book.leg(msgspec.structs.replace(leg, side=side)) for side in sides]
+    if any(book.swept_ms or (not book.contracts and has_ours(book)) for book in books):
         return ("a stop of the position before may rest still",)
     return ()
 

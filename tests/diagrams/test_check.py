@@ -26,12 +26,12 @@ from anchorwatch.diagrams.check.production import (
 )
 from anchorwatch.diagrams.check.properties import PROPERTIES
 from anchorwatch.diagrams.check.run import check, names, run, ways
-from anchorwatch.diagrams.check.search import explore
+from anchorwatch.diagrams.check.search import Search, explore
 from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.diagrams.check.telling import sequence, table
 from anchorwatch.diagrams.check.unanswered import UNANSWERED, reason_of, rows, summed
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import order, permission, protection
+from anchorwatch.machine import order, permission, protection, reconciliation
 from anchorwatch.machine.bot import Bot, Part
 from anchorwatch.machine.kernel import Event, Kind, Row, Snapshot, UnexpectedEvent, identities, kinds, renamed
 
@@ -57,6 +57,19 @@ def test_a_world_with_one_entry_is_seen_whole_and_holds_every_property() -> None
 def test_two_explorations_of_one_world_find_the_same() -> None:
     first, second = (explore(Model(ONE), time.perf_counter) for _ in range(2))
     assert (first.states, first.transitions, first.depth) == (second.states, second.transitions, second.depth)
+
+
+def test_in_net_mode_a_side_that_has_turned_is_found_and_covered() -> None:
+    model = Model(BY_NAME["turned"])
+    search = Search(model)
+    search.run(1, lambda: False)
+    sides = {"somebody turns the position", "a stop that was left behind opens the other side"}
+    for label in (*sides, *(f"short: {one}" for one in sides)):
+        way = search.ways_to_labels()[label]
+        which = 0 if label.startswith("short") else 1
+        facets, leg, _ = model.shown(way[-1].core, which)
+        assert (leg.contracts, leg.booked) == (1, 0)
+        assert facets.reconciliation is not reconciliation.S.SETTLED
 
 
 def test_an_exploration_that_is_cut_says_so() -> None:
@@ -256,7 +269,9 @@ def test_a_shortest_way_to_every_row_and_rule_is_written_down() -> None:
     assert len(found["rows"]) > 60
 
 
-@pytest.mark.parametrize("name", ["maker", "moves", "journal", "again", "stages", "switch"])
+@pytest.mark.parametrize(
+    "name", ["maker", "moves", "journal", "again", "stages", "switch", "net and a crash", "turned"]
+)
 def test_a_small_world_is_seen_whole_and_holds_every_property(name: str) -> None:
     checked = check(BY_NAME[name])
     assert checked.is_sound, "\n".join(one.table for one in checked.told)

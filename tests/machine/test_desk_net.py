@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from anchorwatch.machine import position, reconciliation, requests, world
+from anchorwatch.machine.desk import sweeping
 from anchorwatch.machine.units import Deal, PositionMode, Side
-from anchorwatch.machine.world import OrderReport
+from anchorwatch.machine.world import OrderReport, StopState
 from tests.machine.desk_rig import LONG, SHORT, DeskRig
 
 
@@ -63,3 +64,18 @@ def test_what_a_stop_of_ours_opens_by_outliving_its_position_is_read_before_it_i
     rig.say(world.AccountRead(seq, rig.reading(rig.position("0.25", leg=SHORT))))
     assert rig.slot(SHORT).position.state is position.S.OPEN
     assert rig.only(requests.PlaceStop).leg == SHORT
+
+
+@pytest.mark.parametrize("mode", PositionMode)
+def test_a_stop_that_is_left_of_the_long_keeps_the_short_shut_where_both_are_one_position(
+    mode: PositionMode,
+) -> None:
+    rig = DeskRig(mode=mode).booted()
+    stop = rig.covered()
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
+    rig.asked.clear()
+    rig.cross(Side.SHORT)
+    sent = [place.ticket.leg for place in rig.taken(requests.PlaceOrder)]
+    assert sent == ([] if mode is PositionMode.NET else [SHORT])
+    rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
+    assert sweeping.obstacles(rig.desk.context, SHORT) == ()
