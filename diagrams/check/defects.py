@@ -51,11 +51,35 @@ def edited(parts: tuple[Part, ...], edit: Callable[[Row], Row]) -> Iterator[None
     for part, definition in before.items():
         rows = [edit(row) for row in definition.rows]
         assert rows != list(definition.rows), "the edit finds its row"
-        bots.DEFINITIONS[part] = Definition(definition.name, definition.initial, rows)
+        bots.DEFINITIONS[part] = Definition(definition.name, definition.initial, _without_superfluous(rows))
     try:
         yield
     finally:
         bots.DEFINITIONS.update(before)
+
+
+def _without_superfluous(rows: list[Row]) -> list[Row]:
+    """An edit that takes from a guard what it decided takes its row: a table has none that the row below answers too."""
+    kept: list[Row] = []
+    last: dict[
+        tuple[State, type[Event]], Row | None
+    ] = {}  # of each cell, until a row above it answers otherwise
+    for row in reversed(rows):
+        below = last.setdefault((row.source, row.event), row)
+        if (
+            below is row
+            or below is None
+            or (row.dest, row.then, row.verdict)
+            != (
+                below.dest,
+                below.then,
+                below.verdict,
+            )
+        ):
+            kept.append(row)
+            if below is not row:
+                last[row.source, row.event] = None
+    return kept[::-1]
 
 
 @contextmanager
