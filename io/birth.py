@@ -11,12 +11,14 @@ import msgspec
 from anchorwatch.io.settings import Settings
 from anchorwatch.io.settings.reading import PER_SYMBOL
 from anchorwatch.io.settings.records import AlertSettings
+from anchorwatch.io.settings.strategies import BadStrategy, check_protocol
 from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.asking import words_of
 from anchorwatch.machine.units import Conduct
 
 
@@ -31,13 +33,13 @@ class StrategyChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         module, _, kind = self.name.partition(":")
         try:
             made = getattr(importlib.import_module(module), kind)(**self.options)
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            check_protocol(self.name, made)
+        except BadStrategy as error:
+            raise ValueError(f"strategy {error}") from None
+        except (Exception, SystemExit) as error:  # somebody's code: told by its words, not by a traceback
             raise ValueError(
-                f"strategy {self.name}: {error}; allowed: module:Class and its options"
+                f"strategy {self.name}: {words_of(error)}; allowed: module:Class and its options"
             ) from None
-        lacking = [one for one in ("needs", "decide") if not hasattr(made, one)]
-        if lacking:
-            raise ValueError(f"strategy {self.name}: has no {lacking[0]}")
         return made  # type: ignore[no-any-return]
 
 

@@ -175,11 +175,15 @@ def backtest(
     one_path: Annotated[
         bool, Parameter("--one-path", help="leave out the runs on the worst and the best path in the candles")
     ] = False,
+    every_candle: Annotated[
+        bool,
+        Parameter("--every-candle", help="ask the strategy at every candle, and hold its foresee to that"),
+    ] = False,
 ) -> int:
     """Trade recorded candles with the bot's own decisions, as fast as the machine, and say what came of it."""
     from anchorwatch.io.commands.backtest import Wanted, asked_for
 
-    wanted = Wanted(data, strategy, from_, to, config, out, seed, one_path)
+    wanted = Wanted(data, strategy, from_, to, config, out, seed, one_path, every_candle)
     return mistakes_told(lambda: asked_for(wanted, os.environ, elapsed_s).value)
 
 

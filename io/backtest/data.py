@@ -56,10 +56,15 @@ def read_files(files: Sequence[Path]) -> dict[str, CandleSeries]:
 
 
 def cut(series: CandleSeries, to_ms: int | None) -> CandleSeries:
-    """The series without what opens at or after ``to_ms``."""
-    end = len(series) if to_ms is None else int(series.ts_ms.searchsorted(to_ms))
-    if end == len(series):
+    """The series without what opens at or after ``to_ms``. Raises `BadMarketFile` where nothing is left of it."""
+    if to_ms is None:
         return series
+    end = int(series.ts_ms.searchsorted(to_ms))
+    if not end:
+        first = minute(series.first_ms)
+        raise BadMarketFile(
+            f"{series.instrument.inst_id}: nothing comes before --to {minute(to_ms)}; allowed: after {first}"
+        )
     return CandleSeries(
         series.instrument,
         series.ts_ms[:end],

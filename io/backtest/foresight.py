@@ -6,6 +6,7 @@ Each number rests on its own candle and earlier ones; the desk comes to know of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -18,13 +19,16 @@ from anchorwatch.io.backtest.tape import Tape
 from anchorwatch.io.venue import basis
 from anchorwatch.io.venue.feeds import Int64s
 from anchorwatch.io.venue.fill import spread_ticks
+from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.indicators.batch import Floats
 from anchorwatch.machine.indicators.panel import Columns as Readings
 from anchorwatch.machine.indicators.panel import candles_defined
 from anchorwatch.machine.market import DAILY, SIGNAL, Computed, MarketSettings, candles_to_judge
 from anchorwatch.machine.pivots import Pivots, pivots_after
 from anchorwatch.machine.regime import Regime, RegimeState, advanced_over
-from anchorwatch.machine.strategy.series import Answers, Foretelling, Views
+from anchorwatch.machine.strategy import Decision, MarketView, Strategy, asking
+from anchorwatch.machine.strategy.asking import Decider
+from anchorwatch.machine.strategy.series import REFUSED, Answers, Foretelling, Views
 from anchorwatch.machine.units import Side
 from anchorwatch.machine.volume_profile import VolumeProfile, volume_profile
 
@@ -123,15 +127,21 @@ class Foresight:
                 yield int(signals.times.searchsorted(closes_ms)), state
                 told = known
 
+    def rows(self) -> dict[int, int]:
+        """The row of the file of each candle, by opening time."""
+        return {open_ms: row for row, open_ms in enumerate(self.columns[SIGNAL].opens_ms)}
+
     def answers(self, strategy: Foretelling) -> Answered:
-        """What this strategy will answer at every row of the file."""
+        """What this strategy will answer at every row of the file. Raises `StrategyFailed`."""
         rows = len(self.columns[SIGNAL].times)
         sides = (None, *Side)
-        asked = {side: np.zeros(rows, np.bool_) for side in sides}
+        # Of candles that it was not told about nothing is known: there it must be asked.
+        asked = {side: np.ones(rows, np.bool_) for side in sides}
         counted: dict[Side | None, dict[str, Answers]] = {side: {} for side in sides}
-        speaks = np.zeros(rows, np.bool_)
+        speaks = np.ones(rows, np.bool_)
         for part, views in self._views():
-            foreseen = strategy.foresee(views)
+            foreseen = asking.foreseen(strategy, views)
+            speaks[part] = False
             for side in sides:
                 asked[side][part] = foreseen.asked[side]
                 speaks[part] |= foreseen.asked[side]
@@ -152,22 +162,21 @@ class Foresight:
             closes_ms = opens_ms + signals.span_ms
             due_ms = (closes_ms // basis.FUNDING_INTERVAL_MS + 1) * basis.FUNDING_INTERVAL_MS
             series = self._tape.series
-            yield (
-                part,
-                Views(
-                    candles=stretch.candles,
-                    readings=stretch.readings,
-                    larger={
-                        name: self._counting(name, opens_ms) for name in settings.indicated if name != SIGNAL
-                    },
-                    regimes=self._regimes(opens_ms),
-                    levels=self._levels(opens_ms),
-                    control=self._control(opens_ms),
-                    spread=spread_ticks(series.high[part] - series.low[part]) / series.close[part],
-                    funding=self._funding(due_ms),
-                    funding_in_ms=due_ms - closes_ms,
-                ),
+            views = Views(
+                candles=stretch.candles,
+                readings=stretch.readings,
+                larger={
+                    name: self._counting(name, opens_ms) for name in settings.indicated if name != SIGNAL
+                },
+                regimes=self._regimes(opens_ms),
+                levels=self._levels(opens_ms),
+                control=self._control(opens_ms),
+                spread=spread_ticks(series.high[part] - series.low[part]) / series.close[part],
+                funding=self._funding(due_ms),
+                funding_in_ms=due_ms - closes_ms,
             )
+            _lock(views)
+            yield part, views
 
     def _counting(self, timeframe: str, opens_ms: Int64s) -> Readings:
         """The readings of a larger timeframe that count at signal candles: those of its frame."""
@@ -222,6 +231,45 @@ class Foresight:
         settlements, which = np.unique(due_ms, return_inverse=True)
         rates = [float(self._costs.funding_rate(self._tape.key, at_ms)) for at_ms in settlements.tolist()]
         return np.array(rates)[which]
+
+
+def _lock(views: Views) -> None:
+    """The back-test trades on these very candles: a strategy may look at them and not change them."""
+    own = msgspec.structs.astuple
+    parts = (own(views), own(views.candles), own(views.readings), *map(own, views.larger.values()))
+    for column in (*chain.from_iterable(parts), *views.regimes.values()):
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
+
+
+def held_to(answered: Answered, rows: Mapping[int, int], chart: Chart, strategy: Strategy) -> Decider:
+    """What decides on this chart, held to what was foreseen: where it answers something else, it raises `StrategyFailed`.
+
+    ``rows`` are those of the file, by opening time.
+    """
+    decide = chart.decide
+
+    def held(view: MarketView) -> Decision:
+        decision = decide(view)
+        row, side = rows[view.candles[-1].open_ms], view.open_side
+        if answered.asked[side][row]:
+            return decision
+        said = {f"signal {one.signal}" for one in decision.fired}
+        said |= {f"refused {one.filter}" for one in decision.refusals}
+        said |= {REFUSED} if decision.refusals else set()
+        told = set(answered.counted[side].within(row, row + 1))
+        open_side = side.value if side is not None else "nothing"
+        if decision.intent is not None:
+            wish = f"{decision.intent.wish.value} {decision.intent.side.value}"
+            raise asking.unlike(strategy, f"no wish with {open_side} open, and asked it wishes: {wish}")
+        if said != told:
+            words = ", ".join(sorted(said ^ told))
+            raise asking.unlike(
+                strategy, f"with {open_side} open what is counted differs from what it answers: {words}"
+            )
+        return decision
+
+    return held
 
 
 def _counts(answers: Mapping[str, Answers], rows: int) -> Counts:

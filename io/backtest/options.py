@@ -12,7 +12,7 @@ from anchorwatch.io.run_options import SEED_DEFAULT
 class BacktestOptions(msgspec.Struct, frozen=True):
     """``from_ms`` and ``to_ms`` bound the minutes that are traded; what lies before is history. ``out`` is where
     report, tables and journal go; None writes nothing. ``has_one_path`` leaves out the runs on
-    the worst and the best path."""
+    the worst and the best path. ``asks_always`` asks at every candle a strategy that foretells too, and holds it to that."""
 
     files: tuple[Path, ...]
     from_ms: int | None = None
@@ -20,3 +20,4 @@ class BacktestOptions(msgspec.Struct, frozen=True):
     out: Path | None = None
     seed: int = SEED_DEFAULT
     has_one_path: bool = False
+    asks_always: bool = False

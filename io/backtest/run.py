@@ -20,10 +20,10 @@ import msgspec
 
 from anchorwatch.io.backtest.costs import Costs, costs_of
 from anchorwatch.io.backtest.exchange import Exchange, funding_times
-from anchorwatch.io.backtest.foresight import Foresight
+from anchorwatch.io.backtest.foresight import Foresight, held_to
 from anchorwatch.io.backtest.history import NEVER_MS, Closing, Histories
 from anchorwatch.io.backtest.journal import FactsFile
-from anchorwatch.io.backtest.record import Record
+from anchorwatch.io.backtest.record import Record, moment
 from anchorwatch.io.backtest.shell import Shell
 from anchorwatch.io.backtest.skipping import Ahead, Watch
 from anchorwatch.io.backtest.tape import Path, Tape
@@ -40,11 +40,13 @@ from anchorwatch.machine.bot import LIFECYCLE
 from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, Told
+from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.lifecycle import Exit
-from anchorwatch.machine.market import Market
 from anchorwatch.machine.parameters import Parameters
+from anchorwatch.machine.requests import Announce
 from anchorwatch.machine.requests import Record as Facts
 from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.asking import StrategyFailed
 from anchorwatch.machine.strategy.series import Foretelling
 from anchorwatch.machine.units import Instrument, Side
 
@@ -61,7 +63,10 @@ class Backtest:
     """One run over ``series``. ``start_ms`` opens the first minute that is traded, ``end_ms`` ends the last.
 
     ``is_exhaustive`` tells every mark and every second while anything is open, and computes every indicator candle by
-    candle: slow, and the yardstick of what is left out and computed at once otherwise.
+    candle: slow, and the yardstick of what is left out and computed at once otherwise. ``asks_always`` asks at every
+    candle a strategy that foretells too, and holds its answers to what it foresaw.
+
+    Raises `StrategyFailed`, here and in `run`, where the strategy fails: what comes after that is no result.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Backtest:
         seed: int,
         path: Path = "default",
         is_exhaustive: bool = False,
+        asks_always: bool = False,
         journal: Callable[[Facts], None] | None = None,
     ) -> None:
         self.settings = settings
@@ -104,7 +110,7 @@ class Backtest:
         self._ahead: dict[str, Ahead] = {}
         if not is_exhaustive:
             for name in series:
-                self._compute(name, charts[name].market, tuned.of(name).strategy)
+                self._compute(charts[name], tuned.of(name).strategy, asks_always)
         self.shell = Shell(
             self.desk,
             self.costs,
@@ -113,7 +119,7 @@ class Backtest:
             settings.account.position_mode,
             settings.account.margin_mode,
             journal or FactsFile(None).record,
-            self.record.say,
+            self._say,
         )
         leverages = {name: settings.of(name).leverage for name in self.tapes}
         self.exchange = Exchange(
@@ -133,16 +139,28 @@ class Backtest:
         self._funding_ms = funding_times(start_ms)
         self.candles = 0
 
-    def _compute(self, name: str, market: Market, strategy: Strategy) -> None:
+    def _compute(self, chart: Chart, strategy: Strategy, asks_always: bool) -> None:
         """What every candle says, at once, and from it what the strategy will answer."""
+        name, market = chart.instrument, chart.market
         foresight = Foresight(self.histories, self.tapes[name], market.settings, self.costs, self.start_ms)
         market.use_computed(foresight.computed)
-        if isinstance(strategy, Foretelling):
-            answered = foresight.answers(strategy)
-            self._spoken[name] = answered.speaks.tolist()
-            self._ahead[name] = Ahead(
-                self.tapes[name], foresight.columns, answered, list(foresight.regime_news()), market
-            )
+        if not isinstance(strategy, Foretelling):
+            return
+        answered = foresight.answers(strategy)
+        if asks_always:
+            chart.decide = held_to(answered, foresight.rows(), chart, strategy)
+            return
+        self._spoken[name] = answered.speaks.tolist()
+        self._ahead[name] = Ahead(
+            self.tapes[name], foresight.columns, answered, list(foresight.regime_news()), market
+        )
+
+    def _say(self, effect: Announce, at_ms: int) -> None:
+        self.record.say(effect, at_ms)
+        if effect.name == "STRATEGY_FAILED":
+            told = dict(effect.fields)
+            candle = f"{told['instrument']}'s candle of {moment(int(told['candle_ms']))}"
+            raise StrategyFailed(told["strategy"], told["where"], f"{told['reason']}; asked about {candle}")
 
     @property
     def ready(self) -> bool:

@@ -24,9 +24,15 @@ from anchorwatch.io.commands.options import run_options
 from anchorwatch.io.embedded import default_start_ms
 from anchorwatch.io.settings import Problem, Settings, SettingsError, effective, load
 from anchorwatch.io.settings.backtest import Holes
+from anchorwatch.io.settings.strategies import BUILT_IN
+from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.io.venue.candle_file import BadMarketFile, CandleSeries
 from anchorwatch.io.venue.feeds import Feed
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.strategy.series import Foretelling
+
+TRIED_MS = 86_400_000
+"""A strategy's foresight is tried on the first day: it costs a second, and most mistakes show on any day."""
 
 HOLES_SAID = 5
 """Holes that the terminal names one by one; the result's files have them all."""
@@ -43,10 +49,11 @@ class Wanted(msgspec.Struct, frozen=True):
     out: str | None
     seed: str | None
     has_one_path: bool
+    asks_always: bool
 
 
 def asked_for(wanted: Wanted, environ: Mapping[str, str], elapsed_s: Callable[[], float]) -> Exit:
-    """Read what was asked for, and do it. Raises `SettingsError` and `BadMarketFile`."""
+    """Read what was asked for, and do it. Raises `SettingsError` and `BadMarketFile`, and `StrategyFailed`."""
     files = tuple(Path(name) for name in wanted.data)
     if not files:
         raise SettingsError(
@@ -62,12 +69,14 @@ def asked_for(wanted: Wanted, environ: Mapping[str, str], elapsed_s: Callable[[]
     asked = run_options(settings, markets=files, given=given, confirmed=False)
     bound = run_options(settings, markets=files, given={"--from": wanted.to}, confirmed=False)
     out = Path(wanted.out) if wanted.out else None
-    chosen = BacktestOptions(files, asked.from_ms, bound.from_ms, out, asked.seed, wanted.has_one_path)
+    chosen = BacktestOptions(
+        files, asked.from_ms, bound.from_ms, out, asked.seed, wanted.has_one_path, wanted.asks_always
+    )
     return backtest(settings, chosen, elapsed_s)
 
 
 def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[], float]) -> Exit:
-    """Run it and write what it found. Raises `SettingsError` and `BadMarketFile` for what the user can mend."""
+    """Run it and write what it found. Raises `SettingsError`, `BadMarketFile` and `StrategyFailed`: what the user can mend."""
     out = options.out
     if out is not None:
         _make(out)
@@ -79,7 +88,18 @@ def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[
     _tell_holes(console, settings, series, start_ms, end_ms)
     with ExitStack() as stack:
         journal = stack.enter_context(FactsFile(out / "facts.jsonl" if out is not None else None))
-        run = Backtest(settings, series, start_ms, end_ms, seed=options.seed, journal=journal.record)
+        if not options.asks_always and _has_untried_foresight(settings):
+            end_of_trial_ms = min(end_ms, start_ms + TRIED_MS)
+            Backtest(settings, series, start_ms, end_of_trial_ms, seed=options.seed, asks_always=True).run()
+        run = Backtest(
+            settings,
+            series,
+            start_ms,
+            end_ms,
+            seed=options.seed,
+            asks_always=options.asks_always,
+            journal=journal.record,
+        )
         began_s = elapsed_s()
         exit_ = _with_progress(console, run)
         seconds = elapsed_s() - began_s
@@ -96,6 +116,12 @@ def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[
         page = write_report(out, run, summary, curve, list(data.values()), shown, flips, worst)
         console.print(f"written: {page}, result.json, trades.csv, equity.csv, facts.jsonl")
     return exit_
+
+
+def _has_untried_foresight(settings: Settings) -> bool:
+    """Whether somebody's own strategy foretells: tests hold those of the program to what they answer."""
+    own = [trading.strategy for _, trading in parameters(settings).instruments]
+    return any(isinstance(one, Foretelling) and type(one) not in BUILT_IN.values() for one in own)
 
 
 def _make(out: Path) -> None:

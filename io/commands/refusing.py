@@ -9,9 +9,10 @@ from anchorwatch.io.journal import JournalError
 from anchorwatch.io.settings import SettingsError
 from anchorwatch.io.venue.candle_file import BadMarketFile
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.strategy.asking import StrategyFailed
 
 # What a user can get wrong and a run finds out: told in one line, without a traceback.
-MISTAKES: tuple[type[Exception], ...] = (SettingsError, BadMarketFile, JournalError)
+MISTAKES: tuple[type[Exception], ...] = (SettingsError, BadMarketFile, JournalError, StrategyFailed)
 
 
 def refuse(lines: Sequence[str]) -> int:

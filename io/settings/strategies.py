@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Mapping
+import inspect
+import sys
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from anchorwatch.io.settings.problems import shown
-from anchorwatch.machine.market import Market, MarketSettings
+from anchorwatch.machine.market import SIGNAL, Market, MarketSettings
 from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.asking import place_of, words_of
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.strategy.scalper import Scalper
+
+T = TypeVar("T")
 
 BUILT_IN: Mapping[str, type] = {"scalper": Scalper, "ema_cross": EmaCross}
 
@@ -44,19 +49,26 @@ def made(name: str, own: Mapping[str, Any]) -> Strategy:
             raise BadStrategy(
                 "strategy.settings", f"{kind.__name__} takes none; allowed: a msgspec.Struct with fields"
             )
-        strategy = _call(kind)
+        strategy: Any = _ran(kind, f"{kind.__name__}()", kind)
     else:
         _check_names(kind, own, "strategy.settings")
-        strategy = _converted(kind, own)
-    _check_protocol(name, strategy)
+        strategy = _ran(lambda: _converted(kind, own), f"{kind.__name__} with its settings", kind)
+    check_protocol(name, strategy)
     return strategy  # type: ignore[no-any-return]
 
 
-def _call(kind: type) -> Any:
+def _ran(do: Callable[[], T], what: str, kind: type | None = None, file: str = "") -> T:
+    """What a user's code gives; its failure is told by its words and its line, not by a traceback. Raises BadStrategy."""
     try:
-        return kind()
-    except Exception as error:  # a user's code: told by its words, not by a traceback
-        raise BadStrategy("strategy.name", f"{kind.__name__}() fails: {error}") from None
+        return do()
+    except BadStrategy:
+        raise
+    except (Exception, SystemExit) as error:
+        if kind is not None:
+            file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+        place = place_of(error.__traceback__, file) if file else None
+        where = f" (at {place})" if place is not None else ""
+        raise BadStrategy("strategy.name", f"{what} fails: {words_of(error)}{where}") from None
 
 
 @functools.cache
@@ -68,7 +80,7 @@ def _class(name: str) -> type:
         return _from_file(Path(file).expanduser(), attribute)
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
-            return _a_class(point.load(), name)
+            return _a_class(_ran(point.load, f"the package's {point.value}"), name)
     known = [*BUILT_IN, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]
     raise BadStrategy(
         "strategy.name",
@@ -79,14 +91,15 @@ def _class(name: str) -> type:
 def _from_file(path: Path, attribute: str) -> type:
     if not path.is_file():
         raise BadStrategy("strategy.name", f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(f"anchorwatch_strategy_{path.stem}", path)
+    name = f"anchorwatch_strategy_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a .py file has a spec"
-    assert spec.loader is not None, "and a loader"
+    loader = spec.loader
+    assert loader is not None, "and a loader"
     module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a user's code: told by its words, not by a traceback
-        raise BadStrategy("strategy.name", f"{path}: {type(error).__name__}: {error}") from None
+    # Where annotations are texts, whoever reads them looks for their words in the module by its name.
+    sys.modules[name] = module
+    _ran(lambda: loader.exec_module(module), str(path), file=str(path.absolute()))
     return _a_class(getattr(module, attribute, None), f"{path}:{attribute}")
 
 
@@ -96,22 +109,47 @@ def _a_class(found: object, name: str) -> type:
     return found
 
 
-def _check_protocol(name: str, strategy: Any) -> None:
-    needs = getattr(strategy, "needs", None)
+def check_protocol(name: str, strategy: Any) -> None:
+    """Raises BadStrategy where it is none, or could never be asked."""
+    kind = type(strategy)
+    needs = _ran(lambda: getattr(strategy, "needs", None), f"{kind.__name__}.needs", kind)
     if not isinstance(needs, MarketSettings) or not callable(getattr(strategy, "decide", None)):
         raise BadStrategy(
             "strategy.name",
             f"{shown(name)} lacks a part; allowed: a class with needs (MarketSettings) and decide(view)",
         )
+    for method, given in (("decide", "view"), ("consider", "view"), ("foresee", "views")):
+        if hasattr(strategy, method) and not _takes_one(getattr(strategy, method)):
+            raise BadStrategy(
+                "strategy.name",
+                f"{shown(name)}: {method} cannot be asked; allowed: def {method}(self, {given}), not async",
+            )
+    if hasattr(strategy, "foresee") and SIGNAL not in needs.indicated:
+        raise BadStrategy(
+            "strategy.name",
+            f"{shown(name)}: foresee is told of indicators; allowed: needs.indicated with {SIGNAL}",
+        )
     try:
         Market("", needs)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise BadStrategy("strategy.name", f"{shown(name)} needs what cannot be: {error}") from None
+
+
+def _takes_one(method: Any) -> bool:
+    if not callable(method) or inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        return False
+    try:
+        inspect.signature(method).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # compiled code may have no signature to look at
+        return True
+    return True
 
 
 def _check_names(kind: type[Any], given: Mapping[str, Any], key: str) -> None:
     """Unknown names, nested ones too: a Struct alone would pass over them in silence."""
-    hints = get_type_hints(kind)
+    hints = _ran(lambda: get_type_hints(kind), f"{kind.__name__}'s annotations", kind)
     for name, value in given.items():
         if name not in kind.__struct_fields__:
             allowed = ", ".join(kind.__struct_fields__) or "none"

@@ -9,7 +9,8 @@ from anchorwatch.machine.market import Market
 from anchorwatch.machine.parameters import Trading
 from anchorwatch.machine.readiness import Feeds, symbol_facts
 from anchorwatch.machine.regime import Regime, RegimeState
-from anchorwatch.machine.strategy import Funding, decider
+from anchorwatch.machine.strategy import Funding
+from anchorwatch.machine.strategy.asking import decider
 from anchorwatch.machine.world import QuoteMoved
 
 NOT_YET = "not known yet"
@@ -22,6 +23,7 @@ class Chart:
         self.instrument = instrument
         self.market = Market(instrument, trading.strategy.needs.keeping(trading.candles), restored)
         self.decide = decider(trading.strategy)
+        self.fails_at: str | None = None  # where the strategy failed when it was asked last
         self.recorded: RegimeState | None = restored  # the regime as the journal has it
         self.quote: QuoteMoved | None = None
         self.mark_at_ms: int | None = None

@@ -14,6 +14,7 @@ from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.sizing import contracts_of
 from anchorwatch.machine.strategy import Became, Considered, Decision, Holding, MarketView, Wish, view_of
+from anchorwatch.machine.strategy.asking import StrategyFailed
 from anchorwatch.machine.units import Contracts, LegKey, Side
 
 
@@ -29,9 +30,11 @@ def decide(context: Context, chart: Chart) -> None:
     if intent is None:
         _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)
     elif intent.wish is Wish.EXIT:
+        if leg is None or leg.leg.side is not intent.side:
+            _remember(context, chart, decision, Became.DENIED, (f"no {intent.side.value} is open",))
+            return
         _remember(context, chart, decision, Became.EXIT)
-        if leg is not None:
-            stops.want_close(context, leg, intent.why)
+        stops.want_close(context, leg, intent.why)
     elif intent.side not in context.parameters.of(chart.instrument).sides:
         _remember(context, chart, decision, Became.DENIED, ("strategy.sides does not allow it",))
     else:
@@ -50,15 +53,27 @@ def _remember(
 def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
     """The strategy's answer, counted, and told where filters refused what signals had wished.
 
-    A strategy is the user's code: when it fails, entries end and a person is told; stops and exits go on.
+    A strategy is the user's code. When it fails nothing is entered any more, until a person has looked; stops and exits
+    go on, and it is asked on, because its exits are still worth having. One place in its file is told once.
     """
     try:
         decision = chart.decide(view)
-    except Exception as error:
-        reason = f"the strategy failed on {chart.instrument}: {type(error).__name__}: {error}"
-        context.announce("alarm", "STRATEGY_FAILED", instrument=chart.instrument, reason=reason)
+    except StrategyFailed as failure:
+        reason = f"{failure} ({chart.instrument})"
+        if chart.fails_at != failure.where:
+            chart.fails_at = failure.where
+            context.announce(
+                "alarm",
+                "STRATEGY_FAILED",
+                instrument=chart.instrument,
+                strategy=failure.strategy,
+                where=failure.where,
+                reason=failure.what,
+                candle_ms=view.candles[-1].open_ms,
+            )
         context.tell(PERMISSION, permission.HaltRequested(reason))
         return Decision(None, reason)
+    chart.fails_at = None
     count = context.book.count_decision
     count("asked")
     for fired in decision.fired:

@@ -21,7 +21,7 @@ A strategy of one's own is a class with two members; it needs no base class::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -149,18 +149,6 @@ class Explaining(Protocol):
 
     def consider(self, view: MarketView) -> Decision:
         """Answer to the candle that closed last."""
-
-
-def decider(strategy: Strategy) -> Callable[[MarketView], Decision]:
-    """What decides for a strategy, to be asked for once. One that does not explain itself gives its reason alone."""
-    if isinstance(strategy, Explaining):
-        return strategy.consider
-
-    def decide(view: MarketView) -> Decision:
-        intent = strategy.decide(view)
-        return Decision(intent, intent.why if intent is not None else "", regime=view.regime)
-
-    return decide
 
 
 def view_of(

@@ -44,6 +44,44 @@ class Bare:
 class Half:
     needs = MarketSettings()
 
+class Later:
+    needs = MarketSettings()
+    async def decide(self, view):
+        return None
+
+class Alone:
+    needs = MarketSettings()
+    def decide(self):
+        return None
+
+class Needy:
+    @property
+    def needs(self):
+        return 1 / 0
+    def decide(self, view):
+        return None
+
+class Picky(msgspec.Struct, frozen=True):
+    depth: int = 1
+    needs = MarketSettings()
+    def __post_init__(self):
+        raise KeyError("depth")
+    def decide(self, view):
+        return None
+
+class Mistyped(msgspec.Struct, frozen=True):
+    depth: "Depth" = 1
+    needs = MarketSettings()
+    def decide(self, view):
+        return None
+
+class Blind:
+    needs = MarketSettings(kept=(("1m", 300),), indicated=(), waited=(), regime=None, profile=None, pivots=False)
+    def decide(self, view):
+        return None
+    def foresee(self, views):
+        return None
+
 class Greedy:
     needs = MarketSettings(kept=(("1m", 5),))
     def decide(self, view):
@@ -127,6 +165,12 @@ def test_an_installed_package_s_strategy_goes_by_the_name_that_it_gives_itself(
         ("Half", {}, r"lacks a part; allowed: a class with needs \(MarketSettings\) and decide\(view\)"),
         ("Greedy", {}, r"needs what cannot be: 5 candles of 1m are kept"),
         ("Nobody", {}, r"Nobody is no class"),
+        ("Later", {}, r"decide cannot be asked; allowed: def decide\(self, view\), not async"),
+        ("Alone", {}, r"decide cannot be asked; allowed: def decide\(self, view\)"),
+        ("Needy", {}, r"Needy.needs fails: ZeroDivisionError: division by zero \(at .*mine.py:\d+\)"),
+        ("Picky", {}, r"Picky with its settings fails: KeyError: 'depth' \(at .*mine.py:\d+\)"),
+        ("Mistyped", {"depth": 1}, r"Mistyped's annotations fails: NameError: name 'Depth' is not defined"),
+        ("Blind", {}, r"foresee is told of indicators; allowed: needs.indicated with 1m"),
     ],
 )
 def test_what_is_wrong_is_named(file: Path, name: str, own: dict[str, object], words: str) -> None:
@@ -136,8 +180,29 @@ def test_what_is_wrong_is_named(file: Path, name: str, own: dict[str, object], w
 def test_a_file_that_is_missing_or_does_not_run_is_told_without_a_traceback(tmp_path: Path) -> None:
     assert "there is no file" in refused(str(tmp_path / "gone.py") + ":X")
     broken = tmp_path / "broken.py"
-    broken.write_text("import nothing_of_that_name")
-    assert "ModuleNotFoundError" in refused(f"{broken}:X")
+    broken.write_text("\n\nimport nothing_of_that_name")
+    assert re.search(r"ModuleNotFoundError: .* \(at .*broken.py:3\)", refused(f"{broken}:X"))
+    unfinished = tmp_path / "unfinished.py"
+    unfinished.write_text("class Mine:\n    def decide(self, view)\n")
+    assert "SyntaxError: expected ':' (unfinished.py, line 2)" in refused(f"{unfinished}:Mine")
+    leaving = tmp_path / "leaving.py"
+    leaving.write_text("import sys\nsys.exit(3)\n")
+    assert re.search(r"SystemExit: 3 \(at .*leaving.py:2\)", refused(f"{leaving}:X"))
+
+
+def test_annotations_may_be_texts_until_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "later_read.py"
+    path.write_text(f"from __future__ import annotations\n{MINE}")
+    strategy = chosen(f"{path}:Mine", {"below": 20, "nested": {"depth": 3}})
+    assert repr(strategy) == "Mine(below=20.0, nested=Nested(depth=3))"
+
+
+def test_a_package_whose_strategy_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("offered", "nothing_of_that_name:Mine", strategies.ENTRY_POINTS)
+    monkeypatch.setattr(strategies, "entry_points", lambda group: [point] if group else [])
+    strategies._class.cache_clear()
+    assert "the package's nothing_of_that_name:Mine fails: ModuleNotFoundError" in refused("offered")
+    strategies._class.cache_clear()
 
 
 def test_settings_of_the_built_in_ones_are_held_to_their_ranges() -> None:

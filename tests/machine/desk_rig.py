@@ -25,6 +25,8 @@ from anchorwatch.machine.limits import Limits, Reentry
 from anchorwatch.machine.parameters import ExitSettings, Making, Pace, Parameters, Protecting, Trading
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.sizing import Sizing
+from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import (
     Deal,
     Fraction,
@@ -83,11 +85,14 @@ class DeskRig:
         making: Making | None = None,
         sizing: Sizing | None = None,
         limits: Limits | None = None,
+        strategy: Strategy | None = None,
+        exits: ExitSettings | None = None,
     ) -> None:
         trading = Trading(
+            strategy=strategy or EmaCross(),
             protecting=protecting or Protecting(),
             reentry=Reentry(cooldown_s, cooldown_s, 0),
-            exits=ExitSettings(partial_share=Fraction(Decimal(0))),
+            exits=exits or ExitSettings(partial_share=Fraction(Decimal(0))),
             sides=sides,
             making=making or Making(OrderKind.MARKET),
             sizing=sizing or Sizing(),

@@ -25,11 +25,11 @@ from anchorwatch.machine.strategy import (
     MarketView,
     Refusal,
     Wish,
-    decider,
     filters,
     signals,
     view_of,
 )
+from anchorwatch.machine.strategy.asking import decider
 from anchorwatch.machine.strategy.filters import FilterSettings, Proposal
 from anchorwatch.machine.strategy.scalper import SETS, Scalper, weigh
 from anchorwatch.machine.strategy.signals import REVERTING, SignalSettings
