@@ -43,6 +43,7 @@ class Bounds(msgspec.Struct, frozen=True):
     beside: bool = (
         False  # another stop is no obstacle to a late one of the whole position: it is an attached one
     )
+    follows: bool = False  # another stop of the whole position goes with it, as the one that is meant does
     moves: bool = False  # the stop is moved
     reduces: bool = False  # the strategy takes a part
     rests: bool = False  # an entry may wait in the venue's book, and is repriced

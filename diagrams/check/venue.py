@@ -154,6 +154,13 @@ def flat(leg: Leg, facets: Facets) -> Leg:
     return _stop_gone(leg, facets, StopPush.GONE) if leg.mine.live else leg
 
 
+def _followers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
+    """Whether another stop is one of the whole position is not kept: it may go with its position, and it may stay."""
+    if bounds.follows and leg.other.live and not leg.held:
+        gone = replace(leg, other=stop_changed(leg.other, facets, StopPush.GONE))
+        yield Move("another stop goes with its position", gone)
+
+
 def _stop_gone(leg: Leg, facets: Facets, push: StopPush) -> Leg:
     return replace(leg, mine=stop_changed(leg.mine, facets, push))
 
@@ -365,6 +372,7 @@ RULES: tuple[Rule, ...] = (
     _of_sweeping,
     *(by_itself(partial(_by_itself, role=role)) for role in ROLES),
     by_itself(_of_child),
+    by_itself(_followers),
     by_itself(_late_stops),
     by_itself(_triggers),
     by_itself(_strangers),

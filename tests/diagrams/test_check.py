@@ -277,6 +277,14 @@ def test_a_small_world_is_seen_whole_and_holds_every_property(name: str) -> None
     assert checked.is_sound, "\n".join(one.table for one in checked.told)
 
 
+def test_another_stop_goes_with_its_position_or_stays_and_every_property_holds() -> None:
+    checked = check(BY_NAME["followed"])
+    assert checked.is_sound, "\n".join(one.table for one in checked.told)
+    assert {"another stop goes with its position", "another stop of ours triggers"} <= set(
+        checked.explored.labels
+    )
+
+
 def test_every_reason_why_a_row_answers_nowhere_is_about_rows_that_there_are() -> None:
     for reason in UNANSWERED:
         meant = [row for definition, _, row in rows() if reason.means(definition.name, row)]

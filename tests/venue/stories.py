@@ -488,6 +488,21 @@ def attached_stop_outlives_a_late_one() -> Story:
     return story
 
 
+def late_stop_goes_with_the_close() -> Story:
+    """The desk has taken over the attached stop; its own comes late, right before the position is closed."""
+    story = Story(protecting=CLOSE_STOP)
+    story.fault("late_processing", "trade/order-algo", delay_ms=20_000)
+    story.fault("reject_with_code", "trade/order-algo", code="51088", after=1, times=0)
+    story.enter(3)
+    story.wish_to_close()
+    story.until(requests.PlaceOrder)
+    story.late_request_arrives()
+    story.perform_one()
+    story.settle()
+    story.live_s(4, PX)
+    return story
+
+
 def stop_placed_by_a_person() -> Story:
     story = Story()
     story.enter()
@@ -572,6 +587,7 @@ STORIES: dict[str, Callable[[], Story]] = {
     "a stop placed by a person": stop_placed_by_a_person,
     "another stop cancelled by a person": another_stop_cancelled_by_a_person,
     "the attached stop outlives a late one": attached_stop_outlives_a_late_one,
+    "a late stop goes with the close": late_stop_goes_with_the_close,
     "the attached stop outlives a person's close": attached_stop_outlives_a_persons_close,
     "lists of old": lists_of_old,
     "pushes are lost": pushes("drop_push", "orders"),

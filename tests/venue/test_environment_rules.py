@@ -27,6 +27,7 @@ from tests.venue.stories import PX, STORIES, Story
 
 REPLAYS = {
     "a late stop of before arrives": "the stop is late",
+    "another stop goes with its position": "a late stop goes with the close",
     "another stop of ours triggers": "the attached stop outlives a late one",
     "somebody cancels the stop": "stop moved and cancelled by a person",
     "somebody opens or adds": "parted and grown by a person",
@@ -211,8 +212,9 @@ def moves_of_the_venue() -> dict[str, list[tuple[Leg, Move]]]:
         Leg(contracts=1, mine=Stop(live=True)),
         Leg(past=Leg().past_now),
         Leg(contracts=1),
+        Leg(other=Stop(live=True)),
     ]
-    everything = msgspec.structs.replace(WIDE, belt=True, foreign=True, lags=True, twins=True)
+    everything = msgspec.structs.replace(WIDE, belt=True, follows=True, foreign=True, lags=True, twins=True)
     found: dict[str, list[tuple[Leg, Move]]] = {}
     for leg in legs:
         for rule in venue.RULES:

@@ -135,14 +135,12 @@ class Track:
                     sizes[abs(filled - before)] = None
                 was = value
         moved = bool(self.batch[0])
-        # With its position the venue cancels every stop of the whole of it; of one that is not meant the model knows
-        # only that somebody cancels it.
-        another_went = self.batch[0][-1:] == [0] and self.batch[4][-1:] == [False]
         return msgspec.structs.replace(
             WIDE,
             parts=tuple(sizes),
             foreign=strangers_traded,
-            strangers=strangers_traded or not moved or another_went,
+            strangers=strangers_traded or not moved,
+            follows=self.batch[0][-1:] == [0],
             twins=any(name not in self.asked for name, _ in self.stops.values()),
             belt=bool(self.batch[4])
             or any(not whole for stop, (name, whole) in self.stops.items() if self.is_meant(stop, name)),
