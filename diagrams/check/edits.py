@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from anchorwatch.diagrams.check.contracts.driving import BESIDE
 from anchorwatch.diagrams.check.defects import answering, routing
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine.kernel import Definition, Effect, Row, Verdict
@@ -52,7 +53,7 @@ class Mutant(msgspec.Struct, frozen=True):
 def mutants() -> Iterator[Mutant]:
     """Every single edit of a row, and of the router."""
     seen: set[str] = set()
-    for definition in bots.DEFINITIONS.values():
+    for definition in (*bots.DEFINITIONS.values(), *BESIDE.values()):
         if definition.name not in seen:
             seen.add(definition.name)
             yield from _of_table(definition)
@@ -68,21 +69,20 @@ def mutants() -> Iterator[Mutant]:
 def _of_table(definition: Definition[Any]) -> Iterator[Mutant]:
     states = definition.states
     for number, row in enumerate(definition.rows):
-        if row.verdict is Verdict.IMPOSSIBLE:
-            continue  # no world reaches it, or S0 would say so
         guard = f" when {row.when.__name__}" if row.when is not None else ""
         where = f"{row.source.name}, {row.event.__name__}{guard}"
-        edits: list[tuple[str, Row | None]] = [("is deleted", None)]
-        after = states[(states.index(row.dest) + 1) % len(states)]
-        if row.verdict is Verdict.MOVES:
-            edits.append((f"goes to {after.name}", msgspec.structs.replace(row, dest=after)))
-            if row.dest is not row.source:
-                edits.append(("stays", msgspec.structs.replace(row, dest=row.source)))
-            if row.then is not None:
-                edits.append((f"forgets {row.then.__name__}", msgspec.structs.replace(row, then=None)))
+        edits: list[tuple[str, Row | None]] = []
+        if row.verdict is Verdict.IMPOSSIBLE:
+            edits.append(("is ignored", msgspec.structs.replace(row, verdict=Verdict.IGNORED)))
         else:
-            moved = msgspec.structs.replace(row, dest=after, verdict=Verdict.MOVES)
-            edits.append((f"goes to {after.name}", moved))
+            edits.append(("is deleted", None))
+            for state in states:
+                if state is not row.dest:
+                    leads = "stays" if state is row.source else f"goes to {state.name}"
+                    moved = msgspec.structs.replace(row, dest=state, verdict=Verdict.MOVES)
+                    edits.append((leads, moved))
+        if row.then is not None:
+            edits.append((f"forgets {row.then.__name__}", msgspec.structs.replace(row, then=None)))
         if row.when is not None:
             edits.append(("drops its guard", msgspec.structs.replace(row, when=None)))
         for words, edited in edits:
@@ -108,14 +108,17 @@ class _Plant:
 @contextmanager
 def edited_table(machine: str, number: int, edited: Row | None) -> Iterator[None]:
     """The table of ``machine`` with one row edited, or without it; what lies below in its cell is cut if need be."""
-    before = dict(bots.DEFINITIONS)
+    before, beside = dict(bots.DEFINITIONS), dict(BESIDE)
     for part, definition in before.items():
         if definition.name == machine:
             bots.DEFINITIONS[part] = _with(definition, number, edited)
+    if machine in beside:
+        BESIDE[machine] = _with(beside[machine], number, edited)
     try:
         yield
     finally:
         bots.DEFINITIONS.update(before)
+        BESIDE.update(beside)
 
 
 def _with(definition: Definition[Any], number: int, edited: Row | None) -> Definition[Any]:

@@ -20,6 +20,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,9 @@ GROWTH_MAX = 4
 CPU_MAX_S = 120
 """The longest judgement takes a quarter of it; what takes longer is a bot that answers itself for ever."""
 
+CONTRACTS_CPU_MAX_S = 5
+"""All contracts together take some milliseconds; the one that takes longer is not kept."""
+
 
 class Judged(msgspec.Struct, frozen=True):
     """What became of a mutant: ``equivalent``, ``property``, ``contract`` or ``survivor``, and by which name."""
@@ -104,6 +108,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 UNREACHED = "no world reaches it"
+UNCHANGED = "the graph of every world is the same"
 
 
 class Base:
@@ -156,13 +161,18 @@ def judged(mutant: Mutant, bases: Sequence[Base]) -> Judged:
 def all_judged(edits: Iterable[Mutant], bases: Sequence[Base], workers: int) -> Iterator[Judged]:
     """What becomes of each, in the order in which it is known, ``workers`` at a time.
 
-    Each is judged in a process that is forked off for it: it has the worlds as they were
-    explored without any edit, and what it makes of them ends with it.
+    Contracts judge first, because they take no time. What they keep silent about is judged in a process
+    that is forked off for it: it has the worlds as they were explored without any edit, and what it
+    makes of them ends with it.
     """
     under_way: dict[int, tuple[int, Mutant]] = {}  # by pipe: the process, and what it judges
     waiting = iter(edits)
     while True:
-        for mutant in itertools.islice(waiting, workers - len(under_way)):
+        while len(under_way) < workers and (mutant := next(waiting, None)) is not None:
+            told = _judged_by_contracts(mutant)
+            if told is not None:
+                yield told
+                continue
             pipe, process = _forked(mutant, bases)
             under_way[pipe] = (process, mutant)
         if not under_way:
@@ -197,43 +207,67 @@ def _forked(mutant: Mutant, bases: Sequence[Base]) -> tuple[int, int]:
         os._exit(0)
 
 
+def _judged_by_contracts(mutant: Mutant) -> Judged | None:
+    """By the first contract that it breaks, or refused as no table; None where all are kept."""
+    try:
+        with mutant.plant(), _interrupted_after(CONTRACTS_CPU_MAX_S):
+            contract = broken_contract()
+    except BadTable as error:
+        return Judged(mutant.machine, mutant.words, "property", f"S0: refused at import: {error}")
+    return Judged(mutant.machine, mutant.words, "contract", contract) if contract else None
+
+
+class _Endless(Exception):
+    """It has taken longer than anything takes that ends."""
+
+
+@contextmanager
+def _interrupted_after(cpu_s: float) -> Iterator[None]:
+    """Within the block, what has computed for so long gets an exception."""
+
+    def interrupt(*_: object) -> None:
+        raise _Endless(f"{cpu_s} s")
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
 def _judge(mutant: Mutant, bases: Sequence[Base]) -> Judged:
-    """Contracts first, because they take no time; then the worlds that reach the edit, the small ones first."""
+    """By the worlds that reach the edit, the small ones first."""
 
     def verdict(kind: str, by: str = "", world: str = "") -> Judged:
         return Judged(mutant.machine, mutant.words, kind, by, world)
 
-    try:
-        with mutant.plant():
-            changed = False
-            contract = broken_contract()
-            if contract:
-                return verdict("contract", contract)
-            if mutant.is_stale and any(_is_moved_by_the_past(mutant, base) for base in bases):
-                return verdict("property", "S0", "probes")
-            for base in bases:
-                model = base.edited(mutant)
-                if model is None:
-                    continue
-                search = Search(model)
-                search.run(1, lambda: False)
-                if search.counterexamples:
-                    return verdict("property", search.counterexamples[0].property, base.bounds.name)
-                if signature(search) != base.signature:
-                    changed = True
-                    if not search.complete:
-                        continue  # it has grown out of all proportion; what never ends is asked in another world
-                    graph = Graph(search)
-                    for promise in PROMISES:
-                        if broken_promise(graph, promise) is not None:
-                            return verdict("property", promise.id, base.bounds.name)
-            if changed:
-                return verdict("survivor")
-            cell = {(mutant.machine, row) for row in mutant.cell}
-            is_reached = mutant.machine == "router" or any(cell & (base.rows | base.probed) for base in bases)
-            return verdict("equivalent", "" if is_reached else UNREACHED)
-    except BadTable as error:
-        return verdict("property", f"S0: refused at import: {error}")
+    with mutant.plant():
+        changed = False
+        if mutant.is_stale and any(_is_moved_by_the_past(mutant, base) for base in bases):
+            return verdict("property", "S0", "probes")
+        for base in bases:
+            model = base.edited(mutant)
+            if model is None:
+                continue
+            search = Search(model)
+            search.run(1, lambda: False)
+            if search.counterexamples:
+                return verdict("property", search.counterexamples[0].property, base.bounds.name)
+            if signature(search) != base.signature:
+                changed = True
+                if not search.complete:
+                    continue  # it has grown out of all proportion; what never ends is asked in another world
+                graph = Graph(search)
+                for promise in PROMISES:
+                    if broken_promise(graph, promise) is not None:
+                        return verdict("property", promise.id, base.bounds.name)
+        if changed:
+            return verdict("survivor")
+        cell = {(mutant.machine, row) for row in mutant.cell}
+        is_reached = mutant.machine == "router" or any(cell & (base.rows | base.probed) for base in bases)
+        return verdict("equivalent", "" if is_reached else UNREACHED)
 
 
 def _is_moved_by_the_past(mutant: Mutant, base: Base) -> bool:
@@ -295,7 +329,7 @@ def _code() -> str:
 
 
 def summed(results: Sequence[Judged]) -> dict[str, Any]:
-    """How many there were, and what became of them; ``unreached`` are those of the equivalent that no world reaches."""
+    """How many there were, and what became of them; those that change nothing are listed with the reason."""
     counts = dict.fromkeys(("equivalent", "property", "contract", "survivor"), 0)
     names: dict[str, int] = {}
     for one in results:
@@ -306,7 +340,11 @@ def summed(results: Sequence[Judged]) -> dict[str, Any]:
     return {
         "total": len(results),
         "equivalent": counts["equivalent"],
-        "unreached": sum(one.by == UNREACHED for one in results),
+        "equivalents": [
+            {"machine": one.machine, "edit": one.words, "because": one.by or UNCHANGED}
+            for one in results
+            if one.verdict == "equivalent"
+        ],
         "killed": counts["property"] + counts["contract"],
         "by_property": counts["property"],
         "by_contract": counts["contract"],

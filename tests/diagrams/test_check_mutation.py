@@ -18,7 +18,7 @@ from anchorwatch.machine import bot as bots
 from anchorwatch.machine import order
 from anchorwatch.machine.kernel import BadTable
 
-SAMPLED = 151
+SAMPLED = 307
 """Every so many edits are judged here; all of them are by ``make proof``."""
 
 
@@ -57,11 +57,16 @@ def test_a_verdict_names_one_world() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_every_row_that_can_answer_is_edited(every: list[Mutant]) -> None:
+def test_every_row_is_edited(every: list[Mutant]) -> None:
     edited = {(one.machine, one.row) for one in every}
     for definition in bots.DEFINITIONS.values():
-        for number, row in enumerate(definition.rows):
-            assert row.verdict.value == "impossible" or (definition.name, number) in edited
+        assert {(definition.name, number) for number in range(len(definition.rows))} <= edited
+
+
+def test_a_row_is_led_to_every_state_but_its_own(every: list[Mutant]) -> None:
+    led = [one.words.rpartition(": ")[2] for one in every if one.words.startswith("SENT, OrderRefused:")]
+    elsewhere = {f"goes to {state.name}" for state in order.S if state not in (order.S.SENT, order.S.REFUSED)}
+    assert {*led} == {*elsewhere, "stays", "is deleted", "forgets end_refused"}
 
 
 def test_an_edit_that_breaks_a_property_is_killed_by_its_name(bases: list[Base], every: list[Mutant]) -> None:
@@ -71,14 +76,27 @@ def test_an_edit_that_breaks_a_property_is_killed_by_its_name(bases: list[Base],
 
 
 def test_an_edit_that_changes_nothing_is_called_equivalent(bases: list[Base], every: list[Mutant]) -> None:
-    words = "PLANNED, IntentFailed: is deleted"
+    words = "SENT, AnswerLost: is deleted"
     of_the_table = next(one for one in every if one.machine == "order" and one.words == words)
     row = order.ORDER.rows[of_the_table.row]
     in_other_words = msgspec.structs.replace(
         of_the_table,
         plant=lambda: edited_table("order", of_the_table.row, msgspec.structs.replace(row, because="x")),
     )
-    assert judged(in_other_words, bases).verdict == "equivalent"
+    found = judged(in_other_words, bases)
+    assert found.verdict == "equivalent"
+    told = mutation.summed([found])
+    assert told["equivalents"] == [{"machine": "order", "edit": words, "because": mutation.UNCHANGED}]
+
+
+def test_an_edit_with_which_a_step_never_ends_is_no_endless_judgement(
+    monkeypatch: pytest.MonkeyPatch, every: list[Mutant]
+) -> None:
+    monkeypatch.setattr(mutation, "CONTRACTS_CPU_MAX_S", 0.5)
+    edit = next(one for one in every if one.words == "STOPPING, StopStepEnded: stays")
+    found = judged(edit, ())
+    assert (found.verdict, found.by) == ("contract", "R10.1")
+    assert broken_contract() == ""
 
 
 def test_no_sampled_edit_of_orders_and_stops_survives(bases: list[Base], every: list[Mutant]) -> None:

@@ -15,6 +15,7 @@ from anchorwatch.diagrams.check.contracts import (
     positions,
     refusals,
     router,
+    watching,
 )
 from anchorwatch.diagrams.check.contracts.driving import Contract
 
@@ -26,6 +27,7 @@ CONTRACTS: tuple[Contract, ...] = (
     *router.CONTRACTS,
     *lateness.CONTRACTS,
     *refusals.CONTRACTS,
+    *watching.CONTRACTS,
 )
 
 

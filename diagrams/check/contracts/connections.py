@@ -142,7 +142,7 @@ def a_refused_login_waits_for_a_person() -> bool:
     )
     asked = leads(
         Part.CONNECTION,
-        (C.REFUSED, C.BACKING_OFF, C.EXHAUSTED),
+        (C.IDLE, C.REFUSED, C.BACKING_OFF, C.EXHAUSTED),
         LINK,
         connection.ConnectRequested(),
         C.DIALING,

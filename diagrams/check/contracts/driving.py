@@ -14,9 +14,12 @@ import msgspec
 
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import (
+    candle_repair,
     connection,
     dead_man,
+    guards,
     lifecycle,
+    maintenance,
     order,
     permission,
     position,
@@ -24,7 +27,7 @@ from anchorwatch.machine import (
     reconciliation,
 )
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.kernel import Data, Effect, Event, Snapshot, State, UnexpectedEvent
+from anchorwatch.machine.kernel import Data, Definition, Effect, Event, Snapshot, State, UnexpectedEvent
 
 L, C, O, P, Q, R, D, M = (  # noqa: E741 - the machines' own names for their states, side by side
     lifecycle.S,
@@ -36,6 +39,18 @@ L, C, O, P, Q, R, D, M = (  # noqa: E741 - the machines' own names for their sta
     dead_man.S,
     permission.S,
 )
+
+
+BESIDE: dict[str, Definition[Any]] = {
+    definition.name: definition
+    for definition in (
+        guards.LIQUIDATION,
+        guards.SLIPPAGE,
+        maintenance.MAINTENANCE,
+        candle_repair.CANDLE_REPAIR,
+    )
+}
+"""The tables in force of the machines that are no part of the bot, by name."""
 
 
 class Contract(msgspec.Struct, frozen=True):

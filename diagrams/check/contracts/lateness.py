@@ -154,6 +154,19 @@ def a_check_waits_for_the_reading_under_way() -> bool:
     )  # fmt: skip
 
 
+def a_doubt_during_a_reading_is_read_for_anew() -> bool:
+    """S6: a reading that was asked for before the doubt arose says nothing about it; one more does, however many doubts."""
+    reading, states = reconciliation.Reading(7), reconciliation.S
+    doubt, compared = reconciliation.BookDoubted(), reconciliation.AccountCompared(7)
+    return (
+        leads(Part.RECONCILIATION, (states.READING, states.CHECKING), reading, doubt, states.STALE)
+        and stays(Part.RECONCILIATION, (states.STALE,), reading, doubt)
+        and leads(
+            Part.RECONCILIATION, states.STALE, reading, compared, states.READING, reconciliation.ReadAccount
+        )
+    )
+
+
 def an_order_that_lives_and_was_refused_is_asked_for() -> bool:
     """S5: dead only when the exchange can no longer take it; of two words that differ neither is believed."""
     asked = leads(
@@ -229,6 +242,7 @@ CONTRACTS: tuple[Contract, ...] = (
     Contract(
         "R3", "a check waits for the reading that is under way", a_check_waits_for_the_reading_under_way
     ),
+    Contract("S6", "a doubt during a reading is read for anew", a_doubt_during_a_reading_is_read_for_anew),
     Contract(
         "S5",
         "an order that lives and was refused is asked for",
