@@ -1,8 +1,8 @@
 """One instrument's minutes, played: the prices inside the running one, and nothing that comes after it.
 
 Prices are whole ticks. The path inside a minute is invented (`io/venue/price_path`); its open, its extremes and its
-close are the recording's. Paths are made for many minutes at a time, because one by one they would cost more than
-all that is decided on them; the tape shows no more of them than has been played.
+close are the recording's. The path of a minute is made when somebody looks inside it, and the tape shows no more of it
+than has been played.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
 from anchorwatch.io.venue.fill import Side as Taker
 from anchorwatch.io.venue.fill import touch_ticks
-from anchorwatch.io.venue.noise import mix, mix_many, word
-from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, price_path, price_paths
+from anchorwatch.io.venue.noise import mix, word
+from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, last_move, price_steps
 
 Path = Literal["default", "adverse", "favourable"]
 """Which extreme a minute visits first: the likelier one, the one against the open position, or the one in its favour."""
-
-BLOCK = 4_096
-"""Minutes whose paths are made at once: few numpy calls, a few hundred kilobytes."""
 
 
 class Tape:
@@ -43,8 +40,6 @@ class Tape:
         self.opens_ms = series.ts_ms.data
         self._open, self._high = series.open.data, series.high.data
         self._low, self._close = series.low.data, series.close.data
-        self._block: Int64s = np.empty((0, STEPS_PER_MINUTE), np.int64)
-        self._block_begin = self._block_end = 0
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
         self.close = self._close[self.row] if self.row >= 0 else self._open[0]
         self.previous_close = self.close
@@ -110,25 +105,13 @@ class Tape:
         """Find the last move in the minutes from ``first`` on that are over; without any, who came before stands."""
         self._unlooked = None
         for row in range(self.row if self.is_through else self.row - 1, first - 1, -1):
-            move = self._direction(row) or (self._open[row] - self._close[row - 1] if row > first else 0)
+            candle = self._open[row], self._high[row], self._low[row], self._close[row]
+            move = last_move(*candle, seed=mix(self.key, self.opens_ms[row]))
+            if not move and row > first:
+                move = self._open[row] - self._close[row - 1]
             if move:
                 self._came(move)
                 return
-
-    def _direction(self, row: int) -> int:
-        """Which way the last move of this minute's path goes: below, above, or 0 where nothing moves."""
-        steps = self._steps_of(row)
-        last = steps[-1]
-        for price in reversed(steps):
-            if price != last:
-                return last - price
-        return 0
-
-    def _steps_of(self, row: int) -> list[int]:
-        if not self._block_begin <= row < self._block_end:
-            self._make_block(row)
-        steps: list[int] = self._block[row - self._block_begin].tolist()
-        return steps
 
     def next_trade_ms(self) -> int | None:
         """When the next trade of the running minute is; None when the minute is through."""
@@ -154,21 +137,8 @@ class Tape:
 
     def _path(self, worst: Worst | None) -> list[int]:
         row = self.row
-        if worst is None:
-            return self._steps_of(row)
         candle = self._open[row], self._high[row], self._low[row], self._close[row]
-        seed = mix(self.key, self.opens_ms[row])
-        return [price for _, price in price_path(*candle, seed=seed, worst=worst)]
-
-    def _make_block(self, row: int) -> None:
-        """Paths of the minutes around this one."""
-        begin = row - row % BLOCK
-        part = slice(begin, begin + BLOCK)
-        series = self.series
-        seeds = mix_many(self.key, series.ts_ms[part])
-        paths = price_paths(series.open[part], series.high[part], series.low[part], series.close[part], seeds)
-        self._block = paths
-        self._block_begin, self._block_end = begin, begin + len(paths)
+        return price_steps(*candle, seed=mix(self.key, self.opens_ms[row]), worst=worst)
 
     # Prices now.
 

@@ -25,7 +25,7 @@ def mix(seed: int, *parts: int) -> int:
     """64 well-mixed bits of a seed and any integers (negative ones too)."""
     value = seed & _MASK
     for part in parts:
-        value = (value + _STEP + (part & _MASK) * _FIRST) & _MASK
+        value = (value + _STEP + part * _FIRST) & _MASK
         value = ((value ^ (value >> 30)) * _FIRST) & _MASK
         value = ((value ^ (value >> 27)) * _SECOND) & _MASK
         value ^= value >> 31
@@ -39,17 +39,6 @@ def mix_many(key: int, numbers: NDArray[np.int64]) -> UInt64s:
     value = (value ^ (value >> np.uint64(27))) * np.uint64(_SECOND)
     mixed: UInt64s = value ^ (value >> np.uint64(31))
     return mixed
-
-
-def mix_arrays(seed: UInt64s, *parts: NDArray[np.int64]) -> UInt64s:
-    """`mix` of each place of the arrays: the seeds' and one integer of each part."""
-    value = seed
-    for numbers in parts:
-        value = value + np.uint64(_STEP) + numbers.astype(np.uint64) * np.uint64(_FIRST)
-        value = (value ^ (value >> np.uint64(30))) * np.uint64(_FIRST)
-        value = (value ^ (value >> np.uint64(27))) * np.uint64(_SECOND)
-        value = value ^ (value >> np.uint64(31))
-    return value
 
 
 @lru_cache(maxsize=1_024)

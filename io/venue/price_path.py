@@ -8,13 +8,10 @@ both trade on this one function, so that they cannot disagree about a stop insid
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Literal
 
-import numpy as np
-
-from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
-from anchorwatch.io.venue.noise import UInt64s, mix, mix_arrays
+from anchorwatch.io.venue.feeds import MINUTE_MS
+from anchorwatch.io.venue.noise import mix
 
 # One price every five seconds: enough for a trailing stop to follow inside the minute, and a month of minutes is
 # still played in about a second.
@@ -31,6 +28,7 @@ Worst = Literal["long", "short"]
 # The constants of Knuth's 64-bit linear congruential generator.
 _FACTOR = 6364136223846793005
 _SUMMAND = 1442695040888963407
+_MASK = (1 << 64) - 1
 
 
 def price_path(
@@ -53,74 +51,80 @@ def price_path(
         raise ValueError(f"no candle: open {open_}, high {high}, low {low}, close {close}")
     if steps < STEPS_MIN:
         raise ValueError(f"steps must be at least {STEPS_MIN}, not {steps}")
+    prices = price_steps(open_, high, low, close, steps=steps, seed=seed, worst=worst)
+    return [(MINUTE_MS * step // steps, px) for step, px in enumerate(prices)]
+
+
+def price_steps(
+    open_: int,
+    high: int,
+    low: int,
+    close: int,
+    *,
+    steps: int = STEPS_PER_MINUTE,
+    seed: int = 0,
+    worst: Worst | None = None,
+) -> list[int]:
+    """The prices of `price_path`, of what is known to be a candle."""
     low_first = close >= open_ if worst is None else worst == "long"
     first, second = (low, high) if low_first else (high, low)
     bits = mix(seed, open_, high, low, close)
     last = steps - 1
-    # The first extreme falls into the first half of what is free, the second into the rest.
+    at_first, at_second, bits = _corners(bits, last)
+    stray = (high - low) // _STRAY_PART
+    width = 2 * stray + 1
+    prices = [open_]
+    begin, begin_px = 0, open_
+    for end, end_px in ((at_first, first), (at_second, second), (last, close)):
+        length, rise = end - begin, end_px - begin_px
+        for step in range(1, length):
+            bits = (bits * _FACTOR + _SUMMAND) & _MASK
+            px = begin_px + rise * step // length + (bits >> 33) % width - stray
+            prices.append(low if px < low else high if px > high else px)
+        prices.append(end_px)
+        begin, begin_px = end, end_px
+    return prices
+
+
+def last_move(open_: int, high: int, low: int, close: int, *, seed: int = 0) -> int:
+    """By how much the price changes where it changes last on the path of this candle; 0 where nothing moves.
+
+    Nearly always that is the last step, and what was drawn for it is found without the steps before it.
+    """
+    last = STEPS_PER_MINUTE - 1
+    second = high if close >= open_ else low
+    _, at_second, bits = _corners(mix(seed, open_, high, low, close), last)
+    before = second
+    if at_second < last - 1:
+        stray = (high - low) // _STRAY_PART
+        bits = bits * _LAST_FACTOR + _LAST_SUMMAND & _MASK
+        px = second + (close - second) * (last - 1 - at_second) // (last - at_second)
+        px += (bits >> 33) % (2 * stray + 1) - stray
+        before = low if px < low else high if px > high else px
+    if before != close:
+        return close - before
+    prices = price_steps(open_, high, low, close, seed=seed)
+    return next((close - price for price in reversed(prices) if price != close), 0)
+
+
+def _corners(bits: int, last: int) -> tuple[int, int, int]:
+    """The steps at which the extremes are touched, and the bits that are left for the draws.
+
+    The first extreme falls into the first half of what is free, the second into the rest.
+    """
     at_first = 1 + bits % max(1, (last - 1) // 2)
     bits >>= 8
     at_second = at_first + 1 + bits % (last - 1 - at_first)
-    bits >>= 8
-    stray = (high - low) // _STRAY_PART
-    prices = [open_]
-    corners = ((0, open_), (at_first, first), (at_second, second), (last, close))
-    for (begin, begin_px), (end, end_px) in pairwise(corners):
-        for step in range(begin + 1, end):
-            bits = (bits * _FACTOR + _SUMMAND) & 0xFFFFFFFFFFFFFFFF
-            px = begin_px + (end_px - begin_px) * (step - begin) // (end - begin)
-            if stray:
-                px += (bits >> 33) % (2 * stray + 1) - stray
-            prices.append(low if px < low else high if px > high else px)
-        prices.append(end_px)
-    return [(MINUTE_MS * step // steps, px) for step, px in enumerate(prices)]
+    return at_first, at_second, bits >> 8
 
 
-def price_paths(
-    open_: Int64s,
-    high: Int64s,
-    low: Int64s,
-    close: Int64s,
-    seeds: UInt64s,
-    *,
-    steps: int = STEPS_PER_MINUTE,
-    worst: Worst | None = None,
-) -> Int64s:
-    """The prices of `price_path` for many minutes at once: a row each, a column each step.
-
-    One by one a path costs more than all that is decided on it. The four prices must be candles.
-    """
-    low_first = close >= open_ if worst is None else np.full(len(open_), worst == "long")
-    first, second = np.where(low_first, low, high), np.where(low_first, high, low)
-    bits = mix_arrays(seeds, open_, high, low, close)
-    last = steps - 1
-    at_first = 1 + (bits % np.uint64(max(1, (last - 1) // 2))).astype(np.int64)
-    bits = bits >> np.uint64(8)
-    at_second = at_first + 1 + (bits % (last - 1 - at_first).astype(np.uint64)).astype(np.int64)
-    bits = bits >> np.uint64(8)
-    stray = (high - low) // _STRAY_PART
-    width = 2 * stray + 1
-    path = np.empty((steps, len(open_)), dtype=np.int64)
-    path[0], path[last] = open_, close
-    # The running leg of each minute: from where it began, and what a step of it adds, as a fraction of two integers.
-    begin, begin_px = np.zeros_like(open_), open_
-    rise, length = first - open_, at_first
-    for step in range(1, last):
-        is_first, is_second = step == at_first, step == at_second
-        is_corner = is_first | is_second
-        # A corner draws nothing, so that its minute's later steps draw what `price_path` draws.
-        bits = np.where(is_corner, bits, bits * np.uint64(_FACTOR) + np.uint64(_SUMMAND))
-        drawn = (bits >> np.uint64(33)).astype(np.int64)
-        px = begin_px + _floor(rise * (step - begin), length) + drawn - width * _floor(drawn, width) - stray
-        px = np.minimum(np.maximum(px, low), high)
-        corner_px = np.where(is_first, first, second)
-        path[step] = np.where(is_corner, corner_px, px)
-        begin, begin_px = np.where(is_corner, step, begin), np.where(is_corner, corner_px, begin_px)
-        rise = np.where(is_first, second - first, np.where(is_second, close - second, rise))
-        length = np.where(is_first, at_second - at_first, np.where(is_second, last - at_second, length))
-    return np.ascontiguousarray(path.T)
+def _drawn_at_once(draws: int) -> tuple[int, int]:
+    """The factor and the summand that lead over so many draws in one."""
+    factor, summand = 1, 0
+    for _ in range(draws):
+        factor, summand = factor * _FACTOR & _MASK, summand * _FACTOR + _SUMMAND & _MASK
+    return factor, summand
 
 
-def _floor(dividend: Int64s, divisor: Int64s) -> Int64s:
-    """The quotient of whole numbers, rounded down. Exact below 2^52, and much faster than dividing integers."""
-    return np.floor(dividend / divisor).astype(np.int64)
+# Every step but the first, the last and the two corners draws.
+_LAST_FACTOR, _LAST_SUMMAND = _drawn_at_once(STEPS_PER_MINUTE - 4)

@@ -2,13 +2,12 @@
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorwatch.io.venue.feeds import MINUTE_MS
-from anchorwatch.io.venue.price_path import STEPS_MIN, Worst, price_path, price_paths
+from anchorwatch.io.venue.price_path import STEPS_MIN, last_move, price_path
 
 
 @st.composite
@@ -59,17 +58,8 @@ def test_four_prices_that_are_no_candle_have_no_path() -> None:
         price_path(100, 110, 90, 100, steps=3)
 
 
-@given(
-    rows=st.lists(st.tuples(candles(), st.integers(0, 2**64 - 1)), min_size=1, max_size=20),
-    steps=st.integers(STEPS_MIN, 20),
-    worst=st.sampled_from([None, "long", "short"]),
-)
-def test_many_paths_at_once_are_the_same_paths(
-    rows: list[tuple[tuple[int, int, int, int], int]], steps: int, worst: Worst | None
-) -> None:
-    table = np.asarray([one for one, _ in rows], dtype=np.int64)
-    open_, high, low, close = (table[:, column] for column in range(4))
-    seeds = np.asarray([seed for _, seed in rows], dtype=np.uint64)
-    paths = price_paths(open_, high, low, close, seeds, steps=steps, worst=worst)
-    for path, (one, seed) in zip(paths.tolist(), rows, strict=True):
-        assert path == [px for _, px in price_path(*one, steps=steps, seed=seed, worst=worst)]
+@given(one=st.one_of(candles(), st.just((7, 7, 7, 7))), seed=st.integers(0, 2**64 - 1))
+def test_the_last_move_of_a_minute_is_that_of_its_path(one: tuple[int, int, int, int], seed: int) -> None:
+    prices = [px for _, px in price_path(*one, seed=seed)]
+    moves = [after - before for before, after in pairwise(prices) if after != before]
+    assert last_move(*one, seed=seed) == (moves[-1] if moves else 0)
