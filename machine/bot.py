@@ -119,7 +119,7 @@ class OrderRemembered(Event, frozen=True):
     role: order.Role
 
 
-OF_THE_ROUTER = (EntryWanted, OrderRemembered, FactGained, FactLost)
+OF_THE_ROUTER = frozenset((EntryWanted, OrderRemembered, FactGained, FactLost))
 """Events that no table takes: the router itself answers them."""
 
 
@@ -328,8 +328,14 @@ AT_THE_VENUE = (lifecycle.S.SYNC, lifecycle.S.READY, lifecycle.S.STOPPING)
 """Stages in which the venue has answered before, and the last one in which anything is asked of it."""
 
 
+# Looked at with every step, and a member of an enumeration costs a search through its classes.
+_OFF, _READY, _UNGUARDED = dead_man.S.OFF, lifecycle.S.READY, order.S.UNGUARDED
+
+
 class _Run:
     """One step of the bot, while it is being computed."""
+
+    __slots__ = ("bot", "trail")
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
@@ -354,6 +360,8 @@ class _Run:
                 self.bot = _with_snapshot(self.bot, address, after)
                 if after.state is not before.state:
                     trail.append(move_of(definition.name, address.id, before, event, after))
+            if not effects:
+                continue
             for effect in effects:
                 route = ROUTES.get(type(effect))
                 if route is None:
@@ -366,11 +374,10 @@ class _Run:
         if self.bot.links is not before.links:
             self._doubt_after_relogin(before)
         self._cancel_resting_entries()
-        if self.bot.dead_man.state is not dead_man.S.OFF:
+        if self.bot.dead_man.state is not _OFF:
             self._mind_the_dead_man()
         self._send_the_guarded()
-        life = self.bot.lifecycle
-        if life.state is lifecycle.S.READY:
+        if self.bot.lifecycle.state is _READY:
             return  # nothing below concerns a bot that trades, which it does nearly all the time
         self._flatten_late_fills()
         life = self.bot.lifecycle
@@ -431,7 +438,7 @@ class _Run:
         if self.bot.dead_man.state not in dead_man.GUARDS:
             return
         for leg, slot in self.bot.legs:
-            if slot.entry.state is order.S.UNGUARDED:
+            if slot.entry.state is _UNGUARDED:
                 self.tell(of_leg(Part.ENTRY, leg), order.GuardRuns(slot.entry.data.seq))
 
     def _flatten_late_fills(self) -> None:
@@ -501,10 +508,14 @@ EVENTS_KNOWN = 256
 _FIELDS = {part: part.value for part in Part}
 """Where each machine's snapshot is kept: in the bot, or in the slot of its leg."""
 
+_EMPTY = Slot()
+"""A leg that was never heard of."""
+
 
 def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
-    if address.leg is not None:
-        found: Snapshot[Any] = getattr(bot.slot(address.leg), _FIELDS[address.part])
+    leg = address.leg
+    if leg is not None:
+        found: Snapshot[Any] = getattr(bot.slot(leg), _FIELDS[address.part])
         return found
     if address.link is not None:
         return bot.link(address.link)
@@ -513,8 +524,16 @@ def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
 
 
 def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
-    if address.leg is not None:
-        return _with_slot(bot, address.leg, _SLOT_WITH[address.part](bot.slot(address.leg), snapshot))
+    leg = address.leg
+    if leg is not None:
+        moved, legs = _SLOT_WITH[address.part], bot.legs
+        for place, (key, slot) in enumerate(legs):
+            if key == leg:
+                legs = (*legs[:place], (key, moved(slot, snapshot)), *legs[place + 1 :])
+                break
+        else:
+            legs = (*legs, (leg, moved(_EMPTY, snapshot)))
+        return msgspec.structs.replace(bot, legs=legs)
     if address.link is not None:
         links = tuple(snapshot if link.data.name is address.link else link for link in bot.links)
         return msgspec.structs.replace(bot, links=links)
@@ -528,17 +547,6 @@ _SLOT_WITH: dict[Part, Callable[[Slot, Snapshot[Any]], Slot]] = {
     Part.PROTECTION: lambda slot, protection: Slot(slot.entry, slot.close, slot.position, protection),
 }
 """A slot with one of its machines moved, each spelt out: it is made for nearly every event, and by name it costs thrice."""
-
-
-def _with_slot(bot: Bot, leg: LegKey, slot: Slot) -> Bot:
-    legs = list(bot.legs)
-    for place, (key, _) in enumerate(legs):
-        if key == leg:
-            legs[place] = key, slot
-            break
-    else:
-        legs.append((leg, slot))
-    return msgspec.structs.replace(bot, legs=tuple(legs))
 
 
 def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:

@@ -40,6 +40,8 @@ class Counts(NamedTuple):
     before: NDArray[np.int32]
 
     def within(self, row: int, end: int) -> dict[str, int]:
+        if not self.names:
+            return {}
         more = (self.before[end] - self.before[row]).tolist()
         return {name: count for name, count in zip(self.names, more, strict=True) if count}
 

@@ -340,8 +340,8 @@ class Backtest:
 
     def _comes_before_anything_else(self, due_ms: int) -> bool:
         """Whether no trade and no look at the clock can come until then, whoever watches: so it is with most answers."""
-        now_ms = self.shell.clock
-        if due_ms >= self._tick_from(now_ms):
+        since_ms = self.shell.clock - self.start_ms
+        if due_ms >= self.start_ms + since_ms - since_ms % TICK_MS + TICK_MS:
             return False
         for tape in self.tapes.values():
             trade_ms = tape.next_trade_ms()

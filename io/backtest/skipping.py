@@ -115,8 +115,8 @@ class Ahead:
         # Rows that do not open where the one before them closes: behind a hole, and behind the last.
         follows = np.diff(signals.times) == signals.span_ms
         self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
-        self._tape = tape
         self._low, self._high = tape.marks()
+        self._lows, self._highs = self._low.data, self._high.data  # to read single ones of
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
             count if name == SIGNAL else max(1, count * columns[name].span_ms // MINUTE_MS // 2)
@@ -146,8 +146,7 @@ class Ahead:
         """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""
         first_end, last = row + min(LOOKED_AT_FIRST, rows_max), row + rows_max
         for begin in range(row, first_end):
-            lowest, highest = self._tape.marks_of(begin)
-            if lowest <= low or highest >= high:
+            if self._lows[begin] <= low or self._highs[begin] >= high:
                 return begin - row
         begin, count = first_end, LOOKED_AT_THEN
         while begin < last:

@@ -163,11 +163,6 @@ class Tape:
         row, before = self.row, self.previous_close
         return basis.mark_ticks(self._low[row], before), basis.mark_ticks(self._high[row], before)
 
-    def marks_of(self, row: int) -> tuple[int, int]:
-        """The lowest and the highest mark of one minute of the file, behind its first one: for the same purpose only."""
-        before = self._close[row - 1]
-        return basis.mark_ticks(self._low[row], before), basis.mark_ticks(self._high[row], before)
-
     def marks(self) -> tuple[Int64s, Int64s]:
         """The lowest and the highest mark of every minute of the file, in ticks: for the same purpose only."""
         series = self.series
