@@ -56,7 +56,7 @@ from anchorwatch.machine.roster import (
     Slot,
     of_leg,
 )
-from anchorwatch.machine.units import Conduct, LegKey, PositionMode
+from anchorwatch.machine.units import Conduct, PositionMode
 
 __all__ = [
     "DEAD_MAN",

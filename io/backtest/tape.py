@@ -17,8 +17,8 @@ from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
 from anchorwatch.io.venue.fill import Side as Taker
 from anchorwatch.io.venue.fill import touch_ticks
-from anchorwatch.io.venue.noise import mix, word
-from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, last_move, price_steps
+from anchorwatch.io.venue.noise import mix, mix_many, word
+from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE, Worst, last_steps, price_steps
 
 Path = Literal["default", "adverse", "favourable"]
 """Which extreme a minute visits first: the likelier one, the one against the open position, or the one in its favour."""
@@ -40,6 +40,8 @@ class Tape:
         self.opens_ms = series.ts_ms.data
         self._open, self._high = series.open.data, series.high.data
         self._low, self._close = series.low.data, series.close.data
+        seeds = mix_many(self.key, series.ts_ms)
+        self._last_steps = last_steps(series.open, series.high, series.low, series.close, seeds).data
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
         self.close = self._close[self.row] if self.row >= 0 else self._open[0]
         self.previous_close = self.close
@@ -105,13 +107,17 @@ class Tape:
         """Find the last move in the minutes from ``first`` on that are over; without any, who came before stands."""
         self._unlooked = None
         for row in range(self.row if self.is_through else self.row - 1, first - 1, -1):
-            candle = self._open[row], self._high[row], self._low[row], self._close[row]
-            move = last_move(*candle, seed=mix(self.key, self.opens_ms[row]))
+            move = self._last_steps[row] or self._last_move(row)
             if not move and row > first:
                 move = self._open[row] - self._close[row - 1]
             if move:
                 self._came(move)
                 return
+
+    def _last_move(self, row: int) -> int:
+        """The same of a minute in which the last step changes nothing; 0 where nothing moves."""
+        close = self._close[row]
+        return next((close - price for price in reversed(self._path(row)) if price != close), 0)
 
     def next_trade_ms(self) -> int | None:
         """When the next trade of the running minute is; None when the minute is through."""
@@ -122,7 +128,7 @@ class Tape:
     def play(self, worst: Worst | None = None) -> int:
         """Play the next trade of the running minute and return its price. `worst` is heard at the first one."""
         if not self._steps:
-            self._steps = self._path(worst)
+            self._steps = self._path(self.row, worst)
         price = self._steps[self._step]
         self._step += 1
         self.trades += 1
@@ -135,8 +141,7 @@ class Tape:
             self.low = price
         return price
 
-    def _path(self, worst: Worst | None) -> list[int]:
-        row = self.row
+    def _path(self, row: int, worst: Worst | None = None) -> list[int]:
         candle = self._open[row], self._high[row], self._low[row], self._close[row]
         return price_steps(*candle, seed=mix(self.key, self.opens_ms[row]), worst=worst)
 

@@ -41,6 +41,17 @@ def mix_many(key: int, numbers: NDArray[np.int64]) -> UInt64s:
     return mixed
 
 
+def mix_arrays(seed: UInt64s, *parts: NDArray[np.int64]) -> UInt64s:
+    """`mix` of each place of the arrays: the seeds' and one integer of each part."""
+    value = seed
+    for numbers in parts:
+        value = value + np.uint64(_STEP) + numbers.astype(np.uint64) * np.uint64(_FIRST)
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(_FIRST)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(_SECOND)
+        value = value ^ (value >> np.uint64(31))
+    return value
+
+
 @lru_cache(maxsize=1_024)
 def word(name: str) -> int:
     """A name as an integer part for `mix` (Python's own `hash` changes from process to process)."""

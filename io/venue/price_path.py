@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from anchorwatch.io.venue.feeds import MINUTE_MS
-from anchorwatch.io.venue.noise import mix
+import numpy as np
+
+from anchorwatch.io.venue.feeds import MINUTE_MS, Int64s
+from anchorwatch.io.venue.noise import UInt64s, mix, mix_arrays
 
 # One price every five seconds: enough for a trailing stop to follow inside the minute, and a month of minutes is
 # still played in about a second.
@@ -70,7 +72,11 @@ def price_steps(
     first, second = (low, high) if low_first else (high, low)
     bits = mix(seed, open_, high, low, close)
     last = steps - 1
-    at_first, at_second, bits = _corners(bits, last)
+    # The first extreme falls into the first half of what is free, the second into the rest.
+    at_first = 1 + bits % max(1, (last - 1) // 2)
+    bits >>= 8
+    at_second = at_first + 1 + bits % (last - 1 - at_first)
+    bits >>= 8
     stray = (high - low) // _STRAY_PART
     width = 2 * stray + 1
     prices = [open_]
@@ -86,36 +92,25 @@ def price_steps(
     return prices
 
 
-def last_move(open_: int, high: int, low: int, close: int, *, seed: int = 0) -> int:
-    """By how much the price changes where it changes last on the path of this candle; 0 where nothing moves.
+def last_steps(open_: Int64s, high: Int64s, low: Int64s, close: Int64s, seeds: UInt64s) -> Int64s:
+    """What the last step of `price_path` adds to the price, for many minutes at once; they must be candles.
 
-    Nearly always that is the last step, and what was drawn for it is found without the steps before it.
+    Which way a minute ended is asked of many that nobody looks into: what was drawn for the step before the last is
+    found without those before it.
     """
     last = STEPS_PER_MINUTE - 1
-    second = high if close >= open_ else low
-    _, at_second, bits = _corners(mix(seed, open_, high, low, close), last)
-    before = second
-    if at_second < last - 1:
-        stray = (high - low) // _STRAY_PART
-        bits = bits * _LAST_FACTOR + _LAST_SUMMAND & _MASK
-        px = second + (close - second) * (last - 1 - at_second) // (last - at_second)
-        px += (bits >> 33) % (2 * stray + 1) - stray
-        before = low if px < low else high if px > high else px
-    if before != close:
-        return close - before
-    prices = price_steps(open_, high, low, close, seed=seed)
-    return next((close - price for price in reversed(prices) if price != close), 0)
-
-
-def _corners(bits: int, last: int) -> tuple[int, int, int]:
-    """The steps at which the extremes are touched, and the bits that are left for the draws.
-
-    The first extreme falls into the first half of what is free, the second into the rest.
-    """
-    at_first = 1 + bits % max(1, (last - 1) // 2)
-    bits >>= 8
-    at_second = at_first + 1 + bits % (last - 1 - at_first)
-    return at_first, at_second, bits >> 8
+    second = np.where(close >= open_, high, low)
+    bits = mix_arrays(seeds, open_, high, low, close)
+    at_first = np.uint64(1) + bits % np.uint64((last - 1) // 2)
+    bits = bits >> np.uint64(8)
+    at_second = (at_first + np.uint64(1) + bits % (np.uint64(last - 1) - at_first)).astype(np.int64)
+    bits = (bits >> np.uint64(8)) * np.uint64(_LAST_FACTOR) + np.uint64(_LAST_SUMMAND)
+    stray = (high - low) // _STRAY_PART
+    drawn = (bits >> np.uint64(33)).astype(np.int64) % (2 * stray + 1) - stray
+    px = second + (close - second) * (last - 1 - at_second) // (last - at_second) + drawn
+    before = np.where(at_second == last - 1, second, np.minimum(np.maximum(px, low), high))
+    steps: Int64s = close - before
+    return steps
 
 
 def _drawn_at_once(draws: int) -> tuple[int, int]:

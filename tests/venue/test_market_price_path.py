@@ -2,12 +2,13 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorwatch.io.venue.feeds import MINUTE_MS
-from anchorwatch.io.venue.price_path import STEPS_MIN, last_move, price_path
+from anchorwatch.io.venue.price_path import STEPS_MIN, last_steps, price_path
 
 
 @st.composite
@@ -58,8 +59,13 @@ def test_four_prices_that_are_no_candle_have_no_path() -> None:
         price_path(100, 110, 90, 100, steps=3)
 
 
-@given(one=st.one_of(candles(), st.just((7, 7, 7, 7))), seed=st.integers(0, 2**64 - 1))
-def test_the_last_move_of_a_minute_is_that_of_its_path(one: tuple[int, int, int, int], seed: int) -> None:
-    prices = [px for _, px in price_path(*one, seed=seed)]
-    moves = [after - before for before, after in pairwise(prices) if after != before]
-    assert last_move(*one, seed=seed) == (moves[-1] if moves else 0)
+@given(rows=st.lists(st.tuples(candles(), st.integers(0, 2**64 - 1)), min_size=1, max_size=20))
+def test_the_last_steps_of_many_minutes_are_those_of_their_paths(
+    rows: list[tuple[tuple[int, int, int, int], int]],
+) -> None:
+    table = np.asarray([one for one, _ in rows], dtype=np.int64)
+    seeds = np.asarray([seed for _, seed in rows], dtype=np.uint64)
+    open_, high, low, close = (table[:, column] for column in range(4))
+    steps = last_steps(open_, high, low, close, seeds)
+    paths = [[px for _, px in price_path(*one, seed=seed)] for one, seed in rows]
+    assert steps.tolist() == [path[-1] - path[-2] for path in paths]
