@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine.bot import Bot
+from anchorwatch.machine.bot import Bot, Part
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.units import LegKey
 from anchorwatch.machine.world import OrderState
@@ -81,11 +81,35 @@ class LifeBegan(Seen, frozen=True):
     bot: Bot
 
 
+class FellSilent(Seen, frozen=True):
+    """From here on nobody wrote down what this life was told and what it asked for.
+
+    It was killed with the end of its tape unwritten, or it is a client that keeps no record. What is known of it from
+    here on is what reached the exchange.
+    """
+
+
+class Requested(Seen, frozen=True):
+    """The exchange was asked for this by somebody who keeps no record."""
+
+    effects: tuple[Effect, ...]
+
+
+class Answered(Seen, frozen=True):
+    """This is what the exchange answered to somebody who keeps no record: a word for one machine, whatever its number."""
+
+    leg: LegKey
+    part: Part
+    event: Event
+
+
 class LifeEnded(Seen, frozen=True):
     """It is gone, in order or killed: nothing of its memory is left."""
 
 
 __all__ = [
+    "Answered",
+    "FellSilent",
     "Handled",
     "LegStanding",
     "LifeBegan",
@@ -93,6 +117,7 @@ __all__ = [
     "Listening",
     "OrderStood",
     "PositionStood",
+    "Requested",
     "Seen",
     "StopStood",
 ]

@@ -59,7 +59,7 @@ class Recorder:
             stood = trace.OrderStood(
                 self._venue.now_ms(),
                 leg,
-                order.client_id,
+                order.client_id or order.order_id,
                 STATES[order.state],
                 order.contracts,
                 order.filled,
@@ -76,7 +76,7 @@ class Recorder:
                 self._venue.now_ms(),
                 leg,
                 algo.algo_id,
-                algo.client_id,
+                algo.client_id or algo.algo_id,
                 is_live=algo.is_pending,
                 dies_with_position=algo.cancels_on_close
                 or (algo.closes_whole_position and self._venue.switches.close_fraction_dies_with_position),

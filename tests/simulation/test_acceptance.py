@@ -16,16 +16,18 @@ from anchorwatch.io.simulation.recording import Judgement
 from anchorwatch.io.simulation.scenario import find_scenario, shipped
 from anchorwatch.io.venue.algos import Algos
 from anchorwatch.io.venue.matching import Matching
-from anchorwatch.machine import order, protection, requests, world
+from anchorwatch.machine import lifecycle, order, protection, requests, world
 from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Effect
 from anchorwatch.machine.trace import (
+    FellSilent,
     Handled,
     LifeBegan,
     LifeEnded,
     OrderStood,
     PositionStood,
+    Requested,
     Seen,
     StopStood,
 )
@@ -220,6 +222,43 @@ def test_a_timer_that_nobody_started_is_rejected(triggered: Trace) -> None:
     due = Told(Address(Part.PROTECTION, leg=placed.leg), protection.RetryDue(placed.seq))
     told = Handled(handled.at_ms, due, (), handled.bot, ())
     assert "RetryDue" in rejection([*triggered[: at + 1], told, *triggered[at + 1 :]]).event
+
+
+# A life whose tape was cut by its death: what reached the exchange stands for what it said.
+
+REACHING = (
+    requests.Record,
+    requests.PlaceOrder,
+    requests.CancelOrder,
+    requests.AmendOrder,
+    requests.PlaceStop,
+    requests.MoveStop,
+    requests.CancelStops,
+)
+
+
+def silenced(trace: Trace, *reaching: type[Effect]) -> Trace:
+    """The same trace, of a life of which from its READY on only these requests are known."""
+    at = place(trace, lambda one: isinstance(one, Handled) and one.bot.lifecycle.state is lifecycle.S.READY)
+    left: Trace = [*trace[:at], FellSilent(trace[at].at_ms)]
+    for one in trace[at:]:
+        if not isinstance(one, Handled):
+            left.append(one)
+        elif asked := tuple(effect for effect in one.effects if isinstance(effect, reaching)):
+            left.append(Requested(one.at_ms, asked))
+    return left
+
+
+def test_a_life_that_fell_silent_is_accepted_by_what_reached_the_exchange(triggered: Trace) -> None:
+    verdict = accepts(silenced(triggered, *REACHING))
+    assert verdict.rejections == ()
+    assert {"the venue accepts the entry", "the venue accepts the stop", "the stop triggers"} <= set(
+        verdict.used
+    )
+
+
+def test_an_order_of_a_silent_life_that_was_never_recorded_is_rejected(triggered: Trace) -> None:
+    assert rejection(silenced(triggered, *REACHING[1:])).event == "asked: the entry is sent"
 
 
 # The same of an exchange that misbehaves.

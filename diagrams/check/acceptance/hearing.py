@@ -126,9 +126,14 @@ class Hearing:
                 pass  # the market, the operator, stages and connections: no leg's business
 
     def _told_machine(self, key: LegKey, part: Part, event: Event, bot: Bot) -> None:
-        of = ANSWERS.get(type(event))
         seq = getattr(event, "seq", None)
-        if of is None or (seq is not None and seq != _seq_of(bot, key, part)):
+        if seq is None or seq == _seq_of(bot, key, part):
+            self.answered(key, part, event)
+
+    def answered(self, key: LegKey, part: Part, event: Event) -> None:
+        """A word for the machine of a leg, about what it means now."""
+        of = ANSWERS.get(type(event))
+        if of is None:
             return
         if part in (Part.ENTRY, Part.CLOSE):
             of = frozenset((part.value,))

@@ -130,6 +130,7 @@ class Possible:
         self.legs: tuple[Leg, ...] = (Leg(),)
         self.used: Counter[str] = Counter()
         self.facets = READY
+        self.is_silent = False  # what the bot is told nobody wrote down
         self._without = without
         self._memo: dict[tuple[Leg, Facets, Bounds], tuple[Move, ...]] = {}
 
@@ -201,7 +202,7 @@ class Possible:
             if after is not None:
                 found[after] = None
         if not found:
-            for leg, way in self._closure(self.legs, of, WIDE):
+            for leg, way in self._closure(self.legs, of, WIDE, is_told=self.is_silent):
                 after = change(leg)
                 if after is not None:
                     found[after] = None
@@ -214,6 +215,7 @@ class Possible:
 
     def died(self, now: Shown) -> None:
         """The process is gone: what each leg may be after it, as far as it is what the exchange shows."""
+        self.is_silent = False
         left = dict.fromkeys(after for leg in self.legs for after in surroundings.after_crash(leg))
         self._keep((leg for leg in left if shown(leg) == now), {"the process dies": None})
 
@@ -231,9 +233,18 @@ class Possible:
         return found
 
     def _closure(
-        self, legs: Iterable[Leg], of: frozenset[str], bounds: Bounds, earlier: Sequence[Shown] = ()
+        self,
+        legs: Iterable[Leg],
+        of: frozenset[str],
+        bounds: Bounds,
+        earlier: Sequence[Shown] = (),
+        *,
+        is_told: bool = False,
     ) -> Iterator[tuple[Leg, Way]]:
-        """These legs, and those that follow from them by silent moves within these fields, each with its way."""
+        """These legs, and those that follow from them by silent moves within these fields, each with its way.
+
+        With ``is_told`` the bot may be told something on the way.
+        """
         ways: dict[Leg, Way] = dict.fromkeys(legs)
         of |= {"past"}  # what the lists show is nobody's message
         queue = list(ways)
@@ -242,7 +253,7 @@ class Possible:
             yield leg, ways[leg]
             now = shown(leg)
             for move in self._moves(leg, bounds):
-                if move.items or shown(move.leg) != now or move.leg in ways:
+                if (move.items and not is_told) or shown(move.leg) != now or move.leg in ways:
                     continue
                 if _changed(leg, move.leg) <= of:
                     ways[move.leg] = (move.label, ways[leg])

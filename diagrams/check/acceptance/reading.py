@@ -100,6 +100,13 @@ class Reader:
                 track.note()
             case seen.LifeBegan(_, bot):
                 self._bot = bot
+            case seen.FellSilent():
+                tracks.fall_silent()
+            case seen.Requested(_, effects):
+                for effect in effects:
+                    self._overheard(effect)
+            case seen.Answered(_, leg, part, event):
+                self._hearing.answered(leg, part, event)
             case seen.LifeEnded():
                 self._end_life()
             case seen.Handled():
@@ -135,7 +142,7 @@ class Reader:
     def _end_life(self) -> None:
         self._bot = None
         self._timers.clear()
-        self._tracks.is_reading = False
+        self._tracks.is_reading = self._tracks.is_silent = False
         for track in self._tracks:
             track.booked = 0
             track.questions.clear()
@@ -184,6 +191,16 @@ class Reader:
             track.mean(meant, with_other_meant if meant != ("", "") else without_meaning)
 
     # Asked for.
+
+    def _overheard(self, effect: Effect) -> None:
+        """Asked for by somebody whose book nobody knows: who cancels a stop does not mean it any more."""
+        if isinstance(effect, requests.CancelStops):
+            for track in self._tracks.of_instrument(effect.instrument):
+                if any(
+                    track.is_meant(stop, track.stops.get(stop, ("", False))[0]) for stop in effect.venue_ids
+                ):
+                    track.mean(("", ""), without_meaning)
+        self._asked(effect)
 
     def _asked(self, effect: Effect) -> None:
         tracks = self._tracks

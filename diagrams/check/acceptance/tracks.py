@@ -202,6 +202,7 @@ class Tracks:
         self.roles: dict[str, tuple[LegKey, Role]] = {}  # our orders, by client id
         self.strangers: dict[str, None] = {}  # instruments that somebody else traded within this moment
         self.is_reading = False
+        self.is_silent = False
         self.possible_max = 1
         self.observations = 0
         self.at_ms = 0
@@ -216,6 +217,7 @@ class Tracks:
             track = self.of_leg[key] = Track(key, self._without)
             orders, stops = self._listening
             track.possible.listen(orders=orders, stops=stops)
+            track.possible.is_silent = self.is_silent
             if self.is_reading:
                 track.possible.became(begin_reading)
         return track
@@ -234,6 +236,11 @@ class Tracks:
         self._listening = (orders, stops)
         for track in self:
             track.possible.listen(orders=orders, stops=stops)
+
+    def fall_silent(self) -> None:
+        self.is_silent = True
+        for track in self:
+            track.possible.is_silent = True
 
     def settle(self) -> None:
         for track in self:
