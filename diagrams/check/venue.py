@@ -146,12 +146,16 @@ def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
 
 
 def flat(leg: Leg, facets: Facets) -> Leg:
-    """The position is closed: the history says so, and what could only reduce it is cancelled."""
+    """The position is closed: the history says so, and what could only reduce it is cancelled.
+
+    A stop of the whole position is; one of a size is an order like others, and stays.
+    """
     for role in (Role.CLOSE, None):
         if leg.order(role).at is At.LIVE:
             leg = ended(leg, role, facets)
     leg = replace(leg, closed=leg.filled)
-    return _stop_gone(leg, facets, StopPush.GONE) if leg.mine.live else leg
+    is_of_it = leg.mine.live and not leg.mine.size
+    return _stop_gone(leg, facets, StopPush.GONE) if is_of_it else leg
 
 
 def _followers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
@@ -236,10 +240,10 @@ def _of_sweeping(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
 
 
 def _triggers(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
-    if leg.contracts and leg.child.at is not At.LIVE:
+    if leg.held and leg.child.at is not At.LIVE:
         for is_mine in (True, False):
             stop = leg.mine if is_mine else leg.other
-            if stop.live:
+            if stop.live and (stop.size or leg.contracts):  # one of a size takes whatever is there
                 changed = stop_changed(stop, facets, StopPush.TRIGGERED)
                 triggered = replace(leg, mine=changed) if is_mine else replace(leg, other=changed)
                 whose = "the stop triggers" if is_mine else "another stop of ours triggers"
@@ -274,7 +278,7 @@ def _new_child(leg: Leg, of: int = 0) -> Leg:
     While reports of an earlier one are under way the two are kept as one, whose fills add up: only
     fills are ever taken from such an order.
     """
-    contracts = min(of or leg.contracts, leg.contracts)
+    contracts = min(of, leg.held) if of else leg.contracts
     if leg.child.pushes:
         size = leg.child.filled + contracts
         return replace(leg, child=replace(leg.child, size=size, at=At.LIVE))

@@ -122,8 +122,16 @@ class LibraryRig(DeskRig):
         limits: Limits | None = None,
         cash: Decimal = Decimal(10_000),
         switches: Switches | None = None,
+        is_exclusive: bool = True,
     ) -> None:
-        super().__init__(mode=mode, making=making, protecting=protecting, sizing=sizing, limits=limits)
+        super().__init__(
+            mode=mode,
+            making=making,
+            protecting=protecting,
+            sizing=sizing,
+            limits=limits,
+            is_exclusive=is_exclusive,
+        )
         self.equity = cash
         given = switches or Switches()
         pos_mode = "long_short_mode" if mode is PositionMode.HEDGE else "net_mode"

@@ -50,6 +50,7 @@ class Story(LibraryRig):
         protecting: Protecting | None = None,
         usd: int = 150,
         switches: Switches | None = None,
+        is_exclusive: bool = True,
     ) -> None:
         super().__init__(
             PositionMode.HEDGE,
@@ -59,6 +60,7 @@ class Story(LibraryRig):
             limits=Limits(total_usd=Usd(Decimal(2 * usd))),
             cash=Decimal(max(10_000, usd)),
             switches=switches,
+            is_exclusive=is_exclusive,
         )
         self.tell(LIFECYCLE, lifecycle.StartRequested())
         self.settle()
