@@ -190,7 +190,8 @@ class Totals:
 @dataclass(slots=True)
 class Book:
     instruments: dict[str, Instrument] = field(default_factory=dict)
-    rules_at_ms: int = 0  # when they were last asked for
+    rules_at_ms: int = 0  # when all of them were last asked for
+    rules_looked_at_ms: int = 0  # when it was last seen which of them must be asked for
     legs: dict[LegKey, LegBook] = field(default_factory=dict)
     tickets: dict[str, OrderTicket] = field(default_factory=dict)  # orders of ours, by client id
     slots: dict[tuple[LegKey, Role], OrderTicket] = field(default_factory=dict)  # the order of each slot

@@ -22,7 +22,7 @@ from anchorwatch.machine.candles import (
     Refused,
     Span,
 )
-from anchorwatch.machine.desk import risk
+from anchorwatch.machine.desk import risk, rules
 from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.facts import Facts, RegimeFact
@@ -327,12 +327,14 @@ def _ask_again(context: Context, chart: Chart, timeframe: str) -> None:
 
 
 def take_links(context: Context, before: tuple[Snapshot[connection.Link], ...]) -> None:
-    """A connection has moved: quotes end with theirs; what closed while the candles' was away is read at once."""
+    """A connection has moved: quotes end with theirs; what closed, or changed, while one was away is read at once."""
     for was, link in zip(before, context.bot.links, strict=True):
         gained = connection.delivers(link) and not connection.delivers(was)
         lost = connection.delivers(was) and not connection.delivers(link)
         if gained and link.data.name is connection.Name.BUSINESS:
             _fill_gap(context)
+        elif gained and link.data.name is connection.Name.PUBLIC:
+            rules.forget_their_age(context)
         elif lost and link.data.name is connection.Name.PUBLIC:
             for chart in context.charts.values():
                 chart.quote = None

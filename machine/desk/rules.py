@@ -19,11 +19,14 @@ LIVE = "instrument live"
 RELOAD_EVERY_MS = 3_600_000
 """The channel tells of changes; a reading an hour finds one whose push was lost."""
 
+LOOK_EVERY_MS = 60_000
+"""What is suspended is asked for so often: its return is pushed once, and no refusal tells that it was missed."""
+
 
 def take_all(context: Context, event: world.VenueReady) -> None:
     """The rules as the stage CLIENT has read them."""
     context.book.instruments = {rules.name: rules for rules in event.instruments}
-    context.book.rules_at_ms = context.now_ms
+    context.book.rules_at_ms = context.book.rules_looked_at_ms = context.now_ms
     for rules in event.instruments:
         _take_state(context, rules)
 
@@ -54,8 +57,20 @@ REFUSALS = (order.OrderRefused, order.AmendRefused, protection.MoveRefused)
 """Each may mean that the rules have changed and the push was lost: what is sent next must follow the new ones."""
 
 
+def forget_their_age(context: Context) -> None:
+    """The channel tells changes and no state: what was pushed while it was away is read with the next look."""
+    context.book.rules_at_ms = context.book.rules_looked_at_ms = 0
+
+
 def reload_the_old(context: Context) -> None:
-    if context.book.instruments and context.now_ms - context.book.rules_at_ms >= RELOAD_EVERY_MS:
-        context.book.rules_at_ms = context.now_ms
-        for name in context.book.instruments:
+    """Ask again for the rules that may have changed unheard."""
+    book = context.book
+    if context.now_ms - book.rules_looked_at_ms < LOOK_EVERY_MS:
+        return
+    book.rules_looked_at_ms = context.now_ms
+    is_old = context.now_ms - book.rules_at_ms >= RELOAD_EVERY_MS
+    if is_old:
+        book.rules_at_ms = context.now_ms
+    for name, known in book.instruments.items():
+        if is_old or not known.is_live:
             reload(context, name)

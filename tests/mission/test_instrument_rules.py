@@ -80,6 +80,7 @@ async def test_after_a_lot_has_grown_the_next_order_follows_it(
         )
         async with scene.life(given) as life:
             await life.ready()
+            await trio.sleep(2)  # what the start may have missed is read by then
             change(scene, hears=hears, lot_sz="0.2", min_sz="0.2")
             await scene.cross()
             if not hears:
@@ -91,9 +92,10 @@ async def test_after_a_lot_has_grown_the_next_order_follows_it(
             assert life.lines("INSTRUMENT_CHANGED")
 
 
+@HEARS
 @pytest.mark.parametrize("state", ["suspend", "preopen", "post_only"])
-async def test_an_instrument_that_is_not_live_takes_no_entries_and_keeps_its_stops(
-    autojump_clock: MockClock, state: InstrumentState
+async def test_an_instrument_that_is_not_live_takes_no_entries_until_it_is_and_keeps_its_stops(
+    autojump_clock: MockClock, state: InstrumentState, hears: bool
 ) -> None:
     async with exchange() as scene:
         await scene.before_a_cross()
@@ -104,7 +106,9 @@ async def test_an_instrument_that_is_not_live_takes_no_entries_and_keeps_its_sto
             assert scene.orders(Made.ENTRY) == []
             [denied] = life.lines("ENTRY_DENIED")
             assert f"{BTC} instrument live" in denied["because"]
-            change(scene, state="live")
+            change(scene, state="live", hears=hears)
+            if not hears:
+                await trio.sleep(61)  # it is asked for once a minute
             await scene.cross(BTC_SHORT.side)
             await life.entered(BTC_SHORT)
 
