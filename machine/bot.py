@@ -409,7 +409,7 @@ class _Run:
             self.tell(RECONCILIATION, reconciliation.LastLookWanted())
         elif is_quiet and (is_settled(bot) or not holds_ours(bot)):
             self.tell(LIFECYCLE, lifecycle.StopStepEnded(bot.lifecycle.data.epoch, lifecycle.Outcome.DONE))
-        elif not is_quiet and bot.has_looked:
+        elif not is_quiet:
             self.bot = msgspec.structs.replace(bot, has_looked=False)
 
     def _cancel_resting_entries(self) -> None:

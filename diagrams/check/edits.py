@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from anchorwatch.diagrams.check import router_edits
 from anchorwatch.diagrams.check.contracts.driving import BESIDE
 from anchorwatch.diagrams.check.defects import answering, routing
 from anchorwatch.machine import bot as bots
@@ -64,6 +65,8 @@ def mutants() -> Iterator[Mutant]:
         yield Mutant("router", -1, f"{name} always answers {answer!r}", _Plant(answering, name, answer))
     for name in ROUTER_STEPS:
         yield Mutant("router", -1, f"{name} is forgotten", _Plant(_forgetting, name))
+    for words, function, code in router_edits.edits():
+        yield Mutant("router", -1, words, _Plant(router_edits.in_force, function, code))
 
 
 def _of_table(definition: Definition[Any]) -> Iterator[Mutant]:

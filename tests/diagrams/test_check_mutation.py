@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from types import FunctionType
+from typing import cast
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_con
 from anchorwatch.diagrams.check.defects import answering
 from anchorwatch.diagrams.check.edits import Mutant, edited_table, mutants
 from anchorwatch.diagrams.check.mutation import Base, Judged, judged
+from anchorwatch.diagrams.check.router_edits import DECIDING
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import order
 from anchorwatch.machine.kernel import BadTable
@@ -63,6 +66,20 @@ def test_every_row_is_edited(every: list[Mutant]) -> None:
         assert {(definition.name, number) for number in range(len(definition.rows))} <= edited
 
 
+def test_the_router_is_edited_where_it_decides_and_left_as_it_was(every: list[Mutant]) -> None:
+    before = [cast(FunctionType, one).__code__ for one in DECIDING]
+    edits = {one.words: one for one in every if one.machine == "router"}
+    assert len(edits) == sum(one.machine == "router" for one in every), "each in words of its own"
+    hands_off = edits["standing_obstacles: 'instrument in bot.hands_off' is held to be false"]
+    with hands_off.plant():
+        assert broken_contract() == "R9.7"
+    two_closes = "'run.bot.slot(address.leg).close.state not in order.FREE' is held to be false"
+    with edits[f"_close: {two_closes}"].plant():
+        assert broken_contract() == "S12"
+    assert [cast(FunctionType, one).__code__ for one in DECIDING] == before
+    assert broken_contract() == ""
+
+
 def test_a_row_is_led_to_every_state_but_its_own(every: list[Mutant]) -> None:
     led = [one.words.rpartition(": ")[2] for one in every if one.words.startswith("SENT, OrderRefused:")]
     elsewhere = {f"goes to {state.name}" for state in order.S if state not in (order.S.SENT, order.S.REFUSED)}
@@ -70,9 +87,9 @@ def test_a_row_is_led_to_every_state_but_its_own(every: list[Mutant]) -> None:
 
 
 def test_an_edit_that_breaks_a_property_is_killed_by_its_name(bases: list[Base], every: list[Mutant]) -> None:
-    edit = next(one for one in every if one.words == "the route of OrderEnded is forgotten")
+    edit = next(one for one in every if one.words == "HALTED, HaltRequested: goes to OPEN")
     found = judged(edit, bases)
-    assert (found.verdict, found.by) == ("property", "S7")
+    assert (found.verdict, found.by) == ("property", "S17")
 
 
 def test_an_edit_that_changes_nothing_is_called_equivalent(bases: list[Base], every: list[Mutant]) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from anchorwatch.diagrams.check.contracts import (
     connections,
+    entering,
     lateness,
     life,
     orders,
     positions,
     refusals,
     router,
+    routing,
     watching,
 )
 from anchorwatch.diagrams.check.contracts.driving import Contract
@@ -27,6 +29,8 @@ CONTRACTS: tuple[Contract, ...] = (
     *router.CONTRACTS,
     *lateness.CONTRACTS,
     *refusals.CONTRACTS,
+    *routing.CONTRACTS,
+    *entering.CONTRACTS,
     *watching.CONTRACTS,
 )
 
