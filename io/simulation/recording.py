@@ -46,6 +46,7 @@ class Recorder:
         self._account = account
         self._take = take
         self._contracts: dict[LegKey, Decimal] = {}
+        self._stops: set[str] = set()
         self._listening = (False, False)
         self._is_alive = False
         self._standings = Standings()
@@ -63,13 +64,14 @@ class Recorder:
                 STATES[order.state],
                 order.contracts,
                 order.filled,
-                is_child=bool(order.algo_id),
+                is_child=order.algo_id in self._stops,
             )
             self._take(stood)
 
     def algo_changed(self, account: Account, algo: AlgoOrder, amendment: Amendment) -> None:
         if account is self._account and algo.sl_trigger_px is not None:
             self._look_who_listens()
+            self._stops.add(algo.algo_id)
             side = Side.LONG if algo.side == "sell" else Side.SHORT  # a stop sells what is long
             leg = LegKey(algo.inst_id, side, MarginMode(algo.margin_mode))
             stood = trace.StopStood(

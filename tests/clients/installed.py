@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.clients.client_exchange import ClientExchange
 from tests.venue.program import Program
 
 # A session takes ten seconds or two; a busy machine more.
@@ -55,10 +56,10 @@ def _wanted(package: str) -> str:
     return python
 
 
-async def run_session(venue: Program, python: str, script: Path, *arguments: str) -> str:
+async def run_session(venue: Program | ClientExchange, python: str, script: Path, *arguments: str) -> str:
     """Run a client's script to its end; what it printed. Fails with its output when it failed."""
     environment = {**os.environ}
-    if "--tls-port" in venue.options:
+    if venue.certificate is not None:
         environment["SSL_CERT_FILE"] = str(venue.certificate)
     with trio.fail_after(SESSION_MAX_S):
         done = await trio.run_process(

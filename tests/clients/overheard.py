@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from anchorwatch.io.okx.errors import TABLE, Remedy
+from anchorwatch.io.okx.refusals import answer_to_stop
 from anchorwatch.io.venue.accounts import Account
 from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.order_rows import Row
 from anchorwatch.io.venue.trading import Trading
-from anchorwatch.machine import order, requests
+from anchorwatch.machine import order, protection, requests
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.facts import IntentFact
 from anchorwatch.machine.kernel import Effect, Event
@@ -77,7 +78,8 @@ class Overheard(Trading):
             asked.insert(0, requests.Record((fact,)))
         self._tickets[name] = ticket
         self._ask(at, *asked)
-        self._answer(ticket, order.OrderAcknowledged(0) if row["sCode"] == "0" else order.OrderRefused(0, ""))
+        is_taken = row["sCode"] == "0"
+        self._answer(leg, PARTS[role], order.OrderAcknowledged(0) if is_taken else order.OrderRefused(0, ""))
         return row
 
     def cancel(self, account: Account, raw: Raw) -> Row:
@@ -86,7 +88,7 @@ class Overheard(Trading):
         if ticket is not None:
             self._ask(at, requests.CancelOrder(ticket))
             answers = (order.CancelAcknowledged(0), order.CancelFruitless(0), order.CancelFailed(0))
-            self._answer(ticket, answers[_kind(row)])
+            self._answer(ticket.leg, PARTS[ticket.role], answers[_kind(row)])
         return row
 
     def amend(self, account: Account, raw: Raw) -> Row:
@@ -96,7 +98,7 @@ class Overheard(Trading):
             price = Price(Decimal(str(raw.get("newPx") or 0)))
             self._ask(at, requests.AmendOrder(ticket, price, 0))
             answers = (order.AmendAcknowledged(0), order.AmendFruitless(0, ""), order.AmendRefused(0, ""))
-            self._answer(ticket, answers[_kind(row)])
+            self._answer(ticket.leg, PARTS[ticket.role], answers[_kind(row)])
         return row
 
     # Stops.
@@ -112,6 +114,9 @@ class Overheard(Trading):
             leg = LegKey(str(raw.get("instId")), _closed_by(deal), MarginMode(margin))
             self._legs[str(row["algoId"])] = leg
             self._ask(at, requests.PlaceStop(leg, 0, name, deal, Decimal(str(raw["slTriggerPx"]))))
+            is_taken = row["sCode"] == "0"
+            refused = protection.StopRefused(0, answer_to_stop(str(row["sCode"])))
+            self._answer(leg, Part.PROTECTION, protection.StopAccepted(0) if is_taken else refused)
         return row
 
     def amend_algo(self, account: Account, raw: Raw) -> Row:
@@ -121,6 +126,9 @@ class Overheard(Trading):
         if found is not None and found.algo_id in self._legs:
             leg = self._legs[found.algo_id]
             self._ask(at, requests.MoveStop(leg, 0, found.client_id, found.algo_id, Decimal(0)))
+            is_taken = row["sCode"] == "0"
+            answer = protection.MoveAccepted(0) if is_taken else protection.MoveRefused(0)
+            self._answer(leg, Part.PROTECTION, answer)
         return row
 
     def cancel_algo(self, account: Account, raw: Raw) -> Row:
@@ -137,9 +145,9 @@ class Overheard(Trading):
         """It was asked for before anything of it was seen."""
         self._trace.insert(at, Requested(self._venue.now_ms(), effects))
 
-    def _answer(self, ticket: requests.OrderTicket, event: Event) -> None:
+    def _answer(self, leg: LegKey, part: Part, event: Event) -> None:
         if self._tells:
-            self._trace.append(Answered(self._venue.now_ms(), ticket.leg, PARTS[ticket.role], event))
+            self._trace.append(Answered(self._venue.now_ms(), leg, part, event))
 
     def _meant(self, account: Account, raw: Raw) -> requests.OrderTicket | None:
         found = account.find_order(str(raw.get("ordId") or ""), str(raw.get("clOrdId") or ""))

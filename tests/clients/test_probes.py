@@ -1,4 +1,4 @@
-"""Client sessions that nobody here wrote, against ``anchorwatch venue``: each must end with ``0 failed``.
+"""Client sessions that nobody here wrote: each must end with ``0 failed``, and the check's environment explains it.
 
 They are found in ``$ANCHORWATCH_CLIENTS``, or in ``shared/clients`` beside the repository.
 """
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.client_exchange import ClientExchange
 from tests.clients.installed import run_session, with_ccxt, with_python_okx
+from tests.clients.one_by_one import rejected
 from tests.clients.test_contracts import RECORDED
-from tests.venue.program import running
 
 __all__ = ["with_ccxt", "with_python_okx"]
 
@@ -24,18 +25,22 @@ pytestmark = [
 @pytest.mark.parametrize("pos_mode", ["net", "long_short"])
 @pytest.mark.parametrize("margin", ["isolated", "cross"])
 async def test_the_ccxt_probe_passes(with_ccxt: str, pos_mode: str, margin: str) -> None:
-    async with running() as venue:
-        urls = ("--rest", venue.url, "--ws", venue.url.replace("http", "ws"))
+    exchange = ClientExchange()
+    async with exchange.serving():
+        urls = ("--rest", exchange.url, "--ws", exchange.url.replace("http", "ws"))
         asked = (*urls, "--pos-mode", pos_mode, "--margin", margin, "--all-markets")
-        said = await run_session(venue, with_ccxt, RECORDED / "ccxt_probe.py", *asked)
+        said = await run_session(exchange, with_ccxt, RECORDED / "ccxt_probe.py", *asked)
     assert said.splitlines()[-1] == "31 passed, 0 failed"
+    assert not rejected(exchange.trace)
 
 
 @pytest.mark.parametrize("pos_mode", ["net", "long_short"])
 async def test_the_python_okx_probe_passes(with_python_okx: str, tmp_path: Path, pos_mode: str) -> None:
-    async with running("--tls-port", 0, "--tls-cert", tmp_path / "cert.pem") as venue:
-        urls = ("--rest", venue.url, "--ws", f"wss://127.0.0.1:{venue.tls_port}")
+    exchange = ClientExchange(tmp_path / "cert.pem")
+    async with exchange.serving():
+        urls = ("--rest", exchange.url, "--ws", exchange.wss_url)
         said = await run_session(
-            venue, with_python_okx, RECORDED / "python_okx_probe.py", *urls, "--pos-mode", pos_mode
+            exchange, with_python_okx, RECORDED / "python_okx_probe.py", *urls, "--pos-mode", pos_mode
         )
     assert said.splitlines()[-1] == "40 passed, 0 failed"
+    assert not rejected(exchange.trace)

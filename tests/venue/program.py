@@ -42,7 +42,10 @@ class Program:
         return int(_found(r"wss://127\.0\.0\.1:(\d+)/", self.words))
 
     @property
-    def certificate(self) -> Path:
+    def certificate(self) -> Path | None:
+        """Where TLS is offered."""
+        if "--tls-port" not in self.options:
+            return None
         return Path(_found(r"SSL_CERT_FILE=(\S+)", self.words))
 
     async def ask(self, method: str, target: str, body: object = None, **keys: str) -> Any:
