@@ -23,7 +23,7 @@ from anchorwatch.io.venue.exchange import Venue
 from anchorwatch.io.venue.orders import AlgoOrder, Fill, Order
 from anchorwatch.io.venue.positions import Position
 from anchorwatch.machine import ids
-from anchorwatch.machine.facts import Fact, IntentFact, PermissionFact
+from anchorwatch.machine.facts import Fact, IntentFact, PartialTakenFact, PermissionFact
 from anchorwatch.machine.ids import Made
 
 PROPERTIES = {
@@ -41,6 +41,7 @@ PROPERTIES = {
     "S14": "nothing foreign is changed",
     "S15": "a stop sends no entry, and leaves no entry and nothing uncovered behind",
     "S17": "a halt or pause survives a crash",
+    "S18": "a part of a position is taken once, whichever life takes it",
     "L1": "healed, the system converges",
     "R6": "what has been live for a minute is retried from the first wait on",
     "L7": "a healed bot stops in order",
@@ -109,6 +110,9 @@ class Observer:
         # The tightest live stop of each open leg.
         self._levels: dict[Leg, Decimal] = {}
         self._entered: dict[Leg, str] = {}
+        # Orders that take a part, as far as the journal knows them, and the one that did of each open leg.
+        self._parting: set[str] = set()
+        self._parted: dict[Leg, str] = {}
         self._foreign: frozenset[str] = frozenset()
         self._twin_seen_s = -DISTURBED_S
         self._recent_human: deque[tuple[float, str]] = deque(maxlen=100)
@@ -126,6 +130,8 @@ class Observer:
             for fact in facts:
                 if isinstance(fact, PermissionFact):
                     self.was_open = fact.state == "open"
+                elif isinstance(fact, PartialTakenFact):
+                    self._parting.add(fact.client_id)
         durable = life.durable
         durable.update(fact.client_id for fact in facts if isinstance(fact, IntentFact))
 
@@ -261,6 +267,10 @@ class Observer:
             if before is not None and before != order.client_id and not self.is_disturbed(order.inst_id):
                 self.violate("S4", f"entry {order.client_id} filled on {leg} that {before} had opened")
             self._entered[leg] = order.client_id
+        if order.client_id in self._parting and leg is not None:
+            first = self._parted.setdefault(leg, order.client_id)
+            if first != order.client_id:
+                self.violate("S18", f"{order.client_id} took a part of {leg}, of which {first} had taken one")
         self.look_at_cover(order.inst_id)
 
     def _position(self, order: Order) -> Position | None:
@@ -283,8 +293,9 @@ class Observer:
             self._compare(leg, position, covers)
         for leg in [known for known in self._levels if known[0] == inst_id and known not in open_legs]:
             del self._levels[leg]
-        for leg in [known for known in self._entered if known[0] == inst_id and known not in open_legs]:
-            del self._entered[leg]
+        for begun in (self._entered, self._parted):
+            for leg in [known for known in begun if known[0] == inst_id and known not in open_legs]:
+                del begun[leg]
         self.ghost.flat(inst_id, open_legs, now_ms)
 
     def _compare(self, leg: Leg, position: Position, covers: list[AlgoOrder]) -> None:

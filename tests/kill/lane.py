@@ -30,10 +30,12 @@ HELD = {
 }
 """Open from the first life to the last: both sides of two instruments."""
 
-LONG, SHORT = LegKey(TRADED, Side.LONG), LegKey(TRADED, Side.SHORT)
-SYMBOLS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", TRADED)
 SIZE = Decimal(1)
+LONG, SHORT = LegKey(TRADED, Side.LONG), LegKey(TRADED, Side.SHORT)
+WHOLE = {**HELD, LONG: SIZE, SHORT: SIZE}
+"""What every position begins with. Where parts are taken it may be less by one part, once, whoever took it."""
 
+SYMBOLS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", TRADED)
 LANDED_S = 0.3
 """What was in flight when the process died has reached the exchange, on loopback, long before this."""
 
@@ -169,7 +171,7 @@ class Lane:
         deadline = trio.current_time() + SETTLED_WITHIN_S
         while True:
             after, entries = await self._hand.look(), await self._entries()
-            wrong = verdict.faults(dead, after, entries, own.lines)
+            wrong = verdict.faults(dead, after, entries, own.lines, WHOLE)
             if own.is_over:
                 wrong.append("the next life ended by itself")
             if not wrong or trio.current_time() > deadline:
@@ -365,7 +367,10 @@ class Lane:
                     "sizing": {"max_positions": 20},
                     # The three markets swing together, which is no reason here.
                     "limits": {"total_usd": 0, "losses_in_row": 0, "correlation": 1},
-                    "exits": {"partial_share": 0},
+                    "exits": {
+                        "partial_share": float(verdict.PART) if config is Config.PARTING else 0,
+                        "partial_at_fraction": 0.00001,
+                    },
                     "entry": {"order_kind": "post_only" if config is Config.MAKING else "market"},
                     # No stop is hit by the market's swing, and the first mark tightens a fresh one.
                     "protection": {

@@ -24,6 +24,7 @@ class Config(Enum):
     ENTERING = "entering"  # the strategy trades with every candle
     MAKING = "making"  # it trades with every candle, and its entries rest
     TAKING = "taking"  # the smallest profit closes
+    PARTING = "parting"  # the smallest profit takes a half, once in a position's life
 
 
 TRADING = (Config.ENTERING, Config.MAKING)
@@ -81,6 +82,11 @@ def moved(machine: str, dest: str, id_: str = "") -> Trap:
         )
 
     return is_it
+
+
+def _parted(line: Line) -> bool:
+    """A part has been taken, and the book has been read again."""
+    return moved("position", "OPEN", TRADED)(line) and line["source"] == "REDUCING"
 
 
 def _stepped(name: str) -> Trap:
@@ -166,6 +172,16 @@ OTHERS = (
         "close: filled", Lead.OPENED_BOTH, moved("order", "FILLED", f"{TRADED}:close"), config=Config.TAKING
     ),
     Moment("close: flat", Lead.OPENED_BOTH, moved("position", "FLAT", TRADED), config=Config.TAKING),
+    *(
+        Moment(f"part: {words}", Lead.OPENED_BOTH, trap, after_s=after_s, config=Config.PARTING)
+        for words, trap, after_s in (
+            ("decided", moved("position", "REDUCING", TRADED), 0.0),
+            ("sent", moved("order", "SENT", f"{TRADED}:close"), 0.0),
+            ("on its way", moved("order", "SENT", f"{TRADED}:close"), ON_ITS_WAY_S),
+            ("filled", moved("order", "FILLED", f"{TRADED}:close"), 0.0),
+            ("taken", _parted, 0.0),
+        )
+    ),
     Moment("cut: waiting to redial", Lead.CUT, moved("connection", "BACKING_OFF", "private")),
     Moment("cut: logging in again", Lead.CUT, moved("connection", "LOGGING_IN", "private")),
     Moment("cut: back", Lead.CUT, moved("connection", "LIVE", "private")),

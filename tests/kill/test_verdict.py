@@ -124,6 +124,26 @@ def test_an_account_that_is_not_as_it_was_is_noticed(after: AccountReading, word
     assert words in judged(after=after)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("2", "1", ""),  # whole at the death: the next life may take its part
+        ("1", "1", ""),
+        ("1", "0.5", "1 contracts before, 0.5 after"),
+        ("2", "0.5", "2 contracts before, 0.5 after"),
+    ],
+)
+def test_a_part_that_is_taken_twice_is_noticed(before: str, after: str, words: str) -> None:
+    opened = msgspec.structs.replace(REMEMBERED.opened, contracts=Decimal(before))  # type: ignore[type-var]
+    facts = msgspec.structs.replace(CRASHED, legs=(msgspec.structs.replace(REMEMBERED, opened=opened),))
+    dead = Dead(a_reading(positions=(a_position(contracts=before),)), facts, DEAD.entries)
+    found = faults(
+        dead, a_reading(positions=(a_position(contracts=after),)), DEAD.entries, LINES, {LONG: Decimal(2)}
+    )
+    assert words in "; ".join(found)
+    assert bool(found) == bool(words)
+
+
 def test_a_second_entry_is_noticed() -> None:
     second = str(ids.ClientId("another1", ids.Made.ENTRY, 1))
     assert f"a second entry: {second}" in judged(entries=DEAD.entries | {second})

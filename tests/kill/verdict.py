@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -17,6 +17,9 @@ from anchorwatch.machine.world import AccountReading, StopReport
 
 ENTRY_TIME_TOLERANCE_MS = 1_000
 """Between the fill by which the bot knew a position and the exchange's own time of its beginning."""
+
+PART = Decimal("0.5")
+"""The share that is taken, where parts are."""
 
 DRIFTS = ("DRIFT_ADD", "DRIFT_REMOVE", "DRIFT_SIZE", "DRIFT_STOP_MISSING")
 
@@ -47,10 +50,19 @@ def stops_of(reading: AccountReading) -> dict[LegKey, list[StopReport]]:
     return found
 
 
-def faults(dead: Dead, after: AccountReading, entries: frozenset[str], lines: Sequence[Line]) -> list[str]:
-    """Everything that is wrong with the next life; empty when it holds."""
+def faults(
+    dead: Dead,
+    after: AccountReading,
+    entries: frozenset[str],
+    lines: Sequence[Line],
+    whole: Mapping[LegKey, Decimal] | None = None,
+) -> list[str]:
+    """Everything that is wrong with the next life; empty when it holds.
+
+    ``whole`` is what positions began with, where a part of each may be taken once.
+    """
     return [
-        *_positions(dead, after),
+        *_positions(dead, after, whole or {}),
         *_cover(after),
         *_never_looser(dead, after),
         *(f"an order rests: {row.client_id}" for row in after.orders),
@@ -60,19 +72,26 @@ def faults(dead: Dead, after: AccountReading, entries: frozenset[str], lines: Se
     ]
 
 
-def _positions(dead: Dead, after: AccountReading) -> list[str]:
-    """As they were; but an entry that rested at the death may have filled until the next life took it back."""
+def _positions(dead: Dead, after: AccountReading, whole: Mapping[LegKey, Decimal]) -> list[str]:
+    """As they were; but an entry that rested at the death may have filled until the next life took it back, and of a
+    position that was whole the next life may take a part."""
     was, now = held(dead.reading), held(after)
     rested = {
         (row.instrument, row.side)
         for row in dead.reading.orders
         if (made := ids.parse(row.client_id)) is not None and made.made_for is ids.Made.ENTRY
     }
+
+    def may_be(leg: LegKey) -> bool:
+        before, found = was.get(leg, Decimal(0)), now.get(leg, Decimal(0))
+        if (leg.instrument, leg.side) in rested and found > before:
+            return True
+        return found == before or (before == whole.get(leg) and found == before * PART)
+
     return [
         f"{leg}: {was.get(leg, 0)} contracts before, {now.get(leg, 0)} after"
         for leg in {**was, **now}
-        if was.get(leg) != now.get(leg)
-        and not ((leg.instrument, leg.side) in rested and now.get(leg, Decimal(0)) > was.get(leg, Decimal(0)))
+        if not may_be(leg)
     ]
 
 

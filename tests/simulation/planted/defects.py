@@ -140,6 +140,18 @@ def the_peak_is_lost_in_a_restart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AccountCalls, "read_peak", _no_peak)
 
 
+@defect("S18", scenario="part-taken", for_s=120, faults=(at(Kind.KILLED, 92, for_s=2),))
+def a_part_that_was_taken_is_forgotten_in_a_restart(patch: pytest.MonkeyPatch) -> None:
+    read = Journal.read
+
+    def without_parts(self: Journal) -> Any:
+        facts = read(self)
+        legs = tuple(msgspec.structs.replace(leg, partials=()) for leg in facts.legs)
+        return msgspec.structs.replace(facts, legs=legs)
+
+    patch.setattr(Journal, "read", without_parts)
+
+
 async def _no_peak(self: AccountCalls, request: requests.ReadPeak) -> world.PeakRead:
     return world.PeakRead(request.leg, request.since_ms, request.is_found, None)
 
