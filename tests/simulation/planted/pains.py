@@ -53,6 +53,7 @@ class Insistent(Busy, frozen=True):
         at(Kind.TIMEOUT_AFTER, 40, where="trade/order", times=4),
         at(Kind.PUSH_DROPPED, 40, times=500, where="orders"),
         at(Kind.PUSH_DROPPED, 40, times=500, where="positions"),
+        at(Kind.ATTACHED_MISSING, 40, times=500),  # a stop that it sees keeps it from entering
     ),
 )  # fmt: skip
 def a_timer_declares_an_unanswered_order_rejected(patch: pytest.MonkeyPatch) -> None:
