@@ -122,7 +122,7 @@ class LegBook:
     @property
     def contracts(self) -> Contracts:
         """What is ours of it; of a leg that is watched, all."""
-        return Contracts(self.account.contracts)
+        return self.account.contracts
 
     @property
     def total(self) -> Contracts:

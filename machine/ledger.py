@@ -23,14 +23,14 @@ class Account(msgspec.Struct, frozen=True):
 
     side: Side
     contract_size: Decimal
-    contracts: Decimal = ZERO
+    contracts: Contracts = Contracts(ZERO)
     average_price: Decimal = ZERO
     realised: Decimal = ZERO
     fees: Decimal = ZERO
 
     def opened(self, contracts: Decimal, price: Decimal, fee: Decimal) -> Account:
         """After a fill that adds to the position."""
-        total = self.contracts + contracts
+        total = Contracts(self.contracts + contracts)
         average = (self.contracts * self.average_price + contracts * price) / total
         return msgspec.structs.replace(self, contracts=total, average_price=average, fees=self.fees + fee)
 
@@ -41,7 +41,7 @@ class Account(msgspec.Struct, frozen=True):
         """
         if contracts > self.contracts:
             raise ValueError(f"{contracts} closed of {self.contracts}")
-        left = self.contracts - contracts
+        left = Contracts(self.contracts - contracts)
         return msgspec.structs.replace(
             self,
             contracts=left,

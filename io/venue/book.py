@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 
 import msgspec
 
@@ -100,8 +101,8 @@ def fill_plan(
     The one rule of the embedded exchange and the back-test. `share` of each level is there for the taker, in whole
     lots; the sizes may sum to less than asked.
     """
-    # Level by level, as far as the order reaches: most are filled at the touch.
     tick, lot = instrument.tick_sz, instrument.lot_sz
+    # Level by level, as far as the order reaches: most are filled at the touch.
     levels = _levels(instrument, touch, side, now_ms, seed)
     if share == 1:
         offers = ((px * tick, lots * lot) for px, lots in levels)
@@ -128,7 +129,12 @@ def _levels(
     step = 1 if side == "buy" else -1
     key = mix(seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
     touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / (_usd_of_lot(instrument) * touch)
-    for place, px in enumerate(_prices(touch, step)):
+    # First neighbours, then round prices, the next one strictly behind the last neighbour.
+    last = touch + step * (_NEAR_LEVELS - 1)
+    grid = max(1, touch // _REACH // DEPTH_MAX)
+    first = (last // grid + 1) * grid if step > 0 else (last - 1) // grid * grid
+    round_ones = range(first, first + step * grid * (DEPTH_MAX - _NEAR_LEVELS), step * grid)
+    for place, px in enumerate(chain(range(touch, last + step, step), round_ones)):
         if px <= 0:
             return
         # From half to one and a half times the usual size.
@@ -136,16 +142,7 @@ def _levels(
         yield px, max(1, int(touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * share))
 
 
+@lru_cache(maxsize=1_024)
 def _usd_of_lot(instrument: Instrument) -> float:
     """What one lot is worth at a price of one tick."""
     return float(instrument.tick_sz * instrument.lot_sz * instrument.coin_per_contract)
-
-
-def _prices(touch: int, step: int) -> Iterator[int]:
-    """The prices of one side in ticks, as deep as the book is: first neighbours, then round ones."""
-    last = touch + step * (_NEAR_LEVELS - 1)
-    yield from range(touch, last + step, step)
-    grid = max(1, touch // _REACH // DEPTH_MAX)
-    # The next round price strictly behind the last neighbour.
-    first = (last // grid + 1) * grid if step > 0 else (last - 1) // grid * grid
-    yield from range(first, first + step * grid * (DEPTH_MAX - _NEAR_LEVELS), step * grid)

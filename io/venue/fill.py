@@ -62,13 +62,17 @@ def walk(
     """
     got: list[tuple[Decimal, Decimal]] = []
     left = contracts
+    if left <= 0:
+        return got
     for px, resting in levels:
-        if left <= 0 or (limit_px is not None and (px > limit_px if side == "buy" else px < limit_px)):
+        if limit_px is not None and (px > limit_px if side == "buy" else px < limit_px):
             break
-        taken = min(left, resting)
-        if taken > 0:
-            got.append((px, taken))
-            left -= taken
+        if left <= resting:
+            got.append((px, left))
+            break
+        if resting > 0:
+            got.append((px, resting))
+            left -= resting
     return got
 
 

@@ -23,7 +23,7 @@ class Tier(msgspec.Struct, frozen=True):
     max_lever: Decimal
 
 
-class Instrument(msgspec.Struct, frozen=True):
+class Instrument(msgspec.Struct, frozen=True, cache_hash=True):
     """One linear, USDT-settled perpetual swap, with the fields that OKX v5 publishes for it.
 
     Prices are USDT per coin in steps of `tick_sz`; sizes are contracts in steps of `lot_sz`;
