@@ -7,11 +7,11 @@ prefix and another generation is recognised as an earlier life's or a twin's.
 
 from __future__ import annotations
 
-import re
-from enum import Enum
 from functools import lru_cache
 
 import msgspec
+
+from anchorwatch.machine.units import Word
 
 PREFIX = "aw"
 GENERATION_LENGTH = 8
@@ -21,7 +21,7 @@ TAG_EXIT = "awexit"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class Made(Enum):
+class Made(Word):
     """What the id was made for."""
 
     ENTRY = "e"
@@ -29,13 +29,10 @@ class Made(Enum):
     STOP = "s"
     ATTACHED = "a"  # the stop that travels with an entry
 
-    __hash__ = object.__hash__
-
 
 _MADE = {made.value: made for made in Made}
-_OURS = re.compile(
-    f"{PREFIX}(.{{{GENERATION_LENGTH}}})([{''.join(_MADE)}])([{_DIGITS}]{{{SEQUENCE_LENGTH}}})", re.DOTALL
-)
+_ROLE_AT = len(PREFIX) + GENERATION_LENGTH
+_LENGTH = _ROLE_AT + 1 + SEQUENCE_LENGTH
 
 
 class ClientId(msgspec.Struct, frozen=True):
@@ -50,11 +47,12 @@ class ClientId(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1_024)
 def parse(text: str) -> ClientId | None:
     """The parts of an id of ours; None for anything else."""
-    found = _OURS.fullmatch(text)
-    if found is None:
+    if len(text) != _LENGTH or not text.startswith(PREFIX):
         return None
-    generation, role, sequence = found.groups()
-    return ClientId(generation, _MADE[role], int(sequence, 36))
+    made_for, sequence = _MADE.get(text[_ROLE_AT]), text[_ROLE_AT + 1 :]
+    if made_for is None or sequence.strip(_DIGITS):
+        return None
+    return ClientId(text[len(PREFIX) : _ROLE_AT], made_for, int(sequence, 36))
 
 
 def _base36(number: int) -> str:

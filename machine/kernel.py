@@ -42,11 +42,11 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 import msgspec
 import transitions
 
+from anchorwatch.machine.units import Word
 
-class State(Enum):
+
+class State(Word):
     """A state of one machine. Hashed by identity: members are singletons, and the hot path looks them up."""
-
-    __hash__ = object.__hash__
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

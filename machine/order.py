@@ -38,8 +38,6 @@ handled where fills meet the book.
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 
 from anchorwatch.machine.kernel import (
@@ -57,13 +55,12 @@ from anchorwatch.machine.kernel import (
     ignored_before,
     impossible,
 )
+from anchorwatch.machine.units import Word
 
 
-class Role(Enum):
+class Role(Word):
     ENTRY = "entry"
     CLOSE = "close"
-
-    __hash__ = object.__hash__
 
 
 class S(State):

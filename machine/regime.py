@@ -18,16 +18,15 @@ least time, and fifty candles are four hours, in which 2 % and 5 % mean somethin
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 from numpy.lib.stride_tricks import sliding_window_view
 
 from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.batch import Floats
+from anchorwatch.machine.units import Word
 
 
-class Regime(Enum):
+class Regime(Word):
     TRENDING = "trending"
     RANGING = "ranging"
     CHOPPY = "choppy"

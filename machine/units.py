@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal
 from enum import Enum
-from typing import NewType
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, NewType
 
 import msgspec
 
@@ -31,13 +33,23 @@ Millis = NewType("Millis", int)
 """UTC milliseconds since 1970 when a point in time; milliseconds when a span."""
 
 
-class Side(Enum):
+class Word(Enum):
+    """An enumeration whose values are words: of ids, facts and lines for people.
+
+    They are made for every order. The property of `Enum` takes two calls in Python to give a value, and its hash one.
+    """
+
+    __hash__ = object.__hash__
+
+    if not TYPE_CHECKING:
+        value = property(attrgetter("_value_"))
+
+
+class Side(Word):
     """The direction of a position."""
 
     LONG = "long"
     SHORT = "short"
-
-    __hash__ = object.__hash__
 
     sign: int  # by which a rise of the price is multiplied to be a profit
 
@@ -45,23 +57,19 @@ class Side(Enum):
         self.sign = 1 if name == "long" else -1
 
 
-class Deal(Enum):
+class Deal(Word):
     """The direction of an order."""
 
     BUY = "buy"
     SELL = "sell"
 
-    __hash__ = object.__hash__
 
-
-class OrderKind(Enum):
+class OrderKind(Word):
     """How an order meets the market. The value is its name in the settings."""
 
     MARKET = "market"
     IOC = "ioc"  # a limit: what does not fill at once is cancelled
     POST_ONLY = "post_only"  # rests at its price as a maker, or is cancelled by the venue where it would take
-
-    __hash__ = object.__hash__
 
 
 class MarginMode(Enum):
@@ -98,7 +106,16 @@ class LegKey(msgspec.Struct, frozen=True, cache_hash=True):
     margin: MarginMode = MarginMode.CROSS
 
     def __str__(self) -> str:
-        return f"{self.instrument}/{self.side.value}"
+        return _text_of(self)
+
+
+LEGS_NAMED = 1_024
+"""More than five hundred symbols in both directions. A leg is named for every timer and every line."""
+
+
+@lru_cache(maxsize=LEGS_NAMED)
+def _text_of(leg: LegKey) -> str:
+    return f"{leg.instrument}/{leg.side.value}"
 
 
 class Instrument(msgspec.Struct, frozen=True):

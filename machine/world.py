@@ -14,19 +14,17 @@ import msgspec
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.maintenance import Announced
 from anchorwatch.machine.order import Role
-from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, PositionMode, Side
+from anchorwatch.machine.units import Deal, Instrument, LegKey, MarginMode, PositionMode, Side, Word
 
 
-class OrderState(Enum):
+class OrderState(Word):
     LIVE = "live"
     PARTIAL = "partially filled"
     FILLED = "filled"
     CANCELLED = "cancelled"
 
-    __hash__ = object.__hash__
 
-
-class Ending(Enum):
+class Ending(Word):
     """Why an order ended, where that decides something."""
 
     ORDINARY = "ordinary"
@@ -34,7 +32,7 @@ class Ending(Enum):
     DEAD_MAN = "the dead man's switch"
 
 
-class StopState(Enum):
+class StopState(Word):
     LIVE = "live"
     TRIGGERED = "triggered"
     CANCELLED = "cancelled"

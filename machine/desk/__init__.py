@@ -72,7 +72,7 @@ from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import StartTimer
-from anchorwatch.machine.units import Side
+from anchorwatch.machine.units import LegKey, Side
 
 HELD_MAX = 10_000
 """Private pushes between WS and SYNC: at the venue's limit of orders, minutes of the busiest account."""
@@ -201,12 +201,13 @@ class Desk:
             taker = TAKERS.get(kind)
             assert taker is not None, f"no room takes {kind.__name__}"
             taker(self, event)
-        if context.bot is not before:
-            if context.bot.links is not before.links:
+        bot = context.bot
+        if bot is not before:
+            if bot.links is not before.links:
                 self._note_losses(before.links)
-            if not is_settled(before) and is_settled(context.bot):
+            if bot.reconciliation is not before.reconciliation and not is_settled(before) and is_settled(bot):
                 self._release()
-        effects = context.take_effects()
+        effects = context.take_effects() if context.effects else ()
         if self._quiet and (effects or kind not in CALM):
             self._quiet.clear()
         return effects
@@ -256,27 +257,40 @@ class Desk:
                 twins.note_loss(self._context, link.data.name, is_silent=was.state is connection.S.PROBING)
 
     def _take_told(self, told: Told) -> None:
-        context = self._context
-        if isinstance(told.event, lifecycle.StartRequested):
-            context.started_ms = context.now_ms
-            self._memory.announce(context)
-        if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
-            stops.took_move(context, told.address.leg)
-        if isinstance(told.event, protection.MoveRefused) and told.address.leg is not None:
-            stops.refused_move(context, told.address.leg)
-        if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
-            context.book.leg(told.address.leg).refused_code = told.event.code
+        context, event = self._context, told.event
+        is_more = type(event) in MORE_THAN_A_STEP
+        if is_more:
+            self._note_told(event, told.address.leg)
         before = context.bot.links
-        context.tell(told.address, told.event)
+        context.tell(told.address, event)
         if context.bot.links is not before:
             market.take_links(context, before)
-        if isinstance(told.event, protection.MoveAccepted) and told.address.leg is not None:
-            stops.mind_size(context, context.book.leg(told.address.leg))  # it may have grown meanwhile
-        if isinstance(told.event, rules.REFUSALS) and told.address.leg is not None:
-            rules.reload(context, told.address.leg.instrument)
-        if isinstance(told.event, protection.StopRefused) and told.address.leg is not None:
-            stops.fall_back(context, told.address.leg)
-        if isinstance(told.event, reconciling.CheckDue):
+        if is_more:
+            self._follow_told(event, told.address.leg)
+
+    def _note_told(self, event: Event, leg: LegKey | None) -> None:
+        """What the book must know before the machine does."""
+        context = self._context
+        if isinstance(event, lifecycle.StartRequested):
+            context.started_ms = context.now_ms
+            self._memory.announce(context)
+        if isinstance(event, protection.MoveAccepted) and leg is not None:
+            stops.took_move(context, leg)
+        if isinstance(event, protection.MoveRefused) and leg is not None:
+            stops.refused_move(context, leg)
+        if isinstance(event, protection.StopRefused) and leg is not None:
+            context.book.leg(leg).refused_code = event.code
+
+    def _follow_told(self, event: Event, leg: LegKey | None) -> None:
+        """What follows when the machine has moved."""
+        context = self._context
+        if isinstance(event, protection.MoveAccepted) and leg is not None:
+            stops.mind_size(context, context.book.leg(leg))  # it may have grown meanwhile
+        if isinstance(event, rules.REFUSALS) and leg is not None:
+            rules.reload(context, leg.instrument)
+        if isinstance(event, protection.StopRefused) and leg is not None:
+            stops.fall_back(context, leg)
+        if isinstance(event, reconciling.CheckDue):
             pace = context.parameters.pace
             again = StartTimer(stages.CHECK, pace.reconcile_every_s, RECONCILIATION, reconciling.CheckDue())
             context.ask(again)
@@ -402,8 +416,8 @@ TAKERS: dict[type[Event], Callable[[Desk, Any], None]] = {
     world.CandleClosed: Desk._take_candle,
     world.MarkMoved: Desk._take_mark,
     world.QuoteMoved: Desk._take_quote,
-    world.OrderPushed: lambda desk, event: orders.take_report(desk.context, event.report),
-    world.StopPushed: lambda desk, event: stops.take_push(desk.context, event.report),
+    world.OrderPushed: lambda desk, event: orders.take_report(desk._context, event.report),
+    world.StopPushed: lambda desk, event: stops.take_push(desk._context, event.report),
     world.PositionPushed: Desk._take_position,
     world.EquityReported: Desk._take_equity,
     world.FundingForecast: lambda desk, event: market.take_funding(desk.context, event),
@@ -430,10 +444,22 @@ TAKERS: dict[type[Event], Callable[[Desk, Any], None]] = {
 }
 """Which room takes which event."""
 
-CALM = (world.QuoteMoved, world.FundingForecast, world.CandleClosed, world.EquityReported)
+MORE_THAN_A_STEP = frozenset(
+    (
+        lifecycle.StartRequested,
+        protection.MoveAccepted,
+        protection.MoveRefused,
+        reconciling.CheckDue,
+        *rules.REFUSALS,
+        protection.StopRefused,
+    )
+)
+"""What is told to one machine and means something to the desk besides."""
+
+CALM = frozenset((world.QuoteMoved, world.FundingForecast, world.CandleClosed, world.EquityReported))
 """Events that change what is quiet only where they ask for something. A mark may move a peak, and what may still be
 lost is shared among all that is open: every share counts from the same marks."""
-HELD = (world.OrderPushed, world.StopPushed, world.PositionPushed)
+HELD = frozenset((world.OrderPushed, world.StopPushed, world.PositionPushed))
 HOLDING = (
     lifecycle.S.WS,
     lifecycle.S.SAFETY,

@@ -102,7 +102,7 @@ class Context:
         self.effects.append(Addressed(address, effect))
 
     def announce(self, level: str, name: str, **fields: object) -> None:
-        self.ask(Announce(level, name, tuple((key, str(value)) for key, value in fields.items())))
+        self.effects.append(Announce(level, name, tuple([(key, str(fields[key])) for key in fields])))
 
     def next_sequence(self) -> int:
         """A sequence for what is found rather than wanted: from the one source, or a later one would repeat it."""

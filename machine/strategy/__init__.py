@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -31,12 +30,12 @@ import msgspec
 from anchorwatch.machine.market import Frame, Market, MarketSettings
 from anchorwatch.machine.pivots import Pivots
 from anchorwatch.machine.regime import Regime
-from anchorwatch.machine.units import Side
+from anchorwatch.machine.units import Side, Word
 from anchorwatch.machine.volume_profile import VolumeProfile
 from anchorwatch.machine.world import Candle, QuoteMoved
 
 
-class Wish(Enum):
+class Wish(Word):
     """What a strategy asks for."""
 
     ENTER = "enter"
@@ -113,7 +112,7 @@ class Decision(msgspec.Struct, frozen=True):
     strength: float = 0.0
 
 
-class Became(Enum):
+class Became(Word):
     """What became of a decision."""
 
     NOTHING = "nothing"
