@@ -44,6 +44,7 @@ from anchorwatch.machine.bot import (
 )
 from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.desk import (
+    belts,
     closing,
     emergencies,
     entries,
@@ -122,7 +123,7 @@ PERFORMERS: dict[type[Effect], Performer] = {
     protection.AskForClose: emergencies.note,
     protection.MoveStop: stops.move,
     protection.StartFillClock: stops.start_fill_clock,
-    protection.SweepOthers: sweeping.sweep_others,
+    protection.SweepOthers: belts.sweep_others,
     protection.SweepAll: sweeping.sweep_all,
     EntryDenied: entries.denied,
 }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anchorwatch.machine import order, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
+from anchorwatch.machine.bot import Address
+from anchorwatch.machine.desk import sharing, sweeping
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.requests import CancelStops
-from anchorwatch.machine.units import Price
+from anchorwatch.machine.units import Price, closing_deal
 from anchorwatch.machine.world import StopReport
 
 
@@ -20,21 +24,60 @@ def level(context: Context, leg: LegBook) -> Price | None:
     return Price(ticket.attached.trigger)
 
 
-def keep_the_tighter(context: Context, leg: LegBook, late: StopReport, current: StopReport | None) -> None:
-    """A second stop of ours has come to life, late: of the two the looser goes, whichever came first.
+def is_current(leg: LegBook, report: StopReport) -> bool:
+    """Whether this is the stop that covers: by our id; one that a person made may have none, and is known by the venue's."""
+    if leg.stop_client_id:
+        return report.client_id == leg.stop_client_id
+    return bool(leg.stop_venue_id) and report.venue_id == leg.stop_venue_id
 
-    ``current`` is the one that covers now; None where the late one may not take its place.
+
+def current(leg: LegBook) -> StopReport | None:
+    """The stop that covers, as far as it is known to be live."""
+    return next((report for report in leg.stops.values() if is_current(leg, report)), None)
+
+
+def may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
+    """Whether this stop could be the one that covers: it is ours or may be taken over, and closes all that is ours."""
+    return (
+        (sweeping.is_ours(report) or context.adopts(report.instrument))
+        and sharing.is_enough(leg, report)
+        and report.deal is closing_deal(leg.leg.side)
+    )
+
+
+def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
+    """Our own stop is live: what else of ours rests there is not needed."""
+    assert address.leg is not None
+    leg = context.book.leg(address.leg)
+    others = [
+        one for one in leg.stops.values() if one.client_id != leg.stop_client_id and sweeping.is_ours(one)
+    ]
+    if others:
+        keep_the_tightest(context, leg, others)
+
+
+def keep_the_tightest(context: Context, leg: LegBook, others: Sequence[StopReport]) -> None:
+    """Beside the stop that covers there are ``others`` of ours: the tightest stays, and the rest goes.
+
+    Whichever came first: our own stop may be looser than the belt, because it is put behind mark, and a belt may come
+    to life late. While a request about the covering stop is under way it stays what it is.
     """
-    side = leg.leg.side
-    loser = late.venue_id
-    if (
-        late.trigger is not None
-        and current is not None
-        and current.trigger is not None
-        and context.bot.slot(leg.leg).protection.state is protection.S.COVERED
-        and levels.is_tighter(side, late.trigger, current.trigger)
-    ):
-        loser, better = current.venue_id, Price(late.trigger)
-        leg.stop_client_id, leg.stop_venue_id, leg.resting = late.client_id, late.venue_id, better
-        leg.wanted = better if leg.wanted is None else levels.tighter(side, better, leg.wanted)
-    context.ask(CancelStops(late.instrument, (loser,)))
+    losers = list(others)
+    covering = current(leg)
+    may_change = context.bot.slot(leg.leg).protection.state is protection.S.COVERED
+    if may_change and covering is not None and covering.trigger is not None:
+        best = covering, Price(covering.trigger)
+        for one in others:
+            if one.trigger is None or not may_cover(context, leg, one):
+                continue
+            if levels.is_tighter(leg.leg.side, one.trigger, best[1]):
+                best = one, Price(one.trigger)
+        if best[0] is not covering:
+            losers = [covering, *(one for one in others if one is not best[0])]
+            _take(leg, *best)
+    context.ask(CancelStops(leg.leg.instrument, tuple(one.venue_id for one in losers)))
+
+
+def _take(leg: LegBook, stop: StopReport, level: Price) -> None:
+    leg.stop_client_id, leg.stop_venue_id, leg.resting = stop.client_id, stop.venue_id, level
+    leg.wanted = level if leg.wanted is None else levels.tighter(leg.leg.side, level, leg.wanted)

@@ -65,7 +65,7 @@ def take_push(context: Context, report: StopReport) -> None:
     address = of_leg(Part.PROTECTION, leg.leg)
     seq = context.bot.slot(leg.leg).protection.data.seq
     context.report_ms = report.updated_ms
-    is_current = _is_current(leg, report)
+    is_current = belts.is_current(leg, report)
     if report.state is StopState.LIVE:
         if report.venue_id in leg.ended_stops:
             return  # pushes overtake each other: it has triggered or gone since
@@ -78,8 +78,7 @@ def take_push(context: Context, report: StopReport) -> None:
                 context.tell(address, protection.StopSeenLive(seq))
             mind_size(context, leg)
         elif sweeping.is_ours(report) and _covers(context, leg.leg):
-            may_stay = _may_cover(context, leg, report)
-            belts.keep_the_tighter(context, leg, report, _current(leg) if may_stay else None)
+            belts.keep_the_tightest(context, leg, (report,))
         return
     was_ours = report.venue_id in leg.stops and sweeping.is_ours(report)
     leg.end_stop(report.venue_id)
@@ -110,7 +109,7 @@ def take_read(context: Context, event: world.StopsRead) -> None:
     if not leg.contracts:
         return  # it was read while the leg ended: a stop that still shows is swept, and protects nothing
     address = of_leg(Part.PROTECTION, event.leg)
-    current = _current(leg)
+    current = belts.current(leg)
     if current is not None:
         _see_level(leg, current)
     if current is not None and sharing.is_enough(leg, current):
@@ -166,7 +165,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             _time_the_uncovered(context, leg)
         elif slot.position.state not in position.HELD:
             sweeping.sweep_orphans(context, leg)
-        elif (current := _current(leg)) is not None:
+        elif (current := belts.current(leg)) is not None:
             _see_level(leg, current)
             _check_size(context, leg, current, reading)
             if sharing.is_enough(leg, current):
@@ -211,7 +210,7 @@ def mind_size(context: Context, leg: LegBook) -> None:
         gone = protection.StopGone(slot.protection.data.seq, "it went with what was closed")
         context.tell(of_leg(Part.PROTECTION, leg.leg), gone)
         return
-    sharing.mind_size(context, leg, _current(leg))
+    sharing.mind_size(context, leg, belts.current(leg))
 
 
 def _time_the_uncovered(context: Context, leg: LegBook) -> None:
@@ -238,7 +237,7 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
     """
     best, level = None, None
     for report in sorted(leg.stops.values(), key=lambda report: report.client_id != leg.stop_client_id):
-        if report.trigger is None or not _may_cover(context, leg, report):
+        if report.trigger is None or not belts.may_cover(context, leg, report):
             continue
         if level is None or levels.is_tighter(leg.leg.side, report.trigger, level):
             best, level = report, Price(report.trigger)
@@ -250,32 +249,10 @@ def adopt_resting(context: Context, leg: LegBook) -> bool:
     return True
 
 
-def _may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
-    return (
-        (sweeping.is_ours(report) or context.adopts(report.instrument))
-        and sharing.is_enough(leg, report)
-        and report.deal is closing_deal(leg.leg.side)
-    )
-
-
 def leg_of(context: Context, report: StopReport) -> LegKey:
     """The leg that a stop closes."""
     side = report.side or next(side for side in Side if closing_deal(side) is report.deal)
     return LegKey(report.instrument, side, context.parameters.margin)
-
-
-def _is_current(leg: LegBook, report: StopReport) -> bool:
-    """By our id; a stop that a person made may have none, and is known by the venue's."""
-    if leg.stop_client_id:
-        return report.client_id == leg.stop_client_id
-    return bool(leg.stop_venue_id) and report.venue_id == leg.stop_venue_id
-
-
-def _current(leg: LegBook) -> StopReport | None:
-    for report in leg.stops.values():
-        if _is_current(leg, report):
-            return report
-    return None
 
 
 def _see_level(leg: LegBook, stop: StopReport) -> None:
@@ -443,7 +420,7 @@ def read(context: Context, address: Address, effect: protection.ReadStop) -> Non
 def move(context: Context, address: Address, effect: protection.MoveStop) -> None:
     assert address.leg is not None
     leg = context.book.leg(address.leg)
-    current = _current(leg)
+    current = belts.current(leg)
     level = leg.moving_to or leg.resting
     assert level is not None
     leg.moved_ms, leg.moving_to = context.now_ms, level
@@ -456,7 +433,7 @@ def move(context: Context, address: Address, effect: protection.MoveStop) -> Non
 def took_move(context: Context, key: LegKey) -> None:
     """The venue accepted the move: the new level rests."""
     leg = context.book.leg(key)
-    current = _current(leg)
+    current = belts.current(leg)
     if leg.moving_to is not None:
         if current is not None:
             size = current.contracts if leg.moving_size is None else leg.moving_size
@@ -476,7 +453,7 @@ def refused_move(context: Context, key: LegKey) -> None:
     """The venue did not take the move: what rests is read, and its size is not asked for again."""
     leg = context.book.leg(key)
     leg.moving_to = None
-    sharing.refused_size(leg, _current(leg))
+    sharing.refused_size(leg, belts.current(leg))
 
 
 def fall_back(context: Context, key: LegKey) -> None:
@@ -514,7 +491,7 @@ def start_naked_clock(context: Context, address: Address, effect: protection.Sta
 def _is_bridged(context: Context, leg: LegBook) -> bool:
     """Whether a stop of ours that rests covers all of it while another one is being made."""
     is_arming = context.bot.slot(leg.leg).protection.state is protection.S.ARMING
-    return is_arming and any(_may_cover(context, leg, report) for report in leg.stops.values())
+    return is_arming and any(belts.may_cover(context, leg, report) for report in leg.stops.values())
 
 
 def stop_naked_clock(context: Context, address: Address, effect: protection.StopNakedClock) -> None:

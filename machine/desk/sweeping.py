@@ -48,19 +48,6 @@ def sweep_orphans(context: Context, leg: LegBook) -> None:
             context.ask(CancelStops(leg.leg.instrument, orphans))
 
 
-def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
-    """What rests beside the stop that covers."""
-    assert address.leg is not None
-    leg = context.book.leg(address.leg)
-    others = tuple(
-        venue_id
-        for venue_id, report in leg.stops.items()
-        if report.client_id != leg.stop_client_id and is_ours(report)
-    )
-    if others:
-        context.ask(CancelStops(address.leg.instrument, others))
-
-
 def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -> None:
     """What rests on a leg that has ended."""
     assert address.leg is not None

@@ -169,6 +169,23 @@ def test_the_attached_stop_is_swept_once_our_own_is_live() -> None:
     assert rig.only(requests.CancelStops).venue_ids == (f"a{ticket.attached.client_id}",)
 
 
+def test_an_attached_stop_that_is_tighter_than_our_own_stays_and_ours_goes() -> None:
+    """Mark stands just before the attached level when the fill is heard: our own stop is put a little behind it."""
+    rig = DeskRig().booted()
+    ticket = rig.enter()
+    assert ticket.attached is not None
+    rig.mark(ticket.attached.trigger + 1)
+    rig.say(world.OrderPushed(rig.filled(ticket, ticket.contracts, px("60000"))))
+    stop = rig.only(requests.PlaceStop)
+    assert stop.trigger < ticket.attached.trigger
+    belt = rig.stop(ticket.attached.client_id, trigger=ticket.attached.trigger, contracts=ticket.contracts)
+    rig.say(world.StopPushed(belt))
+    rig.say(world.StopPushed(rig.stop(stop)))
+    assert rig.only(requests.CancelStops).venue_ids == (rig.stop(stop).venue_id,)
+    assert rig.leg().resting == belt.trigger
+    assert rig.slot().protection.state is protection.S.COVERED
+
+
 def test_the_attached_stop_that_shows_late_is_swept_too() -> None:
     rig = DeskRig().booted()
     ticket = rig.enter_and_fill()
