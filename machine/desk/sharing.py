@@ -21,7 +21,7 @@ from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.requests import ReadOwnOrders
-from anchorwatch.machine.units import Contracts, LegKey, opening_deal
+from anchorwatch.machine.units import Contracts, LegKey, PositionMode, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport, StopReport
 
 ZERO = Decimal(0)
@@ -182,9 +182,18 @@ def size_of_move(context: Context, leg: LegBook, stop: StopReport | None) -> Con
         return None
     is_wrong = stop.contracts != leg.contracts
     is_excess = stop.contracts > leg.contracts
-    if not is_wrong or (is_excess and not is_shared(context, leg.leg.instrument)):
+    if not is_wrong or (is_excess and not _must_be_exact(context, leg, stop)):
         return None
     return leg.contracts
+
+
+def _must_be_exact(context: Context, leg: LegBook, stop: StopReport) -> bool:
+    """Whether more than what is ours would do harm: where it sells a stranger's, and in net mode, where a stop of a size
+    that is no reduce-only order (one that came with an entry may be none) turns the position."""
+    is_whole = stop.contracts is None
+    return is_shared(context, leg.leg.instrument) or (
+        context.parameters.mode is PositionMode.NET and not is_whole
+    )
 
 
 def refused_size(leg: LegBook, stop: StopReport | None) -> None:
@@ -207,7 +216,7 @@ def mind_size(context: Context, leg: LegBook, stop: StopReport | None) -> None:
             context.tell(address, protection.CoverTooSmall())
         return
     pace_ms = context.parameters.pace.move_interval_s * 1000
-    is_exact = not is_shared(context, leg.leg.instrument) or stop.contracts == leg.contracts
+    is_exact = stop.contracts == leg.contracts or not _must_be_exact(context, leg, stop)
     if is_exact or state is not protection.S.COVERED or context.now_ms - leg.moved_ms < pace_ms:
         return
     leg.moved_ms = context.now_ms

@@ -13,6 +13,7 @@ from anchorwatch.machine.bot import Part
 from anchorwatch.machine.desk import stops
 from anchorwatch.machine.facts import Facts, LegClosedFact, LegFacts, LegOpenedFact, PartialTakenFact
 from anchorwatch.machine.requests import OrderTicket
+from anchorwatch.machine.units import PositionMode
 from anchorwatch.machine.world import OrderState
 from tests.machine.desk_rig import LONG, START_MS, DeskRig, of, px
 
@@ -45,6 +46,27 @@ def test_a_part_is_closed_and_the_rest_goes_on_under_its_stop() -> None:
     assert rig.leg().contracts == whole - px("0.1")
     assert not rig.taken(requests.PlaceStop)
     assert not rig.taken(requests.PlaceOrder)
+
+
+@pytest.mark.parametrize(("mode", "is_resized"), [(PositionMode.NET, True), (PositionMode.HEDGE, False)])
+def test_a_stop_of_a_size_gets_that_of_the_rest_where_it_could_turn_the_position(
+    mode: PositionMode, is_resized: bool
+) -> None:
+    """One that came with the entry may be no reduce-only order: in net mode it sold the whole that was no more there."""
+    rig = DeskRig(mode=mode).booted()
+    rig.enter_and_fill()
+    stop, whole = rig.only(requests.PlaceStop), rig.leg().contracts
+    rig.say(world.StopPushed(rig.stop(stop, contracts=whole)))
+    assert rig.slot().protection.state is protection.S.COVERED
+    rig.pass_s(5)
+    ticket = reduced(rig, "0.1")
+    rig.say(world.OrderPushed(rig.filled(ticket, "0.1", 60_300)))
+    read = rig.only(requests.ReadLeg)
+    rig.say(world.LegRead(LONG, (rig.position(whole - px("0.1")),), read.asked_ms))
+    moves = rig.taken(requests.MoveStop)
+    assert [(move.contracts, move.trigger) for move in moves] == (
+        [(whole - px("0.1"), stop.trigger)] if is_resized else []
+    )
 
 
 def test_the_stop_is_trailed_while_a_part_is_taken() -> None:
