@@ -23,6 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from anchorwatch.machine.candles import Arrays
 from anchorwatch.machine.indicators.batch import Floats
+from anchorwatch.machine.indicators.margin import WITHIN
 from anchorwatch.machine.units import Word
 
 
@@ -57,11 +58,11 @@ class RegimeState(msgspec.Struct, frozen=True):
 
 def verdict(adx: float, range_fraction: float, settings: RegimeSettings) -> Regime:
     """What one candle says, without memory."""
-    if adx >= settings.adx_trending:
+    if adx >= settings.adx_trending - WITHIN:
         return Regime.TRENDING
     if range_fraction > settings.range_high:
         return Regime.CHOPPY
-    if range_fraction < settings.range_low or adx <= settings.adx_ranging:
+    if range_fraction < settings.range_low or adx <= settings.adx_ranging + WITHIN:
         return Regime.RANGING
     return Regime.CHOPPY
 

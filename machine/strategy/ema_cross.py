@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from anchorwatch.machine.indicators.margin import EVEN
 from anchorwatch.machine.indicators.panel import Periods, candles_warm
 from anchorwatch.machine.market import SIGNAL, MarketSettings
 from anchorwatch.machine.strategy import Intent, MarketView, Wish
@@ -21,7 +22,8 @@ from anchorwatch.machine.units import Side
 class EmaCross(msgspec.Struct, frozen=True):
     """The strategy and its settings: periods in candles of the signal timeframe; the gap is a share of the price.
 
-    A cross counts only where the averages lie at least ``min_gap_fraction`` apart when it is seen.
+    A cross counts only where the averages lie at least ``min_gap_fraction`` apart when it is seen. Where they are even there
+    is no side to come from: a market that stands still crosses by rounding.
     """
 
     fast: Annotated[int, msgspec.Meta(ge=2, le=299)] = 8
@@ -52,7 +54,7 @@ class EmaCross(msgspec.Struct, frozen=True):
             return None
         gap = frame.now.ema_fast - frame.now.ema_slow
         gap_before = frame.before.ema_fast - frame.before.ema_slow
-        if gap * gap_before >= 0:
+        if gap * gap_before >= 0 or min(abs(gap), abs(gap_before)) <= EVEN * frame.now.ema_slow:
             return None
         if abs(gap) < self.min_gap_fraction * frame.candle.close:
             return None
@@ -69,6 +71,7 @@ class EmaCross(msgspec.Struct, frozen=True):
         """The crosses that are wide enough; of a position, those against it."""
         gap = views.readings.ema_fast - views.readings.ema_slow
         is_cross = np.zeros(len(gap), dtype=np.bool_)
-        is_cross[1:] = gap[1:] * gap[:-1] < 0
+        is_apart = np.abs(gap) > EVEN * views.readings.ema_slow
+        is_cross[1:] = (gap[1:] * gap[:-1] < 0) & is_apart[1:] & is_apart[:-1]
         is_cross &= np.abs(gap) >= self.min_gap_fraction * views.candles.close
         return Foreseen({None: is_cross, Side.LONG: is_cross & (gap < 0), Side.SHORT: is_cross & (gap > 0)})

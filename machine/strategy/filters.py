@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
+from anchorwatch.machine.indicators.margin import EVEN, WITHIN
 from anchorwatch.machine.market import Frame
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import MarketView, Refusal
@@ -55,10 +56,10 @@ def adx(asked: Proposal, settings: FilterSettings) -> Refusal | None:
     """A continuation needs direction; a return must not stand in a strong one's way."""
     now = asked.frame.now
     if not asked.is_reverting:
-        if now.adx < settings.trend_adx:
+        if now.adx < settings.trend_adx - WITHIN:
             return Refusal("adx", f"{now.adx:.0f}: nothing to follow below {settings.trend_adx:g}")
         return None
-    if now.adx >= settings.against_adx and _is_against(asked.frame, asked.side):
+    if now.adx >= settings.against_adx - WITHIN and _is_against(asked.frame, asked.side):
         return Refusal("adx", f"{now.adx:.0f} against it")
     return None
 
@@ -71,15 +72,15 @@ def higher_timeframe(asked: Proposal, settings: FilterSettings) -> Refusal | Non
             return Refusal("higher timeframe", f"{name} is not known")
         now = frame.now
         if asked.is_reverting:
-            if now.adx >= settings.against_adx and _is_against(frame, asked.side):
+            if now.adx >= settings.against_adx - WITHIN and _is_against(frame, asked.side):
                 return Refusal("higher timeframe", f"{name} trends against it (ADX {now.adx:.0f})")
-        elif asked.side.sign * (now.ema_fast - now.ema_slow) <= 0:
+        elif asked.side.sign * (now.ema_fast - now.ema_slow) <= EVEN * now.ema_slow:
             return Refusal("higher timeframe", f"the averages of {name} are against it")
     return None
 
 
 def _is_against(frame: Frame, side: Side) -> bool:
-    return side.sign * (frame.now.plus_di - frame.now.minus_di) < 0
+    return side.sign * (frame.now.plus_di - frame.now.minus_di) < -WITHIN
 
 
 def pivots(asked: Proposal, settings: FilterSettings) -> Refusal | None:
@@ -91,7 +92,7 @@ def pivots(asked: Proposal, settings: FilterSettings) -> Refusal | None:
     px = asked.frame.candle.close
     levels = asked.view.pivots
     level = levels.above(px) if asked.side is Side.LONG else levels.below(px)
-    if level is not None and abs(level - px) < settings.level_atr * asked.frame.now.atr:
+    if level is not None and abs(level - px) < (settings.level_atr - WITHIN) * asked.frame.now.atr:
         return Refusal("pivots", f"{level:g} is just ahead")
     return None
 
@@ -106,7 +107,7 @@ def profile(asked: Proposal, settings: FilterSettings) -> Refusal | None:
         if ahead <= 0:
             return Refusal("volume profile", f"most volume ({known.point_of_control:g}) lies behind it")
         return None
-    if 0 < ahead < settings.control_atr * asked.frame.now.atr:
+    if 0 < ahead < (settings.control_atr - WITHIN) * asked.frame.now.atr:
         return Refusal("volume profile", f"most volume ({known.point_of_control:g}) is just ahead")
     return None
 
@@ -115,9 +116,9 @@ def volatility(asked: Proposal, settings: FilterSettings) -> Refusal | None:
     """Enough movement to pay the fees, and not so much that the stop is a coin toss."""
     share = asked.frame.now.atr / asked.frame.candle.close
     least, most = float(settings.atr_least), float(settings.atr_most)
-    if share < least:
+    if share < least * (1 - WITHIN):
         return Refusal("volatility", f"ATR {share:.3%} is below {least:.3%}")
-    if share > most:
+    if share > most * (1 + WITHIN):
         return Refusal("volatility", f"ATR {share:.3%} is above {most:.3%}")
     return None
 

@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 
 from anchorwatch.machine.indicators.batch import Floats
+from anchorwatch.machine.indicators.margin import EVEN, WITHIN
 from anchorwatch.machine.indicators.panel import Columns
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.strategy import signals
 from anchorwatch.machine.strategy.filters import FilterSettings
 from anchorwatch.machine.strategy.series import REFUSED, Answers, Foreseen, Views
-from anchorwatch.machine.strategy.signals import BAND_WITHIN, REVERTING, RSI_TURN, Signal, SignalSettings
+from anchorwatch.machine.strategy.signals import REVERTING, Signal, SignalSettings
 from anchorwatch.machine.units import Side
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _enters(
     least = scalper.choppy_agreeing if regime is Regime.CHOPPY else 0
     is_long = side > 0
     agreeing = np.where(is_long, _agreeing(fired, Side.LONG), _agreeing(fired, Side.SHORT))
-    is_proposed = (side != 0) & (strength >= scalper.strength_least) & (agreeing >= least)
+    is_proposed = (side != 0) & (strength >= scalper.strength_least - WITHIN) & (agreeing >= least)
     for one in Side:
         if one not in scalper.sides:
             is_proposed &= side != one.sign
@@ -100,7 +101,7 @@ def _enters(
 def _leaves(fired: Sequence[Said], held: Side, scalper: Scalper) -> Answers:
     """Where a position of this side may be wished to end; its age is asked for there."""
     side, strength = _weighed(fired, scalper)
-    leaves: Answers = (side == -held.sign) & (strength >= scalper.strength_to_leave)
+    leaves: Answers = (side == -held.sign) & (strength >= scalper.strength_to_leave - WITHIN)
     return leaves
 
 
@@ -109,7 +110,7 @@ def _weighed(fired: Sequence[Said], scalper: Scalper) -> tuple[Floats, Floats]:
     long, short = (_strength(fired, side, scalper.agreement_bonus) for side in Side)
     is_long = long >= short
     strength, other = np.where(is_long, long, short), np.where(is_long, short, long)
-    is_split = (other != 0) & (strength - other < scalper.lead_least)
+    is_split = (other != 0) & (strength - other < max(scalper.lead_least - WITHIN, WITHIN))
     return np.where(is_split, 0, np.where(is_long, Side.LONG.sign, Side.SHORT.sign)), strength
 
 
@@ -156,7 +157,8 @@ def _strict_rsi_reversal(views: Views, settings: SignalSettings) -> Said:
 
 def _rsi(signal: str, views: Views, low: float, high: float) -> Said:
     was, is_ = _before(views.readings.rsi), views.readings.rsi
-    long, short = (was <= low) & (is_ - was > RSI_TURN), (was >= high) & (was - is_ > RSI_TURN)
+    long = (was <= low + WITHIN) & (is_ - was > WITHIN)
+    short = (was >= high - WITHIN) & (was - is_ > WITHIN)
     return _said(
         signal, long, short & ~long, np.where(long, 2 * (low - was) / low, 2 * (was - high) / (100 - high))
     )
@@ -164,7 +166,7 @@ def _rsi(signal: str, views: Views, low: float, high: float) -> Said:
 
 def _bollinger_touch(views: Views, settings: SignalSettings) -> Said:
     now, candles = views.readings, views.candles
-    reach = (settings.band_deviations - BAND_WITHIN) * now.bollinger_deviation
+    reach = (settings.band_deviations - WITHIN) * now.bollinger_deviation
     lower, upper = now.bollinger_middle - reach, now.bollinger_middle + reach
     long = (candles.low <= lower) & (lower < candles.close) & (candles.high < upper)
     short = (candles.high >= upper) & (upper > candles.close) & (candles.low > lower)
@@ -174,24 +176,28 @@ def _bollinger_touch(views: Views, settings: SignalSettings) -> Said:
 
 def _ema_cross(views: Views, settings: SignalSettings) -> Said:
     now = views.readings
-    return _crossed("ema cross", now.ema_fast - now.ema_slow, settings.cross_full_atr * now.atr)
+    return _crossed(
+        "ema cross", now.ema_fast - now.ema_slow, EVEN * now.ema_slow, settings.cross_full_atr * now.atr
+    )
 
 
 def _macd_cross(views: Views, settings: SignalSettings) -> Said:
     now = views.readings
-    return _crossed("macd cross", now.macd - now.macd_signal, settings.macd_full_atr * now.atr)
+    return _crossed(
+        "macd cross", now.macd - now.macd_signal, EVEN * now.ema_slow, settings.macd_full_atr * now.atr
+    )
 
 
-def _crossed(signal: str, gap: Floats, full: Floats) -> Said:
+def _crossed(signal: str, gap: Floats, even: Floats, full: Floats) -> Said:
     before = _before(gap)
-    long, short = (before <= 0) & (gap > 0), (before >= 0) & (gap < 0)
-    return _said(signal, long, short, np.where(full > 0, np.abs(gap - before) / full, 0.0))
+    long, short = (before <= even) & (gap > even), (before >= -even) & (gap < -even)
+    return _said(signal, long, short, np.where(full > even, np.abs(gap - before) / full, 0.0))
 
 
 def _impulse_breakout(views: Views, settings: SignalSettings) -> Said:
     candles, atr = views.candles, _before(views.readings.atr)
-    height = candles.high - candles.low
-    is_long_candle = (atr > 0) & (height >= settings.impulse_atr * atr)
+    height, even = candles.high - candles.low, EVEN * _before(views.readings.ema_slow)
+    is_long_candle = (atr > even) & (height >= (settings.impulse_atr - WITHIN) * atr)
     top, bottom = (_before(one) for one in _extremes(views, settings.impulse_lookback))
     long = is_long_candle & (candles.close > top) & (candles.high - candles.close <= height / 4)
     short = is_long_candle & (candles.close < bottom) & (candles.close - candles.low <= height / 4)
@@ -200,14 +206,15 @@ def _impulse_breakout(views: Views, settings: SignalSettings) -> Said:
 
 def _dip_in_trend(views: Views, settings: SignalSettings) -> Said:
     now, candles = views.readings, views.candles
-    is_directed = (now.adx >= settings.dip_adx) & (now.atr > 0)
-    is_up = (now.plus_di > now.minus_di) & (now.ema_fast - now.ema_slow > 0)
-    is_down = (now.minus_di > now.plus_di) & (now.ema_fast - now.ema_slow < 0)
+    gap, even = now.ema_fast - now.ema_slow, EVEN * now.ema_slow
+    is_directed = (now.adx >= settings.dip_adx - WITHIN) & (now.atr > even)
+    is_up = (now.plus_di - now.minus_di > WITHIN) & (gap > even)
+    is_down = (now.minus_di - now.plus_di > WITHIN) & (gap < -even)
     was_open, was_close = _before(candles.open), _before(candles.close)
     top, bottom = _extremes(views, settings.dip_lookback)
     fallen = (top - np.minimum(_before(candles.low), candles.low)) / now.atr
     risen = (np.maximum(_before(candles.high), candles.high) - bottom) / now.atr
-    least, most = settings.dip_least_atr, settings.dip_most_atr
+    least, most = settings.dip_least_atr - WITHIN, settings.dip_most_atr + WITHIN
     long = is_directed & is_up & (was_close < was_open) & (candles.close > was_open)
     long &= (least <= fallen) & (fallen <= most)
     short = is_directed & is_down & (was_close > was_open) & (candles.close < was_open)
@@ -253,8 +260,14 @@ class _Proposals(NamedTuple):
 
 def _adx(asked: _Proposals) -> Answers:
     now, settings = asked.views.readings, asked.settings
-    is_against = (now.adx >= settings.against_adx) & (asked.side * (now.plus_di - now.minus_di) < 0)
-    return np.where(asked.is_reverting, is_against, now.adx < settings.trend_adx)
+    is_against = _is_against(now, asked)
+    return np.where(asked.is_reverting, is_against, now.adx < settings.trend_adx - WITHIN)
+
+
+def _is_against(now: Columns, asked: _Proposals) -> Answers:
+    is_strong = now.adx >= asked.settings.against_adx - WITHIN
+    answers: Answers = is_strong & (asked.side * (now.plus_di - now.minus_di) < -WITHIN)
+    return answers
 
 
 def _higher_timeframe(asked: _Proposals) -> Answers:
@@ -263,15 +276,15 @@ def _higher_timeframe(asked: _Proposals) -> Answers:
         now = asked.views.larger.get(name)
         if now is None:
             return np.ones(len(asked.side), np.bool_)
-        is_against = (now.adx >= asked.settings.against_adx) & (asked.side * (now.plus_di - now.minus_di) < 0)
-        is_behind = asked.side * (now.ema_fast - now.ema_slow) <= 0
+        is_against = _is_against(now, asked)
+        is_behind = asked.side * (now.ema_fast - now.ema_slow) <= EVEN * now.ema_slow
         refuses |= np.isnan(now.adx) | np.where(asked.is_reverting, is_against, is_behind)
     return refuses
 
 
 def _pivots(asked: _Proposals) -> Answers:
     levels, px = asked.views.levels, asked.views.candles.close
-    near = asked.settings.level_atr * asked.views.readings.atr
+    near = (asked.settings.level_atr - WITHIN) * asked.views.readings.atr
     above = np.where(levels > px, levels, np.inf).min(axis=0)
     below = np.where(levels < px, levels, -np.inf).max(axis=0)
     is_ahead = np.abs(np.where(asked.side > 0, above, below) - px) < near
@@ -281,13 +294,14 @@ def _pivots(asked: _Proposals) -> Answers:
 def _profile(asked: _Proposals) -> Answers:
     control, now = asked.views.control, asked.views.readings
     ahead = asked.side * (control - asked.views.candles.close)
-    is_near = (ahead > 0) & (ahead < asked.settings.control_atr * now.atr)
+    is_near = (ahead > 0) & (ahead < (asked.settings.control_atr - WITHIN) * now.atr)
     return np.isnan(control) | np.where(asked.is_reverting, ahead <= 0, is_near)
 
 
 def _volatility(asked: _Proposals) -> Answers:
     share = asked.views.readings.atr / asked.views.candles.close
-    refuses: Answers = (share < float(asked.settings.atr_least)) | (share > float(asked.settings.atr_most))
+    least, most = float(asked.settings.atr_least), float(asked.settings.atr_most)
+    refuses: Answers = (share < least * (1 - WITHIN)) | (share > most * (1 + WITHIN))
     return refuses
 
 

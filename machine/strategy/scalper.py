@@ -24,6 +24,7 @@ from typing import Annotated
 
 import msgspec
 
+from anchorwatch.machine.indicators.margin import WITHIN
 from anchorwatch.machine.indicators.panel import Periods
 from anchorwatch.machine.market import SIGNAL, Frame, MarketSettings
 from anchorwatch.machine.regime import Regime
@@ -123,7 +124,7 @@ class Scalper(msgspec.Struct, frozen=True):
         if side is None:
             return refused
         mine = [said for said in fired if said.side is side]
-        if strength < settings.strength_least:
+        if strength < settings.strength_least - WITHIN:
             because = f"strength {strength:.2f} is below {settings.strength_least:.2f}"
             return msgspec.structs.replace(refused, because=because)
         if side not in settings.sides:
@@ -148,7 +149,7 @@ class Scalper(msgspec.Struct, frozen=True):
         stays = Decision(None, because, fired, regime=regime, strength=strength)
         if against is None or against is side:
             return msgspec.structs.replace(stays, because=because or "nothing speaks against the position")
-        if strength < settings.strength_to_leave:
+        if strength < settings.strength_to_leave - WITHIN:
             because = f"strength {strength:.2f} is below {settings.strength_to_leave:.2f}"
             return msgspec.structs.replace(stays, because=because)
         if view.holding is not None:
@@ -167,7 +168,7 @@ def weigh(fired: tuple[Fired, ...], settings: Scalper) -> tuple[Side | None, flo
     strengths = {side: _strength(fired, side, settings.agreement_bonus) for side in Side}
     side = max(Side, key=lambda one: strengths[one])
     other = Side.SHORT if side is Side.LONG else Side.LONG
-    if strengths[other] and strengths[side] - strengths[other] < settings.lead_least:
+    if strengths[other] and strengths[side] - strengths[other] < max(settings.lead_least - WITHIN, WITHIN):
         return None, strengths[side], "the signals contradict one another"
     return side, strengths[side], ""
 

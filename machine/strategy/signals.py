@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from anchorwatch.machine.indicators.panel import Readings
+from anchorwatch.machine.indicators.margin import EVEN, WITHIN
 from anchorwatch.machine.market import Frame
 from anchorwatch.machine.strategy import Fired
 from anchorwatch.machine.units import Side
@@ -61,28 +61,20 @@ def strict_rsi_reversal(frame: Frame, candles: Sequence[Candle], settings: Signa
     return _rsi("strict rsi reversal", frame, settings.rsi_strict_low, settings.rsi_strict_high)
 
 
-RSI_TURN = 1e-6
-"""A market that stands still keeps its RSI, but for rounding: that is no turn, and live it would not be the back-test's."""
-
-
 def _rsi(signal: str, frame: Frame, low: float, high: float) -> Fired | None:
     was, is_ = frame.before.rsi, frame.now.rsi
-    if was <= low and is_ - was > RSI_TURN:
+    # A market that stands still keeps its RSI, but for rounding: that is no turn.
+    if was <= low + WITHIN and is_ - was > WITHIN:
         return _fired(signal, Side.LONG, 2 * (low - was) / low)
-    if was >= high and was - is_ > RSI_TURN:
+    if was >= high - WITHIN and was - is_ > WITHIN:
         return _fired(signal, Side.SHORT, 2 * (was - high) / (100 - high))
     return None
-
-
-BAND_WITHIN = 1e-6
-"""Deviations by which a band lies nearer than it is set. Prices on a coarse grid lie exactly on a band now and then;
-rounding would decide whether it was touched, live otherwise than in the back-test."""
 
 
 def bollinger_touch(frame: Frame, candles: Sequence[Candle], settings: SignalSettings) -> Fired | None:
     """The candle reached through a band and closed inside. Stronger the further it reached."""
     now, candle = frame.now, frame.candle
-    reach = (settings.band_deviations - BAND_WITHIN) * now.bollinger_deviation
+    reach = (settings.band_deviations - WITHIN) * now.bollinger_deviation
     lower, upper = now.bollinger_middle - reach, now.bollinger_middle + reach
     if candle.low <= lower < candle.close and candle.high < upper:
         return _fired("bollinger touch", Side.LONG, 2 * (lower - candle.low) / now.bollinger_deviation)
@@ -93,36 +85,33 @@ def bollinger_touch(frame: Frame, candles: Sequence[Candle], settings: SignalSet
 
 def ema_cross(frame: Frame, candles: Sequence[Candle], settings: SignalSettings) -> Fired | None:
     """The averages crossed with this candle. Stronger the faster they part."""
-    gap, gap_before = _ema_gap(frame.now), _ema_gap(frame.before)
-    return _crossed("ema cross", gap, gap_before, settings.cross_full_atr * frame.now.atr)
+    now, before = frame.now, frame.before
+    gap, gap_before = now.ema_fast - now.ema_slow, before.ema_fast - before.ema_slow
+    return _crossed("ema cross", gap, gap_before, EVEN * now.ema_slow, settings.cross_full_atr * now.atr)
 
 
 def macd_cross(frame: Frame, candles: Sequence[Candle], settings: SignalSettings) -> Fired | None:
     """The MACD line crossed its signal line with this candle. Stronger the faster they part."""
     now, before = frame.now, frame.before
     gap, gap_before = now.macd - now.macd_signal, before.macd - before.macd_signal
-    return _crossed("macd cross", gap, gap_before, settings.macd_full_atr * now.atr)
+    return _crossed("macd cross", gap, gap_before, EVEN * now.ema_slow, settings.macd_full_atr * now.atr)
 
 
-def _ema_gap(readings: Readings) -> float:
-    return readings.ema_fast - readings.ema_slow
-
-
-def _crossed(signal: str, gap: float, gap_before: float, full: float) -> Fired | None:
-    if gap_before <= 0 < gap:
+def _crossed(signal: str, gap: float, gap_before: float, even: float, full: float) -> Fired | None:
+    if gap_before <= even < gap:
         side = Side.LONG
-    elif gap_before >= 0 > gap:
+    elif gap_before >= -even > gap:
         side = Side.SHORT
     else:
         return None
-    return _fired(signal, side, abs(gap - gap_before) / full if full > 0 else 0.0)
+    return _fired(signal, side, abs(gap - gap_before) / full if full > even else 0.0)
 
 
 def impulse_breakout(frame: Frame, candles: Sequence[Candle], settings: SignalSettings) -> Fired | None:
     """A candle much longer than usual closes near its end, beyond everything recent. Stronger the longer it is."""
     candle, atr = frame.candle, frame.before.atr
     height = candle.high - candle.low
-    if atr <= 0 or height < settings.impulse_atr * atr:
+    if atr <= EVEN * frame.before.ema_slow or height < (settings.impulse_atr - WITHIN) * atr:
         return None
     quality = height / (settings.impulse_atr * atr) - 1
     top, bottom = _extremes(candles, settings.impulse_lookback, newest=1)
@@ -139,20 +128,22 @@ def dip_in_trend(frame: Frame, candles: Sequence[Candle], settings: SignalSettin
     A retreat below 0.4 ATR is noise, one above 2.5 ATR may be the end of the trend.
     """
     now, candle = frame.now, frame.candle
-    if now.adx < settings.dip_adx or now.atr <= 0 or len(candles) < 2:
+    gap, even = now.ema_fast - now.ema_slow, EVEN * now.ema_slow
+    if now.adx < settings.dip_adx - WITHIN or now.atr <= even or len(candles) < 2:
         return None
-    is_up = now.plus_di > now.minus_di and _ema_gap(now) > 0
-    is_down = now.minus_di > now.plus_di and _ema_gap(now) < 0
+    is_up = now.plus_di - now.minus_di > WITHIN and gap > even
+    is_down = now.minus_di - now.plus_di > WITHIN and gap < -even
+    least, most = settings.dip_least_atr - WITHIN, settings.dip_most_atr + WITHIN
     previous = candles[-2]
     quality = (now.adx - settings.dip_adx) / settings.dip_adx
     if is_up and previous.close < previous.open and candle.close > previous.open:
         top, _ = _extremes(candles, settings.dip_lookback, newest=0)
-        if settings.dip_least_atr <= (top - min(previous.low, candle.low)) / now.atr <= settings.dip_most_atr:
+        if least <= (top - min(previous.low, candle.low)) / now.atr <= most:
             return _fired("dip in trend", Side.LONG, quality)
     if is_down and previous.close > previous.open and candle.close < previous.open:
         _, bottom = _extremes(candles, settings.dip_lookback, newest=0)
         depth = (max(previous.high, candle.high) - bottom) / now.atr
-        if settings.dip_least_atr <= depth <= settings.dip_most_atr:
+        if least <= depth <= most:
             return _fired("dip in trend", Side.SHORT, quality)
     return None
 

@@ -204,6 +204,101 @@ def test_everything_that_can_be_foreseen_is() -> None:
     }  # fmt: skip
 
 
+# What only the last digits say is not said.
+
+LAST_DIGITS = 1e-12
+"""Ten times the most by which live and batch were seen apart on any file, as a share; a thousandth of what is even."""
+
+
+def round_views(seed: int) -> Views:
+    """A series whose numbers lie on thresholds again and again, as on a coarse grid and in a market that stands still."""
+    dice = np.random.default_rng(seed)
+    views = drawn_views(seed)
+    close, tick = views.candles.close, 0.1
+
+    def coarse(own: Columns) -> Columns:
+        slow = close.copy()
+        atr = dice.choice([0.0, 1.0, 5.0], ROWS) * tick
+        return msgspec.structs.replace(
+            own,
+            ema_slow=slow,
+            ema_fast=slow + dice.choice([-tick, 0.0, 0.0, tick], ROWS),
+            rsi=dice.choice([20.0, 25.0, 30.0, 50.0, 70.0, 75.0, 90.0], ROWS),
+            macd=dice.choice([-tick, 0.0, tick], ROWS),
+            macd_signal=dice.choice([-tick, 0.0, tick], ROWS),
+            bollinger_middle=close + tick * dice.integers(-4, 5, ROWS),
+            bollinger_deviation=dice.choice([1.0, 2.0], ROWS) * tick,
+            atr=atr,
+            adx=dice.choice([20.0, 22.0, 25.0, 30.0], ROWS),
+        )
+
+    # A retreat of two fifths of an ATR, a candle of one and a half: round numbers of a grid.
+    larger = {name: coarse(own) for name, own in views.larger.items()}
+    levels = close + 0.5 * dice.choice([1.0, 5.0], ROWS) * tick * np.arange(-3, 4)[:, None]
+    control = close + 0.25 * tick * dice.choice([-5.0, 1.0, 5.0], ROWS)
+    return msgspec.structs.replace(
+        views, readings=coarse(views.readings), larger=larger, levels=levels, control=control
+    )
+
+
+def nudged(own: Columns, close: Any, dice: np.random.Generator) -> Columns:
+    """The same, otherwise rounded: prices by shares of the price, all else by shares of what it may be at most."""
+
+    def one(name: str, column: Any) -> Any:
+        scale = 100.0 if name in ("rsi", "adx", "plus_di", "minus_di") else close
+        return column + dice.choice([-1.0, 0.0, 1.0], ROWS) * LAST_DIGITS * scale
+
+    return Columns(*[one(field.name, getattr(own, field.name)) for field in msgspec.structs.fields(own)])
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=8, deadline=None)
+def test_last_digits_decide_nothing(seed: int) -> None:
+    """Indicators computed candle by candle and those computed at once differ there."""
+    views, dice = round_views(seed), np.random.default_rng(seed + 1)
+    close = views.candles.close
+    other = msgspec.structs.replace(
+        views,
+        readings=nudged(views.readings, close, dice),
+        larger={name: nudged(own, close, dice) for name, own in views.larger.items()},
+    )
+    filters = FilterSettings(trend_adx=20.0, against_adx=30.0, atr_least=Fraction(Decimal("0.001")))
+    for strategy in (Scalper(choppy_agreeing=1, filters=filters), Scalper(lead_least=0.0), EmaCross()):
+        assert as_lists(strategy.foresee(other), ROWS) == as_lists(strategy.foresee(views), ROWS)
+    candles = rows_of(views.candles)
+    scalper = Scalper(choppy_agreeing=1, filters=filters)
+    for row in range(4, ROWS):
+        for open_side in (None, *Side):
+            one, two = (scalper.consider(view_at(own, candles, row, open_side)) for own in (views, other))
+            assert counted_as(one) == counted_as(two), row
+            wishes = [said.intent and (said.intent.wish, said.intent.side) for said in (one, two)]
+            assert wishes[0] == wishes[1], row
+
+
+def test_averages_of_a_price_that_stands_still_cross_nowhere() -> None:
+    """They run together until only rounding is left of their distance, whose sign turns at random."""
+    dice = np.random.default_rng(3)
+    views = drawn_views(3)
+    still = np.full(ROWS, 100.0)
+    noise = dice.choice([-1.0, 1.0], (2, ROWS)) * 1e-13
+    even = msgspec.structs.replace(
+        views.readings,
+        ema_fast=still + noise[0],
+        ema_slow=still,
+        macd=noise[1],
+        macd_signal=0 * still,
+        atr=0 * still,
+    )
+    calm = msgspec.structs.replace(views, readings=even)
+    assert not EmaCross().foresee(calm).asked[None].any()
+    counted = Scalper().foresee(calm).counted[None]
+    assert not any(
+        answers.any()
+        for name, answers in counted.items()
+        if name in ("signal ema cross", "signal macd cross")
+    )
+
+
 def prefix(views: Views, count: int) -> Views:
     def cut(one: Any) -> Any:
         return type(one)(*[column[:count] for column in msgspec.structs.astuple(one)])

@@ -26,6 +26,8 @@ def after(said: list[Regime], start: RegimeState | None = None, first: int = 1) 
     ("adx", "range_fraction", "regime"),
     [
         (25.0, 0.10, TRENDING),
+        (25.0 - 1e-12, 0.10, TRENDING),  # rounding decides nothing
+        (20.0 + 1e-12, 0.03, RANGING),
         (24.9, 0.06, CHOPPY),
         (10.0, 0.051, CHOPPY),
         (10.0, 0.05, RANGING),
