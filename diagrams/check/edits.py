@@ -31,6 +31,9 @@ ROUTER_ANSWERS: tuple[tuple[str, object], ...] = (
     ("lacks_a_fact_of_the_bot", False),
     ("lacks_a_fact_of_the_bot", True),
 )
+ROUTER = "router"
+"""What an edit of the router has for a machine."""
+
 ROUTER_STEPS = (
     "_doubt_after_relogin",
     "_flatten_late_fills",
@@ -60,13 +63,13 @@ def mutants() -> Iterator[Mutant]:
             yield from _of_table(definition)
     for effect in bots.ROUTES:
         words = f"the route of {effect.__name__} is forgotten"
-        yield Mutant("router", -1, words, _Plant(routing, effect, _nowhere))
+        yield Mutant(ROUTER, -1, words, _Plant(routing, effect, _nowhere))
     for name, answer in ROUTER_ANSWERS:
-        yield Mutant("router", -1, f"{name} always answers {answer!r}", _Plant(answering, name, answer))
+        yield Mutant(ROUTER, -1, f"{name} always answers {answer!r}", _Plant(answering, name, answer))
     for name in ROUTER_STEPS:
-        yield Mutant("router", -1, f"{name} is forgotten", _Plant(_forgetting, name))
+        yield Mutant(ROUTER, -1, f"{name} is forgotten", _Plant(_forgetting, name))
     for words, function, code in router_edits.edits():
-        yield Mutant("router", -1, words, _Plant(router_edits.in_force, function, code))
+        yield Mutant(ROUTER, -1, words, _Plant(router_edits.in_force, function, code))
 
 
 def _of_table(definition: Definition[Any]) -> Iterator[Mutant]:

@@ -29,7 +29,7 @@ import msgspec
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.configurations import SMALL
 from anchorwatch.diagrams.check.contracts import broken_contract
-from anchorwatch.diagrams.check.edits import Mutant, mutants
+from anchorwatch.diagrams.check.edits import ROUTER, Mutant, mutants
 from anchorwatch.diagrams.check.liveness import PROMISES, Graph, broken_promise
 from anchorwatch.diagrams.check.model import Model
 from anchorwatch.diagrams.check.probes import defect_of_the_past
@@ -135,7 +135,7 @@ class Base:
 
         The router is looked at by the world and the properties too, so all is made anew when it is edited.
         """
-        if mutant.machine == "router":
+        if mutant.machine == ROUTER:
             return Model(self.wider)
         of_rows = (self._steps_of.get((mutant.machine, row), ()) for row in mutant.cell)
         steps = self.model.production.stepped_otherwise(sorted(set(itertools.chain.from_iterable(of_rows))))
@@ -266,7 +266,7 @@ def _judge(mutant: Mutant, bases: Sequence[Base]) -> Judged:
         if changed:
             return verdict("survivor")
         cell = {(mutant.machine, row) for row in mutant.cell}
-        is_reached = mutant.machine == "router" or any(cell & (base.rows | base.probed) for base in bases)
+        is_reached = mutant.machine == ROUTER or any(cell & (base.rows | base.probed) for base in bases)
         return verdict("equivalent", "" if is_reached else UNREACHED)
 
 

@@ -25,7 +25,7 @@ from anchorwatch.diagrams.check.production import (
     canonical_bot,
 )
 from anchorwatch.diagrams.check.properties import PROPERTIES
-from anchorwatch.diagrams.check.run import check, names, run, ways
+from anchorwatch.diagrams.check.run import agrees, check, names, run, ways
 from anchorwatch.diagrams.check.search import Search, explore
 from anchorwatch.diagrams.check.surroundings import absorb
 from anchorwatch.diagrams.check.telling import sequence, table
@@ -220,6 +220,22 @@ def test_a_stop_that_is_not_meant_any_more_keeps_resting() -> None:
     after, told_at_once, broken = absorb(before, effects, ONE)
     assert (told_at_once, broken) == ((), "")
     assert (after.mine, after.other) == (Stop(), before.mine)
+
+
+@pytest.mark.parametrize(
+    ("machine", "verdict", "good"),
+    [
+        ("order", "contract", True),
+        ("router", "equivalent", True),
+        ("order", "equivalent", False),
+        ("order", "survivor", False),
+    ],
+)
+def test_a_row_that_decides_nothing_and_an_edit_that_nothing_notices_fail_the_check(
+    machine: str, verdict: str, good: bool
+) -> None:
+    edits = mutation.summed([mutation.Judged(machine, "an edit", verdict)])
+    assert agrees({"mutants": edits}) is good
 
 
 def test_the_report_for_programs_has_the_keys_that_they_read() -> None:
