@@ -90,7 +90,7 @@ WORLDS: tuple[Bounds, ...] = (
 GROWTH_MAX = 4
 """An edit may make a world so many times as large, and is then not followed further in it."""
 
-CPU_MAX_S = 120
+CPU_MAX_S = 240
 """The longest judgement takes a quarter of it; what takes longer is a bot that answers itself for ever."""
 
 CONTRACTS_CPU_MAX_S = 5
