@@ -551,19 +551,11 @@ _SLOT_WITH: dict[Part, Callable[[Slot, Snapshot[Any]], Slot]] = {
 
 def move_of(machine: str, id: str, before: Snapshot[Any], event: Event, after: Snapshot[Any]) -> Move:
     """The record of one transition."""
-    return Move(
-        machine=machine,
-        id=id,
-        source=before.state._name_,  # as `name`, without the detour of a property
-        trigger=type(event).__name__,
-        dest=after.state._name_,
-        cause=_cause(event),
-    )
-
-
-def _cause(event: Event) -> str:
-    named = _cause_field(type(event))
-    return str(getattr(event, named)) if named else ""
+    kind = type(event)
+    named = _cause_field(kind)
+    cause = str(getattr(event, named)) if named else ""
+    # The states' names without the detour of a property.
+    return Move(machine, id, before.state._name_, kind.__name__, after.state._name_, cause)
 
 
 @lru_cache(maxsize=EVENTS_KNOWN)

@@ -452,8 +452,12 @@ def idle(name: Name, limits: Limits) -> Snapshot[Link]:
     return Snapshot(S.IDLE, Link(name, limits))
 
 
+# Asked of every connection before every order; a member of an enumeration is found by a slow search.
+DELIVERING, REPLACING = (S.LIVE, S.PROBING), S.REPLACING
+
+
 def delivers(snapshot: Snapshot[Link]) -> bool:
     """Whether pushes may be relied on: every channel is confirmed, and silence is being watched."""
-    if snapshot.state is S.REPLACING:
-        return snapshot.data.spare != 0
-    return snapshot.state in (S.LIVE, S.PROBING)
+    if snapshot.state in DELIVERING:
+        return True
+    return snapshot.state is REPLACING and snapshot.data.spare != 0

@@ -18,6 +18,11 @@ from anchorwatch.machine import (
 from anchorwatch.machine.roster import Bot, Slot
 from anchorwatch.machine.units import Conduct, LegKey, PositionMode
 
+# Asked before every order, and more than once; a member of an enumeration is found by a slow search.
+READY, PERMITTED, TRADE = lifecycle.S.READY, permission.S.OPEN, Conduct.TRADE
+SETTLED, CHECKING = reconciliation.S.SETTLED, reconciliation.S.CHECKING
+FLAT, UNPROTECTED, BARRED = position.S.FLAT, protection.S.NONE, protection.S.BARRED
+
 
 def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
     """Why no entry may be sent on this leg; empty when one may.
@@ -29,9 +34,9 @@ def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
     slot = bot.slot(leg)
     if slot.entry.state not in order.FREE:
         reasons.append("an entry is under way")
-    if slot.position.state is not position.S.FLAT:
+    if slot.position.state is not FLAT:
         reasons.append(f"the position is {slot.position.state.value}")
-    if slot.protection.state is not protection.S.NONE or slot.close.state not in order.FREE:
+    if slot.protection.state is not UNPROTECTED or slot.close.state not in order.FREE:
         reasons.append("the last position is not settled")
     for key, other in bot.legs:
         if key != leg and key.instrument == leg.instrument:
@@ -60,13 +65,13 @@ def adding_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
 def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     """The obstacles that do not depend on the leg: lifecycle, permission, connections, book and facts."""
     reasons = []
-    if bot.lifecycle.state is not lifecycle.S.READY:
+    if bot.lifecycle.state is not READY:
         reasons.append(f"lifecycle is {bot.lifecycle.state.value}")
-    if bot.conduct is not Conduct.TRADE:
+    if bot.conduct is not TRADE:
         reasons.append(f"the mode is {bot.conduct.value}")
     if instrument in bot.hands_off:
         reasons.append(f"hands off {instrument}")
-    if bot.permission.state is not permission.S.OPEN:
+    if bot.permission.state is not PERMITTED:
         reasons.append(f"permission is {bot.permission.state.value}")
     for link in bot.links:
         if not connection.delivers(link):
@@ -74,7 +79,7 @@ def standing_obstacles(bot: Bot, instrument: str) -> tuple[str, ...]:
     if not is_settled(bot):
         reasons.append("the book is not reconciled")
     for key, slot in bot.legs:
-        if slot.protection.state is protection.S.BARRED:
+        if slot.protection.state is BARRED:
             reasons.append(f"{key} has no stop, and the venue takes none")
     for scope, name in bot.missing:
         if scope in ("", instrument):
@@ -110,7 +115,8 @@ def is_covered(bot: Bot) -> bool:
 
 
 def is_settled(bot: Bot) -> bool:
-    return bot.reconciliation.state in (reconciliation.S.SETTLED, reconciliation.S.CHECKING)
+    state = bot.reconciliation.state
+    return state is SETTLED or state is CHECKING
 
 
 def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
@@ -136,7 +142,7 @@ def may_still_amend(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
 
 
 def _is_busy(slot: Slot) -> bool:
-    return slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
+    return slot.position.state is not FLAT or slot.entry.state not in order.FREE
 
 
 def holds_ours(bot: Bot) -> bool:

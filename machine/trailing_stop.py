@@ -19,20 +19,23 @@ LIQUIDATION_SHARE = Decimal("0.25")
 """The catastrophe stop leaves at least this share of the distance from mark to liquidation."""
 
 
+LONG = Side.LONG
+
+
 def behind(side: Side, price: Decimal, fraction: Decimal, instrument: Instrument) -> Price:
     """The level ``fraction`` behind ``price`` on the losing side, rounded away from it."""
-    if side is Side.LONG:
+    if side is LONG:
         return instrument.price_below(price * (1 - fraction))
     return instrument.price_above(price * (1 + fraction))
 
 
 def on_tick(side: Side, level: Decimal, instrument: Instrument) -> Price:
     """``level`` on the tick, away from the market where the tick has grown since it was computed."""
-    return instrument.price_below(level) if side is Side.LONG else instrument.price_above(level)
+    return instrument.price_below(level) if side is LONG else instrument.price_above(level)
 
 
 def is_tighter(side: Side, level: Decimal, than: Decimal) -> bool:
-    return level > than if side is Side.LONG else level < than
+    return level > than if side is LONG else level < than
 
 
 def tighter(side: Side, one: Price, other: Price) -> Price:
@@ -41,7 +44,7 @@ def tighter(side: Side, one: Price, other: Price) -> Price:
 
 def further_peak(side: Side, peak: Decimal, mark: Decimal) -> Price:
     """The best price since the entry."""
-    return Price(max(peak, mark) if side is Side.LONG else min(peak, mark))
+    return Price(max(peak, mark) if side is LONG else min(peak, mark))
 
 
 def profit_fraction(side: Side, entry: Decimal, price: Decimal) -> Decimal:
@@ -70,7 +73,7 @@ def catastrophe_level(
     if liquidation is None:
         return level
     nearest = mark + (liquidation - mark) * (1 - LIQUIDATION_SHARE)
-    bound = instrument.price_above(nearest) if side is Side.LONG else instrument.price_below(nearest)
+    bound = instrument.price_above(nearest) if side is LONG else instrument.price_below(nearest)
     return tighter(side, level, bound)
 
 

@@ -169,9 +169,13 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
     return _to_step(value, step, ROUND_DOWN)
 
 
+_OPENING = {Side.LONG: Deal.BUY, Side.SHORT: Deal.SELL}
+_CLOSING = {Side.LONG: Deal.SELL, Side.SHORT: Deal.BUY}
+
+
 def opening_deal(side: Side) -> Deal:
-    return Deal.BUY if side is Side.LONG else Deal.SELL
+    return _OPENING[side]
 
 
 def closing_deal(side: Side) -> Deal:
-    return Deal.SELL if side is Side.LONG else Deal.BUY
+    return _CLOSING[side]

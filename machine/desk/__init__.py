@@ -313,7 +313,7 @@ class Desk:
 
     def _is_stopping(self) -> bool:
         """From R10.1 on nothing new is decided; protection and what was begun go on."""
-        return self._context.bot.lifecycle.state in (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
+        return self._context.bot.lifecycle.state in STOPS
 
     def _must_hold(self) -> bool:
         """Until the first reconciliation nobody knows what a push changes."""
@@ -461,6 +461,7 @@ CALM = frozenset((world.QuoteMoved, world.FundingForecast, world.CandleClosed, w
 """Events that change what is quiet only where they ask for something. A mark may move a peak, and what may still be
 lost is shared among all that is open: every share counts from the same marks."""
 HELD = frozenset((world.OrderPushed, world.StopPushed, world.PositionPushed))
+STOPS = (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
 HOLDING = (
     lifecycle.S.WS,
     lifecycle.S.SAFETY,

@@ -19,6 +19,8 @@ from anchorwatch.machine.units import Conduct, LegKey
 
 T = TypeVar("T", bound=Data)
 
+WATCH = Conduct.WATCH
+
 Performer = Callable[["Context", Address, Any], None]
 
 
@@ -56,10 +58,12 @@ class Context:
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}
         self._stop_serial = 0
+        self.ask: Callable[[Effect], None] = self.effects.append
+        """Something for the shell."""
 
     def may_touch(self, instrument: str) -> bool:
         """Whether anything of this instrument may be changed at all."""
-        return self.parameters.conduct is not Conduct.WATCH and instrument not in self.bot.hands_off
+        return self.parameters.conduct is not WATCH and instrument not in self.bot.hands_off
 
     def adopts(self, instrument: str) -> bool:
         """Whether positions of this instrument that others opened are taken over."""
@@ -93,10 +97,6 @@ class Context:
     def slippage_of(self, instrument: str) -> Snapshot[guards.Nothing]:
         return self.slippage.get(instrument, guards.SLIPPAGE.initial)
 
-    def ask(self, effect: Effect) -> None:
-        """Something for the shell."""
-        self.effects.append(effect)
-
     def pass_on(self, address: Address, effect: Effect) -> None:
         """An effect that needs no numbers."""
         self.effects.append(Addressed(address, effect))
@@ -118,5 +118,5 @@ class Context:
         if not self.effects:
             return ()  # as after most events
         effects = tuple(self.effects)
-        self.effects = []
+        self.effects.clear()
         return effects

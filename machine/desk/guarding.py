@@ -49,6 +49,12 @@ def note_report(context: Context, report: PositionReport) -> None:
     _judge(context, leg)
 
 
+# Asked for with every mark and quote; a member of an enumeration is found by a slow search.
+TRENDING, CHOPPY = Regime.TRENDING, Regime.CHOPPY
+AT_EASE, CALM, AMPLE = (guards.L.OFF, guards.L.CALM), guards.L.CALM, guards.Room.AMPLE
+UNGUARDED, WIDE = guards.G.OFF, guards.G.WIDE
+
+
 def take_mark(context: Context, instrument: str, mark: Decimal) -> None:
     for leg in context.book.legs.values():
         if leg.leg.instrument == instrument:
@@ -59,14 +65,14 @@ def take_mark(context: Context, instrument: str, mark: Decimal) -> None:
 def _judge(context: Context, leg: LegBook) -> None:
     mark = context.book.marks.get(leg.leg.instrument)
     if not leg.contracts:
-        if context.liquidation_of(leg.leg).state not in (guards.L.OFF, guards.L.CALM):
+        if context.liquidation_of(leg.leg).state not in AT_EASE:
             _tell_liquidation(context, leg.leg, guards.LegOver())
         return
     if mark is None:
         return
     left = guards.room_left(leg.leg.side, leg.account.average_price, mark, leg.liquidation)
     room = guards.room_class(left, leg.margin_ratio, context.parameters.guarding)
-    if room is guards.Room.AMPLE and context.liquidation_of(leg.leg).state is guards.L.CALM:
+    if room is AMPLE and context.liquidation_of(leg.leg).state is CALM:
         return  # as it was: nearly every mark
     if context.bot.slot(leg.leg).position.state is position.S.WATCHED:
         room = min(room, guards.Room.SCARCE)  # a stranger's position is told of, and never touched
@@ -126,7 +132,7 @@ def take_quote(context: Context, event: QuoteMoved) -> None:
     )
     is_wide = event.ask - event.bid > limit * event.ask
     state = context.slippage_of(event.instrument).state
-    if state is guards.G.OFF or (state is guards.G.WIDE) is is_wide:
+    if state is UNGUARDED or (state is WIDE) is is_wide:
         return  # as it was: nearly every quote
     told = guards.SpreadWide() if is_wide else guards.SpreadNarrow()
     _tell_slippage(context, event.instrument, told)
@@ -149,9 +155,9 @@ def _look_for_drift(context: Context, instrument: str, mark: Decimal) -> None:
 
 def _by_regime(regime: Regime | None, trending: Fraction, ranging: Fraction, choppy: Fraction) -> Fraction:
     """Where the regime is not followed, the middle one."""
-    if regime is Regime.TRENDING:
+    if regime is TRENDING:
         return trending
-    return choppy if regime is Regime.CHOPPY else ranging
+    return choppy if regime is CHOPPY else ranging
 
 
 def _tell_slippage(context: Context, instrument: str, event: Event) -> None:

@@ -38,8 +38,12 @@ EVENT_OF = {
 }
 
 
+ENTRY = order.Role.ENTRY
+_PARTS = {ENTRY: Part.ENTRY, order.Role.CLOSE: Part.CLOSE}
+
+
 def part_of(role: order.Role) -> Part:
-    return Part.ENTRY if role is order.Role.ENTRY else Part.CLOSE
+    return _PARTS[role]
 
 
 def take_report(context: Context, report: OrderReport) -> None:
@@ -50,22 +54,22 @@ def take_report(context: Context, report: OrderReport) -> None:
         twins.look_at_order(context, report)
         return  # not of this life: its fills count, its fate is nobody's here
     event = EVENT_OF[report.state]
-    if report.state is OrderState.PARTIAL and not added:
+    if not added and report.state is OrderState.PARTIAL:
         event = order.OrderSeenLive
     address = of_leg(part_of(ticket.role), ticket.leg)
-    if ticket.role is order.Role.ENTRY:
+    if ticket.role is ENTRY:
         making.note_price(context, ticket, report)
         switch.note_firing(context, report)
     was_out = _state(context, ticket) in order.OUT
     context.tell(address, event(ticket.seq))
-    if was_out and ticket.role is order.Role.ENTRY and _state(context, ticket) is order.S.CANCELLED:
+    if was_out and ticket.role is ENTRY and _state(context, ticket) is order.S.CANCELLED:
         making.go_on(context, ticket, report)
 
 
 def _state(context: Context, ticket: OrderTicket) -> State:
     """The state of this very order; an earlier one is over."""
     slot = context.bot.slot(ticket.leg)
-    snapshot = slot.entry if ticket.role is order.Role.ENTRY else slot.close
+    snapshot = slot.entry if ticket.role is ENTRY else slot.close
     return snapshot.state if snapshot.data.seq == ticket.seq else order.S.IDLE
 
 
@@ -153,7 +157,7 @@ def look_for_the_lost(context: Context, reading: AccountReading) -> None:
 def record_intent(context: Context, address: Address, effect: order.RecordIntent) -> None:
     assert address.leg is not None
     leg, pace = context.book.leg(address.leg), context.parameters.pace
-    is_entry = effect.role is order.Role.ENTRY
+    is_entry = effect.role is ENTRY
     portion = None if is_entry else leg.portion
     contracts = context.book.entry_sizes.pop(address.leg) if is_entry else closing.size(context, leg)
     made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE

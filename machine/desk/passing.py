@@ -19,13 +19,15 @@ from anchorwatch.machine.market import SIGNAL
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.strategy.series import REFUSED
 
+SOUND = S.SOUND
+
 
 def may_pass(chart: Chart) -> bool:
     """Whether a plain candle without a wish changes nothing but the chart."""
     if chart.missing or market.regime_is_news(chart):
         return False
     for timeframe, snapshot in chart.repairs.items():
-        if snapshot.state is not S.SOUND or chart.market.buffer(timeframe).missing() is not None:
+        if snapshot.state is not SOUND or chart.market.buffer(timeframe).missing() is not None:
             return False
     return True
 

@@ -32,7 +32,7 @@ RESTED_MS = 3_600_000
 
 def is_shared(context: Context, instrument: str) -> bool:
     """Whether a position of this instrument may be ours in part only."""
-    return context.may_touch(instrument) and not context.adopts(instrument)
+    return not context.parameters.is_exclusive and context.may_touch(instrument)
 
 
 def is_of_us(context: Context, report: OrderReport) -> bool:

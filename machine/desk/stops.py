@@ -26,6 +26,12 @@ from anchorwatch.machine.requests import (
 from anchorwatch.machine.units import Contracts, LegKey, Price, Side, closing_deal, floor_to
 from anchorwatch.machine.world import StopReport, StopState
 
+KEPT = (position.S.OPEN, position.S.REDUCING)
+"""States of a position that nothing is closing as a whole."""
+
+# What most pushes say; a member of an enumeration is found by a slow search.
+LIVE, PROTECTION = StopState.LIVE, Part.PROTECTION
+
 
 def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
     """The level of a leg that has just opened, or was found open.
@@ -62,11 +68,11 @@ def take_push(context: Context, report: StopReport) -> None:
     if report.instrument not in context.book.instruments:
         return
     leg = context.book.leg(leg_of(context, report))
-    address = of_leg(Part.PROTECTION, leg.leg)
+    address = of_leg(PROTECTION, leg.leg)
     seq = context.bot.slot(leg.leg).protection.data.seq
     context.report_ms = report.updated_ms
     is_current = belts.is_current(leg, report)
-    if report.state is StopState.LIVE:
+    if report.state is LIVE:
         if report.venue_id in leg.ended_stops:
             return  # pushes overtake each other: it has triggered or gone since
         if _is_older(leg, report):
@@ -294,7 +300,7 @@ def held(context: Context, instrument: str) -> list[LegBook]:
     """Our open legs of this instrument that nothing is closing as a whole yet."""
     legs: list[LegBook] = []
     for key, slot in context.bot.legs:
-        if key.instrument == instrument and slot.position.state in (position.S.OPEN, position.S.REDUCING):
+        if key.instrument == instrument and slot.position.state in KEPT:
             leg = context.book.leg(key)
             if leg.contracts and leg.peak is not None and leg.wanted is not None:
                 legs.append(leg)
