@@ -56,6 +56,7 @@ TICK_MS = 1_000
 RECONCILED_EVERY_S = 86_400.0
 """No push is lost in a file, so that comparing the book with the account finds only defects of ours: once a day."""
 
+READY = lifecycle.S.READY
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -165,7 +166,7 @@ class Backtest:
     @property
     def ready(self) -> bool:
         """Whether the bot came through every stage, and has not been stopped."""
-        return self.desk.bot.lifecycle.state is lifecycle.S.READY
+        return self.desk.bot.lifecycle.state is READY
 
     def run(self, progress: Callable[[int], None] | None = None, every_ms: int = 3_600_000) -> Exit:
         """From the start to the last candle and the orderly stop. Raises what the desk raises: a defect of ours."""
@@ -215,8 +216,7 @@ class Backtest:
         """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`)."""
         if len(self._ahead) < len(self.tapes) or self._candle_ms != next_ms:
             return 0
-        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms)
-        minutes = (limit_ms - 1 - next_ms) // MINUTE_MS + 1
+        minutes = NEVER_MS
         for name, ahead in self._ahead.items():
             tape = self.tapes[name]
             if tape.next_open_ms != next_ms:
@@ -225,9 +225,11 @@ class Backtest:
             if len(self._ahead) > 1:
                 # Lest the regimes of several be recorded in another order.
                 minutes = min(minutes, ahead.rows_to_regime(tape.row))
-        if minutes > 0:
-            minutes = min(minutes, (self.shell.next_due_ms() - 1 - next_ms) // MINUTE_MS + 1)
         if minutes <= 0 or not self.ready:
+            return 0
+        limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms, self.shell.next_due_ms())
+        minutes = min(minutes, (limit_ms - 1 - next_ms) // MINUTE_MS + 1)
+        if minutes <= 0:
             return 0
         for name in self._ahead:
             if not self.desk.may_pass(name):
@@ -314,11 +316,12 @@ class Backtest:
         while True:
             due_ms = shell.next_due_ms()
             if due_ms < limit_ms and self._comes_before_anything_else(due_ms):
-                self._set_clock(due_ms)
-                self._catch_up(due_ms)
+                shell.clock = self.exchange.clock = due_ms
+                for tape in self.tapes.values():
+                    shell.tell_prices(tape)
                 shell.drain()
                 continue
-            tape, trade_ms = self._next_watched(limit_ms)
+            watched, trade_ms = self._next_watched(limit_ms)
             at_ms = min(trade_ms, due_ms, self._tick_ms)
             if at_ms >= limit_ms < self._tick_ms:
                 return
@@ -330,10 +333,10 @@ class Backtest:
                     return
                 self._catch_up(at_ms)
             elif trade_ms == at_ms:
-                assert tape is not None
-                self._play(tape)
-                if not self._is_asleep(tape):
-                    shell.moved(tape)
+                assert watched is not None
+                self._play(watched)
+                if not self._is_asleep(watched):
+                    shell.moved(watched)
             else:
                 self._catch_up(at_ms)
             shell.drain()

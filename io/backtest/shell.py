@@ -50,6 +50,9 @@ DUE_MAX = 100_000
 
 Deed = Callable[[], None]
 
+ENTRY, PROTECTION = Role.ENTRY, Part.PROTECTION
+PART_OF = {ENTRY: Part.ENTRY, Role.CLOSE: Part.CLOSE}
+
 
 class Shell:
     """One bot and the world around it. ``journal`` takes the facts; ``say`` what is said to people."""
@@ -146,31 +149,32 @@ class Shell:
 
     def drain(self) -> None:
         """Everything that is there at this moment, in the mailbox's order."""
-        inbox = self.inbox
+        inbox, due = self.inbox, self._due
         while True:
             if inbox:
                 self.deliver(inbox.popleft())
             elif self._moved:
                 self.tell_prices(self._moved.pop(0))
-            elif self.next_due_ms() <= self.clock:
+            elif due and due[0][0] <= self.clock and self.next_due_ms() <= self.clock:
                 self.run_due()
             else:
                 return
 
     def tell_prices(self, tape: Tape, *, again: bool = False) -> None:
         """The newest mark and quote, where they are news; ``again`` tells what stands, lest it go stale."""
-        if not again and self._told_trade.get(tape.name) == tape.trades:
+        name, trades = tape.name, tape.trades
+        if not again and self._told_trade.get(name) == trades:
             return
-        self._told_trade[tape.name] = tape.trades
+        self._told_trade[name] = trades
         ticks = tape.mark_ticks()
-        if again or self._told_mark.get(tape.name) != ticks:
-            self._told_mark[tape.name] = ticks
-            self.deliver(world.MarkMoved(tape.name, ticks * tape.tick, self.clock))
+        if again or self._told_mark.get(name) != ticks:
+            self._told_mark[name] = ticks
+            self.deliver(world.MarkMoved(name, ticks * tape.tick, self.clock))
         touch = tape.touch()
-        if again or self._told_touch.get(tape.name) != touch:
-            self._told_touch[tape.name] = touch
+        if again or self._told_touch.get(name) != touch:
+            self._told_touch[name] = touch
             bid, ask = touch
-            self.deliver(world.QuoteMoved(tape.name, bid * tape.tick, ask * tape.tick, self.clock))
+            self.deliver(world.QuoteMoved(name, bid * tape.tick, ask * tape.tick, self.clock))
 
     def pass_over(
         self,
@@ -189,10 +193,11 @@ class Shell:
             self._perform(effects)
 
     def _perform(self, effects: tuple[Effect, ...]) -> None:
+        performers = self.performers
         for effect in effects:
             kind = type(effect)
             if kind is not Move:
-                self.performers[kind](effect)
+                performers[kind](effect)
 
     def note_cash(self) -> None:
         """The venue gathers what changed for a moment and pushes the account once."""
@@ -237,10 +242,10 @@ class Shell:
 
     def _place_order(self, effect: requests.PlaceOrder) -> None:
         ticket = effect.ticket
-        address = of_leg(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, ticket.leg)
+        address = of_leg(PART_OF[ticket.role], ticket.leg)
 
         def arrive() -> None:
-            if ticket.role is Role.ENTRY and may_still_send(self.desk.bot, ticket.leg, ticket.seq):
+            if ticket.role is ENTRY and may_still_send(self.desk.bot, ticket.leg, ticket.seq):
                 self._answer(Told(address, order.WriteDenied(ticket.seq, "not wanted any more")))
                 return
             if self.clock > ticket.expires_ms:
@@ -257,7 +262,7 @@ class Shell:
 
     def _cancel_order(self, effect: requests.CancelOrder) -> None:
         ticket = effect.ticket
-        address = of_leg(Part.ENTRY if ticket.role is Role.ENTRY else Part.CLOSE, ticket.leg)
+        address = of_leg(PART_OF[ticket.role], ticket.leg)
 
         def arrive() -> None:
             try:
@@ -300,7 +305,7 @@ class Shell:
         self._after_latency(arrive)
 
     def _place_stop(self, effect: requests.PlaceStop) -> None:
-        address = of_leg(Part.PROTECTION, effect.leg)
+        address = of_leg(PROTECTION, effect.leg)
 
         def arrive() -> None:
             try:

@@ -39,7 +39,7 @@ from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.units import Side
 
-LOOKED_AT_FIRST = 12
+LOOKED_AT_FIRST = 32
 """Minutes that are looked at one by one, because most stretches end within them; what lies behind is worth an array."""
 
 LOOKED_AT_THEN = 64
