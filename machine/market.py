@@ -273,7 +273,7 @@ class Market:
     def frames(self) -> dict[str, Frame]:
         """Every timeframe whose indicators are defined."""
         return {
-            name: followed.frame for name, followed in self._followed.items() if followed.frame is not None
+            name: frame for name, followed in self._followed.items() if (frame := followed.frame) is not None
         }
 
     def indicator_candles(self, timeframe: str) -> int:

@@ -54,6 +54,15 @@ from anchorwatch.machine.world import (
 ZERO = Decimal(0)
 LIQUIDATION = "full_liquidation"
 
+# A member of an enumeration is found by a slow search, and these are asked for with every order.
+LIVE, FILLED, BUY, LONG, POST_ONLY = (
+    OrderState.LIVE,
+    OrderState.FILLED,
+    Deal.BUY,
+    Side.LONG,
+    OrderKind.POST_ONLY,
+)
+
 
 class Watcher(Protocol):
     """Who keeps the record. Times are the venue's."""
@@ -115,7 +124,7 @@ class Exchange:
         return tuple(resting.report for resting in self.account.stops.values() if leg in (None, resting.leg))
 
     def reading(self) -> world.AccountReading:
-        live = (OrderState.LIVE, OrderState.PARTIAL)
+        live = (LIVE, OrderState.PARTIAL)
         return world.AccountReading(
             positions=self.positions(),
             orders=tuple(one for one in self.account.orders.values() if one.state in live),
@@ -161,7 +170,7 @@ class Exchange:
             if self._margin(leg.instrument, contracts, tape.mark()) > self.equity().available:
                 raise Refused("51008 insufficient margin")
         report = self._new(leg, ticket.deal, ticket.client_id, price=ticket.price)
-        if ticket.kind is OrderKind.POST_ONLY:
+        if ticket.kind is POST_ONLY:
             assert ticket.price is not None
             self._wait(ticket, report, ticket.price)
             return
@@ -205,7 +214,7 @@ class Exchange:
 
     def _would_take(self, ticket: OrderTicket, ticks: int) -> bool:
         bid, ask = self.tapes[ticket.leg.instrument].touch()
-        return ticks >= ask if ticket.deal is Deal.BUY else ticks <= bid
+        return ticks >= ask if ticket.deal is BUY else ticks <= bid
 
     def _end_order(self, report: OrderReport, ending: Ending) -> None:
         report = changed(report, self.clock, state=OrderState.CANCELLED, ending=ending)
@@ -214,7 +223,7 @@ class Exchange:
 
     def _arm_attached(self, ticket: OrderTicket, report: OrderReport) -> None:
         """The belt comes to rest only when its entry has filled completely."""
-        if ticket.attached is not None and report.state is OrderState.FILLED:
+        if ticket.attached is not None and report.state is FILLED:
             self._rest(ticket.leg, ticket.attached.client_id, ticket.attached.trigger, ticket.contracts)
 
     def _fill_waiting(self, tape: Tape) -> None:
@@ -223,7 +232,7 @@ class Exchange:
             ticket = waiting.ticket
             if ticket.leg.instrument != tape.name:
                 continue
-            if tape.close >= waiting.ticks if ticket.deal is Deal.BUY else tape.close <= waiting.ticks:
+            if tape.close >= waiting.ticks if ticket.deal is BUY else tape.close <= waiting.ticks:
                 continue
             self.version += 1
             del self.account.waiting[client_id]
@@ -254,7 +263,7 @@ class Exchange:
             instrument=leg.instrument,
             side=leg.side if self._is_hedged else None,
             deal=deal,
-            state=OrderState.LIVE,
+            state=LIVE,
             filled=ZERO,
             average_price=None,
             fee=ZERO,
@@ -273,7 +282,7 @@ class Exchange:
         tape, costs = self.tapes[leg.instrument], self._costs
         instrument = tape.instrument
         bid, ask = tape.touch()
-        taker: Taker = "buy" if report.deal is Deal.BUY else "sell"
+        taker: Taker = "buy" if report.deal is BUY else "sell"
         touch = ask if taker == "buy" else bid
         plan = fill_plan(
             instrument, touch, taker, contracts, limit, self.clock, seed=tape.seed, share=costs.depth
@@ -285,7 +294,7 @@ class Exchange:
                 self._watcher.slipped(abs(price - offered) * part * tape.contract_size)
             parts.append((part, price, part * tape.contract_size * price * costs.taker_fee))
         report = self._execute(leg, report, parts, contracts, is_maker=False)
-        if report.state is not OrderState.FILLED:
+        if report.state is not FILLED:
             report = changed(report, self.clock, state=OrderState.CANCELLED)
             self._push(world.OrderPushed(report))
         self._keep(report)
@@ -308,7 +317,7 @@ class Exchange:
             fill = world.Fill(f"{self._last_id}", part, price, fee, self.clock)
             report = msgspec.structs.replace(
                 report,
-                state=OrderState.FILLED if filled == contracts else OrderState.PARTIAL,
+                state=FILLED if filled == contracts else OrderState.PARTIAL,
                 filled=filled,
                 average_price=price if filled == part else worth / filled,
                 fee=fees,
@@ -404,7 +413,7 @@ class Exchange:
 
     def _is_beyond(self, leg: LegKey, trigger: Decimal) -> bool:
         mark = self.tapes[leg.instrument].mark()
-        return mark <= trigger if leg.side is Side.LONG else mark >= trigger
+        return mark <= trigger if leg.side is LONG else mark >= trigger
 
     def _rest(self, leg: LegKey, client_id: str, trigger: Decimal, contracts: Decimal | None) -> None:
         self._last_id += 1
@@ -422,7 +431,7 @@ class Exchange:
         )
         ticks = int(trigger / self.tapes[leg.instrument].tick)
         self.version += 1
-        self.account.stops[venue_id] = Resting(report, leg, trigger, ticks, leg.side is Side.LONG)
+        self.account.stops[venue_id] = Resting(report, leg, trigger, ticks, leg.side is LONG)
         self._push(world.StopPushed(report))
 
     def _end_stop(self, venue_id: str, state: StopState) -> None:

@@ -193,7 +193,7 @@ class Desk:
         context = self._context
         context.now_ms, context.report_ms = now_ms, 0
         kind = type(event)
-        if kind is world.MarkMoved and self._sleeps_through(event):  # type: ignore[arg-type]
+        if kind is MARK and self._sleeps_through(event):  # type: ignore[arg-type]
             return ()
         before = context.bot
         if kind in HELD and self._must_hold():
@@ -208,10 +208,12 @@ class Desk:
                 self._note_losses(before.links)
             if bot.reconciliation is not before.reconciliation and not is_settled(before) and is_settled(bot):
                 self._release()
-        effects = context.take_effects() if context.effects else ()
-        if self._quiet and (effects or kind not in CALM):
+        if context.effects:
             self._quiet.clear()
-        return effects
+            return context.take_effects()
+        if kind not in CALM:
+            self._quiet.clear()
+        return ()
 
     def may_pass(self, instrument: str) -> bool:
         """Whether plain candles without a wish change nothing but the chart, as things stand."""
@@ -461,6 +463,7 @@ CALM = frozenset((world.QuoteMoved, world.FundingForecast, world.CandleClosed, w
 """Events that change what is quiet only where they ask for something. A mark may move a peak, and what may still be
 lost is shared among all that is open: every share counts from the same marks."""
 HELD = frozenset((world.OrderPushed, world.StopPushed, world.PositionPushed))
+MARK = world.MarkMoved
 STOPS = (lifecycle.S.STOPPING, lifecycle.S.STOPPED)
 HOLDING = (
     lifecycle.S.WS,

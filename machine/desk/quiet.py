@@ -20,6 +20,8 @@ from anchorwatch.machine.desk.making import NEVER_MS
 from anchorwatch.machine.timeframes import DAY_MS
 from anchorwatch.machine.units import Price, Side
 
+LONG, COVERED, OPEN = Side.LONG, protection.S.COVERED, position.S.OPEN
+CALM = (guards.L.CALM, guards.L.OFF)
 ALL = Decimal("Infinity")
 ZERO = Decimal(0)
 
@@ -68,8 +70,8 @@ def of(context: Context, instrument: str) -> Quiet:
         if slot.position.state in position.OURS:
             until_ms = _until_ms(context, leg)
             is_settled = (
-                slot.position.state is position.S.OPEN
-                and slot.protection.state is protection.S.COVERED
+                slot.position.state is OPEN
+                and slot.protection.state is COVERED
                 and leg.resting is not None
                 and leg.peak is not None
                 and leg.wanted is not None
@@ -121,7 +123,7 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
     ):
         if fraction:
             profit = entry * (1 + side.sign * fraction)
-            ahead = Price(min(ahead, profit) if side is Side.LONG else max(ahead, profit))
+            ahead = Price(min(ahead, profit) if side is LONG else max(ahead, profit))
     ahead = Price(ahead - side.sign * instrument.tick_size)
     # Behind: a level that is meant, and was too small a step, becomes a real one when mark comes near. One that came
     # too soon after the last becomes one with time.
@@ -137,17 +139,17 @@ def _of_covered(context: Context, leg: LegBook, until_ms: int) -> Quiet:
     patience = wanted_exits.patience(leg.regime)
     if patience.loser_after_s and context.now_ms >= leg.entered_ms + patience.loser_after_s * 1000:
         loser = entry * (1 - side.sign * patience.loser_fraction) + side.sign * instrument.tick_size
-        behind = max(behind, loser) if side is Side.LONG else min(behind, loser)
+        behind = max(behind, loser) if side is LONG else min(behind, loser)
         mark = context.book.marks.get(leg.leg.instrument)
         if mark is None or side.sign * (mark - loser) <= 0:
             until_ms = context.now_ms  # ages are looked at with the clock, so from here on it ticks
-    low, high = (behind, ahead) if side is Side.LONG else (ahead, behind)
+    low, high = (behind, ahead) if side is LONG else (ahead, behind)
     return Quiet(low, high, until_ms)
 
 
 def _of_room(context: Context, leg: LegBook) -> Quiet:
     """While the liquidation guard is calm, up to the mark where it would warn."""
-    if context.liquidation_of(leg.leg).state not in (guards.L.CALM, guards.L.OFF):
+    if context.liquidation_of(leg.leg).state not in CALM:
         return awake(NEVER_MS)
     side, entry = leg.leg.side, leg.account.average_price
     liquidation = leg.liquidation
@@ -155,7 +157,7 @@ def _of_room(context: Context, leg: LegBook) -> Quiet:
         return ASLEEP
     warning = liquidation + context.parameters.guarding.room_warning * (entry - liquidation)
     tick = context.book.instruments[leg.leg.instrument].tick_size
-    if side is Side.LONG:
+    if side is LONG:
         return Quiet(warning + tick, ALL, NEVER_MS)
     return Quiet(-ALL, warning - tick, NEVER_MS)
 
@@ -171,6 +173,6 @@ def _of_loss(context: Context, leg: LegBook) -> Quiet:
     instrument = context.book.instruments[leg.leg.instrument]
     share = room / len(context.book.open_legs())
     reach = share / instrument.coins(leg.contracts) - instrument.tick_size
-    if leg.leg.side is Side.LONG:
+    if leg.leg.side is LONG:
         return Quiet(mark - reach, ALL, NEVER_MS)
     return Quiet(-ALL, mark + reach, NEVER_MS)
