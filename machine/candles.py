@@ -164,7 +164,9 @@ class CandleBuffer(Sequence[Candle]):
         self._end = 0  # of what is written of the columns
         self._unwritten = 0  # candles behind those
         self._candles: deque[Candle] = deque(maxlen=capacity)
-        self._unread: deque[Stretch | Candle] = deque()  # behind the candles
+        self._unread: deque[tuple[Stretch | Candle, int]] = (
+            deque()
+        )  # behind the candles, with how many each is
         self._unread_count = 0
         self._newest_ms = -1
         self._newest: Candle | None = None  # None while it is unread, too
@@ -175,7 +177,7 @@ class CandleBuffer(Sequence[Candle]):
     @property
     def newest(self) -> Candle | None:
         if self._newest is None and self._unread:
-            self._newest = self._made(self._unread[-1], 1)[0]
+            self._newest = self._made(self._unread[-1][0], 1)[0]
         return self._newest
 
     @property
@@ -289,13 +291,13 @@ class CandleBuffer(Sequence[Candle]):
 
         For whoever knows that these are candles with trades, none of them missing.
         """
-        count, span_ms = len(stretch), self.span_ms
-        assert self._newest_ms >= 0, "there is nothing that it could follow on"
+        count, newest_ms, then_ms = len(stretch), stretch.newest_ms, self._newest_ms
+        assert then_ms >= 0, "there is nothing that it could follow on"
         assert not self._ahead, "there is a hole before it"
-        assert stretch.first_ms == self._newest_ms + span_ms, "it does not follow"
-        assert stretch.newest_ms == self._newest_ms + count * span_ms, "it has a hole"
+        assert stretch.first_ms == then_ms + self.span_ms, "it does not follow"
+        assert newest_ms == then_ms + count * self.span_ms, "it has a hole"
         self._wait(stretch, count)
-        self._newest_ms, self._newest = stretch.newest_ms, None
+        self._newest_ms, self._newest = newest_ms, None
 
     # What REST brings.
 
@@ -365,18 +367,17 @@ class CandleBuffer(Sequence[Candle]):
     def _wait(self, part: Stretch | Candle, count: int) -> None:
         """This is read when somebody asks, or never: when as many have come behind it as are kept."""
         unread = self._unread
-        unread.append(part)
+        unread.append((part, count))
         self._unread_count += count
         self._unwritten += count
-        while self._unread_count - (oldest := _count(unread[0])) >= self.capacity:
-            unread.popleft()
-            self._unread_count -= oldest
+        while self._unread_count - unread[0][1] >= self.capacity:
+            self._unread_count -= unread.popleft()[1]
 
     def _read(self) -> None:
         """Make candles of what is unread."""
         if not self._unread:
             return
-        for part in self._unread:
+        for part, _ in self._unread:
             self._candles.extend(self._made(part, self.capacity))
         self._newest = self._candles[-1]
         self._unread.clear()
@@ -439,10 +440,6 @@ class CandleBuffer(Sequence[Candle]):
             self._append(following)
             joined.append(following)
         return tuple(joined)
-
-
-def _count(part: Stretch | Candle) -> int:
-    return 1 if isinstance(part, Candle) else len(part)
 
 
 def _runs(candles: Sequence[Candle], span: int) -> list[list[Candle]]:

@@ -122,21 +122,16 @@ class Closing:
 
     def __init__(self, columns: Columns, instrument: str, timeframe: str, start_ms: int) -> None:
         self._columns = columns
-        self._instrument, self._timeframe = instrument, timeframe
+        self.instrument, self.timeframe = instrument, timeframe
         self._row = bisect_right(columns.opens_ms, start_ms - columns.span_ms)
         self.due_ms = self._due_ms()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Instrument and timeframe."""
-        return self._instrument, self._timeframe
 
     def take(self) -> CandleClosed:
         columns, row = self._columns, self._row
         candle = Candle(columns.opens_ms[row], *columns.values[:, row].tolist())
         self._row += 1
         self.due_ms = self._due_ms()
-        return CandleClosed(self._instrument, self._timeframe, candle)
+        return CandleClosed(self.instrument, self.timeframe, candle)
 
     def take_until(self, until_ms: int) -> Stretch:
         """Everything that has closed by then, when the next one is due, and was not taken."""

@@ -240,14 +240,16 @@ class Backtest:
 
     def _pass_over(self, minutes: int) -> None:
         """The clock stands at the last of the boundaries that are left out."""
-        now_ms, stretches = self.shell.clock, dict[str, dict[str, Stretch]]()
+        now_ms, next_ms = self.shell.clock, NEVER_MS
+        stretches: dict[str, dict[str, Stretch]] = {name: {} for name in self.tapes}
         for closing in self._closings:
             if closing.due_ms <= now_ms:
                 stretch = closing.take_until(now_ms)
-                instrument, timeframe = closing.key
-                stretches.setdefault(instrument, {})[timeframe] = stretch
+                stretches[closing.instrument][closing.timeframe] = stretch
                 self.candles += len(stretch)
-        self._candle_ms = min(closing.due_ms for closing in self._closings)
+            if closing.due_ms < next_ms:
+                next_ms = closing.due_ms
+        self._candle_ms = next_ms
         for name, tape in self.tapes.items():
             ahead = self._ahead[name]
             counted = ahead.counted(tape.row, minutes, self.desk.open_side(name))
