@@ -324,7 +324,8 @@ class Backtest:
                 shell.drain()
                 continue
             watched, trade_ms = self._next_watched(limit_ms)
-            at_ms = min(trade_ms, due_ms, self._tick_ms)
+            # Looking anew may have met an order, and what the desk asked for then is due before what was known here.
+            at_ms = min(trade_ms, shell.next_due_ms(), self._tick_ms)
             if at_ms >= limit_ms < self._tick_ms:
                 return
             self._set_clock(at_ms)

@@ -310,3 +310,32 @@ def test_the_side_that_a_high_funding_would_cost_is_not_entered(rate: str, payin
         assert (refused > 0) is (paid == rate)
     assert sides["0"] == {"long", "short"}
     assert sides[rate] == {"long", "short"} - {paying}
+
+
+def test_with_several_instruments_a_stop_is_placed_as_soon_as_with_one() -> None:
+    """What another instrument's look at its marks set going was due at once, and waited for the next tick of the clock."""
+    series = {}
+    for number, (name, price) in enumerate({BTC: 1_000_000, ETH: 300_000, "SOL-USDT-SWAP": 20_000}.items()):
+        wandered, instrument = (
+            walk(340, 30 + number, first=price, step=price * 6 // 10_000),
+            instrument_for(name),
+        )
+        assert instrument is not None
+        columns = (
+            wandered.ts_ms,
+            wandered.open,
+            wandered.high,
+            wandered.low,
+            wandered.close,
+            wandered.volume,
+        )
+        series[name] = CandleSeries(instrument, *columns)
+    begin_ms, end_ms = series[BTC].first_ms + 140 * MINUTE_MS, series[BTC].end_ms
+    makers = settings(symbols=list(series), entry__order_kind="post_only")
+    longest = []
+    for is_exhaustive in (False, True):
+        test = Backtest(makers, series, begin_ms, end_ms, seed=1, is_exhaustive=is_exhaustive)
+        test.run()
+        assert len({trade.instrument for trade in test.record.trades}) == len(series)
+        longest.append(test.desk.context.book.totals.uncovered_ms_max)
+    assert max(longest) <= 50
