@@ -169,7 +169,7 @@ def all_judged(edits: Iterable[Mutant], bases: Sequence[Base], workers: int) -> 
     waiting = iter(edits)
     while True:
         while len(under_way) < workers and (mutant := next(waiting, None)) is not None:
-            told = _judged_by_contracts(mutant)
+            told = judged_by_contracts(mutant)
             if told is not None:
                 yield told
                 continue
@@ -207,10 +207,10 @@ def _forked(mutant: Mutant, bases: Sequence[Base]) -> tuple[int, int]:
         os._exit(0)
 
 
-def _judged_by_contracts(mutant: Mutant) -> Judged | None:
+def judged_by_contracts(mutant: Mutant) -> Judged | None:
     """By the first contract that it breaks, or refused as no table; None where all are kept."""
     try:
-        with mutant.plant(), _interrupted_after(CONTRACTS_CPU_MAX_S):
+        with mutant.plant(), interrupted_after(CONTRACTS_CPU_MAX_S):
             contract = broken_contract()
     except BadTable as error:
         return Judged(mutant.machine, mutant.words, "property", f"S0: refused at import: {error}")
@@ -222,7 +222,7 @@ class _Endless(Exception):
 
 
 @contextmanager
-def _interrupted_after(cpu_s: float) -> Iterator[None]:
+def interrupted_after(cpu_s: float) -> Iterator[None]:
     """Within the block, what has computed for so long gets an exception."""
 
     def interrupt(*_: object) -> None:

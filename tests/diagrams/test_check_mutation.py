@@ -12,7 +12,7 @@ import pytest
 
 from anchorwatch.diagrams.check import mutation
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_contract
+from anchorwatch.diagrams.check.contracts import CONTRACTS, Contract, broken_contract, is_kept
 from anchorwatch.diagrams.check.defects import answering
 from anchorwatch.diagrams.check.edits import Mutant, edited_table, mutants
 from anchorwatch.diagrams.check.mutation import Base, Judged, judged
@@ -45,6 +45,15 @@ def test_a_contract_is_broken_by_the_edit_that_it_speaks_against(every: list[Mut
     with edit.plant():
         assert broken_contract() == "R10.1"
     assert broken_contract() == ""
+
+
+@pytest.mark.proof
+def test_every_contract_is_broken_by_some_edit(every: list[Mutant]) -> None:
+    unbroken = {contract.words: contract for contract in CONTRACTS}
+    for edit in every:
+        with suppress(BadTable), edit.plant(), mutation.interrupted_after(mutation.CONTRACTS_CPU_MAX_S):
+            unbroken = {words: one for words, one in unbroken.items() if is_kept(one)}
+    assert not unbroken, "what no edit breaks says nothing about the tables"
 
 
 def test_an_edit_is_undone_when_it_has_been_judged(every: list[Mutant]) -> None:

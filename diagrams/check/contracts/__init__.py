@@ -37,14 +37,14 @@ CONTRACTS: tuple[Contract, ...] = (
 
 def broken_contract() -> str:
     """The first contract that the tables in force do not keep, or nothing."""
-    for contract in CONTRACTS:
-        try:
-            is_kept = contract.holds()
-        except Exception:  # an edited table may raise anything: that is not keeping it
-            is_kept = False
-        if not is_kept:
-            return contract.id
-    return ""
+    return next((contract.id for contract in CONTRACTS if not is_kept(contract)), "")
 
 
-__all__ = ["CONTRACTS", "Contract", "broken_contract"]
+def is_kept(contract: Contract) -> bool:
+    try:
+        return contract.holds()
+    except Exception:  # an edited table may raise anything: that is not keeping it
+        return False
+
+
+__all__ = ["CONTRACTS", "Contract", "broken_contract", "is_kept"]
