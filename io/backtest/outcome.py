@@ -20,12 +20,14 @@ Floats = NDArray[np.float64]
 
 
 class Curve(msgspec.Struct):
-    """One point a minute, at its end: the account, what it fell from its peak (a fraction), what is held."""
+    """One point a minute, at its end: the account, what it fell from its peak (a fraction), what is held in all and of each
+    instrument."""
 
     ends_ms: NDArray[np.int64]
     equity: Floats
     drawdown: Floats
     exposure: Floats
+    held: Mapping[str, Floats]
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -69,7 +71,9 @@ def curve_of(run: Backtest) -> Curve:
         closes[name] = (series.close[rows] * float(series.instrument.tick_sz)).astype(np.float64)
     equity = run.record.equity(opens_ms, closes, run.costs.cash)
     peak = np.maximum.accumulate(np.maximum(equity, float(run.costs.cash)))
-    return Curve(opens_ms + MINUTE_MS, equity, 1 - equity / peak, run.record.exposure(opens_ms, closes))
+    held = run.record.exposure(opens_ms, closes)
+    exposure = np.add.reduce(list(held.values()))
+    return Curve(opens_ms + MINUTE_MS, equity, 1 - equity / peak, exposure, held)
 
 
 def summary_of(run: Backtest, curve: Curve) -> Summary:

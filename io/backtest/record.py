@@ -220,14 +220,14 @@ class Record:
 
     def exposure(
         self, opens_ms: NDArray[np.int64], closes: dict[str, NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
-        """What is held at the end of each minute, both directions added up, in settlement currency."""
+    ) -> dict[str, NDArray[np.float64]]:
+        """What is held of each instrument at the end of each minute, both directions added up, in settlement currency."""
         ends_ms = opens_ms + MINUTE_MS
-        total = np.zeros(len(opens_ms))
+        held = {name: np.zeros(len(opens_ms)) for name in closes}
         for leg, holding in self.holdings.items():
             contracts = _stepped(ends_ms, holding.at_ms, holding.contracts, 0.0)
-            total += contracts * float(self._sizes[leg.instrument]) * closes[leg.instrument]
-        return total
+            held[leg.instrument] += contracts * float(self._sizes[leg.instrument]) * closes[leg.instrument]
+        return held
 
 
 def _stepped(

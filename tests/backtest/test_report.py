@@ -15,12 +15,15 @@ import pytest
 from anchorwatch.io.backtest.data import facts_of
 from anchorwatch.io.backtest.flips import compare, worst_of_each
 from anchorwatch.io.backtest.outcome import curve_of, summary_of, write_result, write_tables
-from anchorwatch.io.backtest.report import POINTS_MAX, write_report
+from anchorwatch.io.backtest.report import POINTS_MAX, denials, write_report
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.tape import Path as PathTold
 from anchorwatch.io.settings import effective
+from anchorwatch.io.venue.candle_file import CandleSeries
+from anchorwatch.io.venue.instruments import instrument_for
 from tests.backtest.rig import BTC, MINUTE_MS, part, run, settings, walk
 
+ETH = "ETH-USDT-SWAP"
 MASK = np.ones(400, dtype=bool)
 MASK[200] = MASK[210] = False
 SERIES = part(walk(400), MASK)
@@ -125,3 +128,42 @@ def test_another_path_turns_trades_and_each_is_told_at_its_worst() -> None:
     same = compare(default, default, "default")
     assert (same.turned, same.other_cause, same.only_default, same.only_other) == (0, 0, 0, 0)
     assert worst_of_each(default, *others) < same.net
+
+
+def test_of_several_instruments_each_is_told_by_itself(tmp_path: Path) -> None:
+    both = {}
+    for number, (name, price) in enumerate({BTC: 1_000_000, ETH: 300_000}.items()):
+        wandered, instrument = (
+            walk(400, 7 + number, first=price, step=price * 6 // 10_000),
+            instrument_for(name),
+        )
+        assert instrument is not None
+        columns = (
+            wandered.ts_ms,
+            wandered.open,
+            wandered.high,
+            wandered.low,
+            wandered.close,
+            wandered.volume,
+        )
+        both[name] = CandleSeries(instrument, *columns)
+    begin_ms, end_ms = both[BTC].first_ms + 140 * MINUTE_MS, both[BTC].end_ms
+    test = Backtest(settings(symbols=list(both)), both, begin_ms, end_ms, seed=1)
+    test.run()
+    _, data = report(test, tmp_path)
+    assert [row["name"] for row in data["instruments"]] == [BTC, ETH]
+    assert sum(row["trades"] for row in data["instruments"]) == data["summary"]["trades"] > 0
+    assert sum(row["net"] for row in data["instruments"]) == pytest.approx(data["summary"]["net"], abs=1e-3)
+    held, exposure = data["curve"]["held"], data["curve"]["exposure"]
+    assert list(held) == [BTC, ETH]
+    assert [one + two for one, two in zip(*held.values(), strict=True)] == pytest.approx(exposure, abs=0.02)
+    assert max(held[BTC]) > 0 < max(held[ETH])
+
+
+def test_a_reason_of_denials_is_one_line_whatever_number_it_gave() -> None:
+    counts = {
+        "it moves as X does (correlation 0.86)": 2,
+        "it moves as X does (correlation 0.91)": 1,
+        "late": 2,
+    }
+    assert denials(counts) == [("it moves as X does", 3), ("late", 2)]

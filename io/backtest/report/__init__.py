@@ -7,7 +7,8 @@ matplotlib would make pictures that cannot be zoomed, plotly a page of four mega
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,14 @@ def write_report(
         "prices": {name: _prices(run, name) for name in run.tapes},
         "trades": [_shown(trade) for trade in run.record.trades],
         "stops": _stops(run.record.trades),
+        "instruments": _groups(run.record.trades, "instrument"),
         "regimes": _groups(run.record.trades, "regime"),
         "causes": _groups(run.record.trades, "cause"),
         "data": msgspec.to_builtins(list(data)),
         "settings": [list(row) for row in settings],
         "worst": worst,
         "flips": msgspec.to_builtins(list(flips)),
-        "denied": sorted(run.record.denied.items(), key=lambda pair: -pair[1]),
+        "denied": denials(run.record.denied),
         "said": run.record.said,
     }
     # "</" would end the script that carries the data.
@@ -84,17 +86,34 @@ def _buckets(count: int) -> NDArray[np.int64]:
     return np.arange(0, count, size, dtype=np.int64)
 
 
-def _curve(curve: Curve) -> dict[str, list[float]]:
+def _curve(curve: Curve) -> dict[str, Any]:
     begins = _buckets(len(curve.equity))
     if not len(begins):
-        return {"t": [], "equity": [], "drawdown": [], "exposure": []}
+        return {
+            "t": [],
+            "equity": [],
+            "drawdown": [],
+            "exposure": [],
+            "held": {name: [] for name in curve.held},
+        }
     lasts = np.append(begins[1:], len(curve.equity)) - 1
     return {
         "t": (curve.ends_ms[lasts] // 1000).tolist(),
         "equity": np.round(curve.equity[lasts], 4).tolist(),
         "drawdown": np.round(-100 * np.maximum.reduceat(curve.drawdown, begins), 5).tolist(),
         "exposure": np.round(np.maximum.reduceat(curve.exposure, begins), 2).tolist(),
+        "held": {
+            name: np.round(np.maximum.reduceat(own, begins), 2).tolist() for name, own in curve.held.items()
+        },
     }
+
+
+def denials(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """How often each reason was given, whatever number it gave with it in brackets."""
+    reasons: Counter[str] = Counter()
+    for reason, count in counts.items():
+        reasons[reason.partition(" (")[0]] += count
+    return reasons.most_common()
 
 
 def _prices(run: Backtest, name: str) -> dict[str, list[float]]:

@@ -32,6 +32,12 @@ figure("Time in the market", `${(100 * sum.exposed_fraction).toFixed(1)} %`,
   sum.average_holding_min === null ? "" : `${sum.average_holding_min.toFixed(1)} min on average`);
 figure("Longest without a stop", `${sum.uncovered_longest_s.toFixed(2)} s`, `${sum.alarms} alarms, ${sum.liquidations} liquidations`);
 
+/* Several instruments: each has its colour. */
+const names = Object.keys(run.prices);
+const isDark = matchMedia("(prefers-color-scheme: dark)");
+const hues = [212, 28, 285, 160, 335, 95, 188, 50, 250, 125, 310, 8];
+const colourOf = (name) => `hsl(${hues[names.indexOf(name) % hues.length]} 62% ${isDark.matches ? 66 : 42}%)`;
+
 /* Charts: one time axis for all of them. */
 const charts = [];
 let zooming = false;
@@ -58,7 +64,7 @@ const chart = (id, height, series, data, more) => {
     width: place.clientWidth, height, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
     cursor: { sync: { key: sync.key }, drag: { x: true, y: false } }, legend: { live: true },
     series: [{ label: "UTC", value: (u, v) => (v == null ? "–" : utc(v)) }, ...series],
-    axes: [{ ...axis(), values: clock }, { ...axis(), size: 76, values: (u, ticks) => ticks.map((v) => v.toLocaleString("en", { maximumFractionDigits: 6 })) }],
+    axes: [{ ...axis(), values: clock }, { ...axis(), size: 76, space: height < 210 ? 24 : 34, values: (u, ticks) => ticks.map((v) => v.toLocaleString("en", { maximumFractionDigits: 6 })) }],
     hooks: {
       setScale: [(u, key) => { if (key === "x" && !zooming) zoomTo(u.scales.x.min, u.scales.x.max); }],
       ...(more || {}),
@@ -72,7 +78,21 @@ const at = run.curve.t;
 chart("equity", 240, [line("account", "--accent")], [at, run.curve.equity]);
 chart("drawdown", 130, [line("below its peak, %", "--down", true)], [at, run.curve.drawdown]);
 
-let shownName = Object.keys(run.prices)[0];
+const lineOf = (name) => ({ ...line(name, "--ink"), stroke: () => colourOf(name) });
+if (names.length > 1) {
+  byId("each").hidden = false;
+  const earned = names.map((name) => {
+    const closed = run.trades.filter((t) => t.instrument === name && t.left_s).sort((a, b) => a.left_s - b.left_s);
+    let next = 0, total = 0;
+    return at.map((s) => {
+      while (next < closed.length && closed[next].left_s <= s) total += closed[next++].net;
+      return total;
+    });
+  });
+  chart("earned", 200, names.map(lineOf), [at, ...earned]);
+}
+
+let shownName = names[0];
 const marks = (u) => {
   const { ctx } = u, { min, max } = u.scales.x, ratio = uPlot.pxRatio;
   const x = (s) => u.valToPos(s, "x", true), y = (v) => u.valToPos(v, "y", true);
@@ -101,21 +121,26 @@ const marks = (u) => {
   }
   ctx.restore();
 };
-let priceChart;
+let priceChart, exposure;
 const drawPrice = () => {
   if (priceChart) { charts.splice(charts.indexOf(priceChart), 1); priceChart.destroy(); }
   const p = run.prices[shownName];
   priceChart = chart("price", 380,
     [{ ...line("high", "--line"), width: 0.6 }, { ...line("low", "--line"), width: 0.6 }, line(shownName, "--ink")],
     [p.t, p.high, p.low, p.close], { draw: [marks] });
+  if (exposure) exposure.setData(heldOf(shownName), false);
   if (charts[0] !== priceChart && charts[0].scales.x.min != null) zoomTo(charts[0].scales.x.min, charts[0].scales.x.max);
 };
-for (const name of Object.keys(run.prices)) byId("instrument").append(make("option", name));
+for (const name of names) byId("instrument").append(make("option", name));
 byId("instrument").onchange = (event) => { shownName = event.target.value; drawPrice(); };
 drawPrice();
-chart("exposure", 120, [line("held, USDT", "--accent", true)], [at, run.curve.exposure]);
+const heldOf = (name) => [at, run.curve.exposure, ...(names.length > 1 ? [run.curve.held[name]] : [])];
+exposure = chart("exposure", 150, [
+  names.length > 1 ? { ...line("held in all, USDT", "--soft", true), width: 0.6 } : line("held, USDT", "--accent", true),
+  ...(names.length > 1 ? [{ ...line("of it in the instrument above", "--ink"), stroke: () => colourOf(shownName) }] : []),
+], heldOf(shownName));
 addEventListener("resize", () => { for (const c of charts) c.setSize({ width: c.root.parentNode.clientWidth, height: c.height }); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const c of charts) c.redraw(); });
+isDark.addEventListener("change", () => { for (const c of charts) c.redraw(); });
 
 /* Tables. */
 const table = (id, columns, rows, onClick) => {
@@ -149,6 +174,12 @@ const groups = (name) => [
   { key: "gross", name: "gross", money: true }, { key: "fees", name: "fees", money: true },
   { key: "net", name: "net", money: true, signed: true }, { key: "held_min", name: "held, min" },
 ];
+table("instruments", groups("instrument"), run.instruments);
+for (const row of byId("instruments").tBodies[0].rows) {
+  const swatch = make("i", undefined, "of");
+  swatch.style.background = colourOf(row.cells[0].textContent);
+  row.cells[0].prepend(swatch);
+}
 table("regimes", groups("regime"), run.regimes);
 table("causes", groups("reason"), run.causes);
 table("denied", [{ key: 0, name: "because", text: true, wide: true }, { key: 1, name: "times" }], run.denied);
@@ -160,7 +191,7 @@ const columns = [
   ["number", "#"], ["instrument", "instrument", "t"], ["side", "side", "t"], ["regime", "regime", "t"], ["entered", "entered", "t"],
   ["held_min", "held, min"], ["contracts", "contracts"], ["entry_price", "entry"], ["exit_price", "exit"], ["gross", "gross", "m"],
   ["fees", "fees", "m"], ["funding", "funding", "m"], ["net", "net", "s"], ["cause", "left because", "w"], ["why", "entered because", "w"],
-].filter(([key]) => key !== "instrument" || Object.keys(run.prices).length > 1).map(([key, name, kind]) => ({
+].filter(([key]) => key !== "instrument" || names.length > 1).map(([key, name, kind]) => ({
   key, name, text: kind === "t" || kind === "w", wide: kind === "w", money: kind === "m" || kind === "s", signed: kind === "s",
   sort: (column) => { order = { key: column.key, down: order.key === column.key ? !order.down : column.signed }; list(); },
 }));
