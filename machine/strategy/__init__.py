@@ -17,6 +17,9 @@ A strategy of one's own is a class with two members; it needs no base class::
             if view.open_side is None and frame.now.rsi < 25 and view.regime is Regime.RANGING:
                 return Intent(Wish.ENTER, Side.LONG, f"RSI {frame.now.rsi:.0f} in a ranging market")
             return None
+
+Two more are optional: `consider`, which says what an answer rests on (`Explaining`), and `foresee`, which answers a whole
+series at once for the back-test (`series.Foretelling`). How it fails, and what that means, is in `asking`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.machine.lifecycle import Exit
 from tests.backtest.rig import part, walk
 
+README = Path(__file__).parents[2] / "README.md"
+
 OWN = """
 import numpy as np
 from anchorwatch.machine.strategy import Intent, Wish
@@ -185,6 +187,28 @@ class False_""",
     code, _, error = tried(market, f"{late}:True_", capsys, "--every-candle")
     assert code == Exit.BAD_SETTINGS.value
     assert "no wish with nothing open, and asked it wishes: enter long" in error
+
+
+def test_what_the_readme_s_example_foresees_is_what_it_answers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    market = written(tmp_path / "BTCUSDT.csv", walk(9_000, step=60))
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    answers, foresees = (
+        next(block for block in blocks if f"def {name}(" in block) for name in ("decide", "foresee")
+    )
+    own = tmp_path / "my_strategy.py"
+    own.write_text(
+        f"{answers}\n\n{foresees}\n\nclass Both(BuyOversold, frozen=True):\n    foresee = foresee\n"
+    )
+    made: list[str] = []
+    for name, more in (("BuyOversold", ()), ("Both", ()), ("Both", ("--every-candle",))):
+        out = tmp_path / f"out{len(made)}"
+        code, _, error = tried(market, f"{own}:{name}", capsys, "--out", str(out), *more)
+        assert (code, error) == (0, "")
+        made.append((out / "trades.csv").read_text())
+    assert made[0].count("\n") > 3
+    assert made == [made[0]] * 3
 
 
 def test_over_a_hole_it_is_asked_where_nothing_was_foreseen(
