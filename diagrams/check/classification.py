@@ -77,6 +77,8 @@ def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added:
         if not was_flat:
             return _grown(leg, filled), (i.to_position(position.PositionGrown), i.MindSize())
         return _opened(leg), (i.to_position(position.PositionSeen),)
+    if leg.is_shared and leg.others and not leg.booked:
+        return sharing.taken_by_us(leg, added)
     closing = min(added, leg.booked)
     told: tuple[i.Item, ...] = ()
     if closing < added:
@@ -200,6 +202,10 @@ def _adopt(leg: Leg, facets: Facets, item: i.Adopt) -> Classified:
     return leg, (i.to_protection(protection.CoverAdopted),)
 
 
+def _fall_back(leg: Leg, facets: Facets, item: i.FallBack) -> Classified:
+    return leg, (i.Adopt(),) if facets.protection is protection.S.NAKED else ()
+
+
 # Positions.
 
 
@@ -222,7 +228,7 @@ def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
     if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
     if leg.booked and leg.closed is not None:
-        leg = replace(_restated(leg, 0, leg.closed), others=0)
+        leg = replace(_restated(leg, 0, leg.closed), others=0, news=leg.news if leg.held else ())
         if leg.reading is not None:  # of before its end, which the book knows
             leg = replace(leg, reading=replace(leg.reading, overtaken=True))
     return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
@@ -357,7 +363,7 @@ def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
         if added > 0:
             leg, said = _take_fills(leg, facets, role, filled, added)
             told = (*told, *said)
-    if leg.others:
+    if leg.others and leg.booked:  # what is left when our part is over is theirs, and known
         told = (*told, i.to_reconciliation(reconciliation.BookDoubted))
     if leg.booked and facets.position in position.GONE:
         told = (*told, i.to_position(position.PositionSeen))
@@ -376,6 +382,7 @@ CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
     i.Fired: _fired,
     i.Mend: _mend,
     i.Adopt: _adopt,
+    i.FallBack: _fall_back,
     i.FindAgain: _find_again,
     i.CheckCover: _check_cover,
     i.TheirNews: sharing.their_news,

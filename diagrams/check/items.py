@@ -73,6 +73,10 @@ class Adopt(msgspec.Struct, frozen=True):
     """Take over a live stop that is known, if there is one."""
 
 
+class FallBack(msgspec.Struct, frozen=True):
+    """A stop was refused: one that is known may rest still, and covers."""
+
+
 class FindAgain(msgspec.Struct, frozen=True):
     """A leg whose absence is being asked about, and which the reading shows."""
 
@@ -118,6 +122,7 @@ Item = (
     | Fired
     | Mend
     | Adopt
+    | FallBack
     | FindAgain
     | CheckCover
     | TheirNews

@@ -20,6 +20,7 @@ from anchorwatch.diagrams.check.items import (
     Compare,
     EndReading,
     Explained,
+    FallBack,
     Item,
     LegAnswer,
     MindSize,
@@ -245,7 +246,7 @@ def _of_earlier_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Mo
     words = f"answer to an earlier try of the stop: {answer.value}"
     if answer in REFUSAL_OF_CALL:
         refusal = REFUSAL_OF_CALL[answer]
-        yield Move(words, after, (to_protection(protection.StopRefused, refusal=refusal),))
+        yield Move(words, after, (to_protection(protection.StopRefused, refusal=refusal), FallBack()))
     elif answer in (Call.ACCEPTED, Call.LOST):
         accepted = answer is Call.ACCEPTED
         event: type[Event] = protection.StopAccepted if accepted else protection.StopAnswerLost
@@ -255,7 +256,8 @@ def _of_earlier_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Mo
 def _of_placing(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
     if leg.place in REFUSAL_OF_CALL:
         refused = to_protection(protection.StopRefused, refusal=REFUSAL_OF_CALL[leg.place])
-        yield Move(f"answer to the stop: {leg.place.value}", replace(leg, place=Call.NONE), (refused,))
+        after = replace(leg, place=Call.NONE)
+        yield Move(f"answer to the stop: {leg.place.value}", after, (refused, FallBack()))
     elif leg.place in (Call.ACCEPTED, Call.LOST):
         is_accepted = leg.place is Call.ACCEPTED
         event: type[Event] = protection.StopAccepted if is_accepted else protection.StopAnswerLost
@@ -422,7 +424,9 @@ def _wishes(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         yield Move("the strategy wants to enter", leg, wanted, entries=1)
     if bounds.rests and (is_pushy or facets.entry in order.RESTING):
         yield Move("the market moves away from the entry", leg, (to_order(Role.ENTRY, order.RepriceWanted),))
-    if bounds.closes and (is_pushy or facets.position is position.S.OPEN) and (is_pushy or leg.booked):
+    is_sold = bool(leg.others) and facets.protection is protection.S.TRIGGERED  # and theirs is not to be sold
+    may_close = is_pushy or (facets.position is position.S.OPEN and leg.booked and not is_sold)
+    if bounds.closes and may_close:
         yield Move("the strategy wants to close", leg, (to_position(position.CloseWanted),))
     is_free = facets.position is position.S.OPEN and facets.close in order.FREE
     may_reduce = is_free and leg.booked > 1

@@ -28,13 +28,19 @@ def taken_over(leg: Leg, shown: int, filled: Filled) -> Leg:
     """The venue's figure of a position that is ours in part."""
     if leg.others and shown < leg.booked + leg.others and not leg.own_known:
         return replace(leg, own_read=True)
+    leg = _counted(leg, filled)
+    own = min(leg.booked, shown)
+    leg = replace(leg, news=())  # what is under way of it is in these figures
+    return replace(leg, cut=leg.cut + leg.booked - own, booked=own, remembered=own, others=shown - own)
+
+
+def _counted(leg: Leg, filled: Filled) -> Leg:
+    """Fills up to these are in the venue's figure, whosever it is taken for."""
     for role in (Role.ENTRY, Role.CLOSE, None):
         this = leg.order(role)
         reported = filled.child if role is None else getattr(filled, role.value)
         leg = leg.with_order(role, replace(this, counted=max(this.counted, reported)))
-    own = min(leg.booked, shown)
-    leg = replace(leg, news=())  # what is under way of it is in these figures
-    return replace(leg, cut=leg.cut + leg.booked - own, booked=own, remembered=own, others=shown - own)
+    return leg
 
 
 def mended(leg: Leg, facets: Facets, reading: Reading) -> Classified:
@@ -53,7 +59,8 @@ def mended(leg: Leg, facets: Facets, reading: Reading) -> Classified:
         return replace(leg, others=0, news=()), (*doubted, i.to_position(position.AbsenceSeen))
     event = position.ForeignSeen if not was else position.PositionGrown
     is_news = not was or shown > was
-    return replace(leg, others=shown, news=()), (*doubted, i.to_position(event)) if is_news else doubted
+    leg = replace(_counted(leg, reading.filled), others=shown, news=())
+    return leg, (*doubted, i.to_position(event)) if is_news else doubted
 
 
 def their_news(leg: Leg, facets: Facets, news: i.TheirNews) -> Classified:
@@ -96,6 +103,14 @@ def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Clas
     if left:
         return leg, (i.MindSize(),)
     return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
+
+
+def taken_by_us(leg: Leg, added: int) -> Classified:
+    """A closing order of ours that came when our part was over has taken what was theirs."""
+    taken = min(added, leg.others)
+    leg = replace(leg, others=leg.others - taken)
+    told: tuple[i.Item, ...] = (i.to_reconciliation(reconciliation.BookDoubted),) if taken < added else ()
+    return leg, (*told, i.to_position(position.EndConfirmed)) if taken and not leg.others else told
 
 
 def left_to_others(leg: Leg, facets: Facets, item: i.LeaveToOthers) -> Classified:

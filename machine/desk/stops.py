@@ -356,7 +356,13 @@ def tell_the_uncovered(context: Context) -> None:
 
 
 def want_close(context: Context, leg: LegBook, reason: str) -> None:
-    """A request to the one closer."""
+    """A request to the one closer.
+
+    Where a triggered stop is selling our part of a shared position, an order beside its own would sell what is
+    theirs: the deadline of the fill asks for the close, if there is anything left to close then.
+    """
+    if leg.others and context.bot.slot(leg.leg).protection.state is protection.S.TRIGGERED:
+        return
     context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))
 
 

@@ -7,7 +7,10 @@ must stand where those of the model stand, and the book must hold what the model
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
+
+import msgspec
 
 from anchorwatch.diagrams.check.leg import Leg, Report, Shown
 from anchorwatch.diagrams.check.production import Facets, facets
@@ -20,7 +23,7 @@ from anchorwatch.machine.order import Role
 from anchorwatch.machine.parameters import Making
 from anchorwatch.machine.protection import Refusal
 from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal
+from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal, opening_deal
 from anchorwatch.machine.world import OrderReport, OrderState, StopReport, StopState
 from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of
 
@@ -29,6 +32,11 @@ START = ("(before the start)", "the bot starts", "the candles are loaded", "the 
 
 START_LEVEL = Price(ENTRY * Decimal("0.9"))
 """Where every stop of a walk rests before it is moved."""
+
+UNIT = Contracts(Decimal(1))
+"""What the model counts as one."""
+
+STRANGERS = ("somebody adds to the position, or opens one", "somebody takes theirs", "somebody takes of ours")
 
 NAMES = {"entry": Role.ENTRY, "close": Role.CLOSE}
 ANSWERS_TO_MOVES: dict[str, type[protection.OfStop]] = {
@@ -71,9 +79,10 @@ TIMERS = {
 class DeskWalk:
     """One desk that is walked. ``seen`` are the facets of it that the model has too."""
 
-    def __init__(self, *, rests: bool = False) -> None:
+    def __init__(self, *, rests: bool = False, is_shared: bool = False) -> None:
         self._kind = OrderKind.POST_ONLY if rests else OrderKind.MARKET
-        self.rig = DeskRig(making=Making(self._kind)).booted()
+        self.is_shared = is_shared
+        self.rig = DeskRig(making=Making(self._kind), is_exclusive=not is_shared).booted()
         self._tickets: dict[Role, OrderTicket] = {}
         self._stop_ids = ["", ""]  # the stop that is meant, and the one before it
         self._trigger = self._asked_level = START_LEVEL  # of the stop that is meant
@@ -81,6 +90,8 @@ class DeskWalk:
         self._child_stop = ""
         self._changed_ms: dict[tuple[str, Report], int] = {}
         self._position_ms = self._opened_ms = self.rig.now_ms
+        self._strangers: deque[tuple[int, int]] = deque()  # their trades that were not heard of: change, time
+        self._traded = 0
 
     def step(self, label: str, before: Leg, after: Leg) -> None:
         """Do on the desk what the model calls ``label``."""
@@ -92,9 +103,13 @@ class DeskWalk:
     def seen(self) -> tuple[object, ...]:
         return (*comparable(facets(self.rig.bot)), self._units())
 
-    def _units(self) -> int:
+    def _units(self) -> object:
         leg = self.rig.leg()
-        return 0 if not leg.contracts else 1
+        if not self.is_shared:
+            return 0 if not leg.contracts else 1
+        is_ours = self.rig.slot().position.state in position.OURS
+        ours = leg.contracts if is_ours else Decimal(0)
+        return ours / UNIT, (leg.total - ours) / UNIT
 
     # What the venue has done, which nobody is told yet.
 
@@ -115,14 +130,18 @@ class DeskWalk:
                 self._changed_ms[name, now.report] = self.rig.now_ms
             for push in now.pushes:
                 self._changed_ms.setdefault((name, push), self.rig.now_ms)
-        if after.contracts != before.contracts:
+        if after.held != before.held:
             self._position_ms = self.rig.now_ms
-            if not before.contracts:
+            if not before.held:
                 self._opened_ms = self.rig.now_ms
+        if label in STRANGERS and len(after.news) > len(before.news):
+            self._strangers.append((after.news[-1], self.rig.now_ms))
+        if not after.news:
+            self._strangers.clear()
         if label == "the venue moves the stop":
             self._trigger = self._asked_level
         if label in ("the stop triggers", "another stop of ours triggers", "somebody closes the position"):
-            self._child += 1
+            self._child += not before.child.pushes  # while some are under way the model keeps two as one
             self._child_stop = self._stop_ids[label.startswith("another")] if "triggers" in label else ""
 
     # What reaches the desk.
@@ -131,7 +150,7 @@ class DeskWalk:
         rig, words = self.rig, label
         if words == "the strategy wants to enter":
             book = rig.desk.context.book
-            book.entry_sizes[LONG] = Contracts(Decimal(1))
+            book.entry_sizes[LONG] = UNIT
             rests = self._kind is OrderKind.POST_ONLY
             first = Price(ENTRY) if rests else None
             book.pursuits[LONG] = Pursuit(first, self._kind, until_ms=rig.now_ms + 60_000)
@@ -148,7 +167,18 @@ class DeskWalk:
             rig.say(rig.timers.pop(key)[1])
         elif words.startswith(("push: the stop is ", "push: another stop is ")):
             is_mine = words.startswith("push: the stop")
-            rig.say(world.StopPushed(self._stop(is_mine, STATES[words.rpartition(" ")[2]])))
+            stop = before.mine if is_mine else before.other
+            rig.say(world.StopPushed(self._stop(is_mine, STATES[words.rpartition(" ")[2]], stop.size)))
+        elif words.startswith("push: somebody has "):
+            rig.say(world.OrderPushed(self._strangers_report()))
+        elif words == "answer: our own orders and their fills":
+            names = [name for name in ("entry", "close", "child") if getattr(before, name).filled]
+            reports = tuple(self._report(name, getattr(before, name).report) for name in names)
+            rig.say(world.OwnOrdersRead(LONG, reports))
+        elif words == "answer: our own orders could not be read":
+            rig.say(world.OwnOrdersRead(LONG, None))
+        elif words.startswith(("time to look at the size", "time to see that the stop")):
+            rig.say(world.ClockTicked())
         elif words.startswith("push: the "):
             name = words.split()[2]
             rig.say(world.OrderPushed(self._report(name, getattr(before, name).pushes[0])))
@@ -178,7 +208,7 @@ class DeskWalk:
         elif words.startswith("answer: the ") and words.endswith(" is cancelled"):
             self._tell_order(NAMES[words.split()[2]], order.CancelAcknowledged)
         elif words.startswith("answer: "):
-            shown = None if "could not" in words else Shown(before.contracts)
+            shown = None if "could not" in words else Shown(before.held)
             positions = self._positions(before) if shown is not None else None
             rig.say(world.LegRead(LONG, positions, rig.leg().asked_ms))
         elif words == "the venue's history says why the leg is flat":
@@ -195,6 +225,8 @@ class DeskWalk:
         elif words == "time to read the account again":
             due = reconciliation.ReadingDue(rig.bot.reconciliation.data.seq)
             rig.tell(RECONCILIATION, due)
+        elif words == "time to check the account":
+            rig.tell(RECONCILIATION, reconciliation.CheckDue())
         elif words == "the pushed position differs from the book for long":
             rig.tell(RECONCILIATION, reconciliation.BookDoubted("it differs"))
 
@@ -236,6 +268,8 @@ class DeskWalk:
     def _report(self, name: str, report: Report) -> OrderReport:
         ticket = self._tickets.get(NAMES[name]) if name in NAMES else None
         contracts = ticket.contracts if ticket is not None else self.rig.leg().contracts or Decimal(1)
+        if self.is_shared:
+            contracts = UNIT  # what is there may be others'
         filled = contracts * report.filled
         at_ms = self._changed_ms.get((name, report), self.rig.now_ms)
         made_ms = ticket.created_ms if ticket is not None else at_ms
@@ -257,24 +291,33 @@ class DeskWalk:
             updated_ms=at_ms,
         )
 
-    def _stop(self, is_mine: bool, state: StopState) -> StopReport:
+    def _stop(self, is_mine: bool, state: StopState, size: int = 0) -> StopReport:
         client_id = self._stop_ids[0 if is_mine else 1]
         assert client_id, "the desk has asked for that stop"
-        return self.rig.stop(client_id, state=state, trigger=self._trigger if is_mine else START_LEVEL)
+        contracts = size * UNIT if size else None
+        trigger = self._trigger if is_mine else START_LEVEL
+        return self.rig.stop(client_id, state=state, trigger=trigger, contracts=contracts)
+
+    def _strangers_report(self) -> OrderReport:
+        change, at_ms = self._strangers.popleft()
+        self._traded += 1
+        deal = opening_deal(LONG.side) if change > 0 else closing_deal(LONG.side)
+        report = self.rig.traded(LONG, deal, UNIT, ENTRY, client_id=f"stranger{self._traded}")
+        return msgspec.structs.replace(report, fill=None, created_ms=at_ms, updated_ms=at_ms)
 
     def _live_stops(self, leg: Leg) -> tuple[StopReport, ...]:
         stops = [
-            self._stop(is_mine, StopState.LIVE)
+            self._stop(is_mine, StopState.LIVE, stop.size)
             for is_mine, stop in ((True, leg.mine), (False, leg.other))
             if stop.live
         ]
         return tuple(stops)
 
     def _positions(self, leg: Leg) -> tuple[world.PositionReport, ...]:
-        if not leg.contracts:
+        if not leg.held:
             return ()
-        ticket = self._tickets[Role.ENTRY]
-        report = world.PositionReport(LONG, ticket.contracts, ENTRY, self._opened_ms, self._position_ms)
+        contracts = UNIT * leg.held if self.is_shared else self._tickets[Role.ENTRY].contracts
+        report = world.PositionReport(LONG, contracts, ENTRY, self._opened_ms, self._position_ms)
         return (report,)
 
     def _reading(self, leg: Leg) -> world.AccountReading:

@@ -16,9 +16,10 @@ from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.diagrams.check.recording import Fired, recorded
 from anchorwatch.diagrams.check.search import Search, Step
 from anchorwatch.machine import position
-from tests.diagrams.desk_walk import START, DeskWalk, comparable
+from tests.diagrams.desk_walk import START, STRANGERS, DeskWalk, comparable
 
 STEPS_MAX = 80
+STRANGERS_WEIGH = 4
 WALKS = 80
 
 
@@ -30,24 +31,34 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
         edges = model.edges(core, 0)
         packed = next(edge for edge in edges if model.labels.values[edge & LABEL_MASK] == expected)
         core = packed >> LABEL_BITS
-    walk = DeskWalk(rests=model.bounds.rests)
+    walk = DeskWalk(rests=model.bounds.rests, is_shared=model.bounds.shared)
     for _ in range(STEPS_MAX):
         choices = [
             (edge, left) for cost, left in model.purses.affordable[purse] for edge in model.edges(core, cost)
         ]
         if not choices:
             break
-        edge, purse = random.choice(choices)
+        # Strangers are few among all that may happen, and are what a world that has them is for.
+        weights = [
+            STRANGERS_WEIGH if model.labels.values[edge & LABEL_MASK] in STRANGERS else 1
+            for edge, _ in choices
+        ]
+        [(edge, purse)] = random.choices(choices, weights)
         label, after = model.labels.values[edge & LABEL_MASK], edge >> LABEL_BITS
         _, before_leg, _ = model.shown(core)
         facets, leg, _ = model.shown(after)
         labels.append(label)
         walk.step(label, before_leg, leg)
-        ours = (*comparable(facets), leg.booked)
+        ours = (*comparable(facets), booked(model.bounds, leg))
         if ours != walk.seen():
             return labels, f"{label}: the model says {ours}, the desk {walk.seen()}"
         core = after
     return labels, ""
+
+
+def booked(bounds: Bounds, leg: Leg) -> object:
+    """What the book holds; where others share the position, whose it is."""
+    return (leg.booked, leg.others) if bounds.shared else leg.booked
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,8 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
         Bounds("maker", entries=2, faults=3, rests=True, prompt=True),
         Bounds("maker at any time", entries=1, faults=2, rests=True),
         Bounds("moves", entries=1, faults=3, moves=True, prompt=True),
+        Bounds("shared", entries=1, faults=3, shared=True, others=2, doubts=True, prompt=True),
+        Bounds("shared and moved", entries=2, faults=2, shared=True, moves=True, doubts=True, checks=True),
     ],
     ids=lambda bounds: bounds.name.replace(" ", "_"),
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from anchorwatch.machine import position, protection, requests, world
+from anchorwatch.machine import order, position, protection, requests, world
 from anchorwatch.machine.bot import Part, entry_obstacles
 from anchorwatch.machine.facts import Facts, LegFacts, LegOpenedFact
 from anchorwatch.machine.units import Deal, Side
-from anchorwatch.machine.world import OrderReport
+from anchorwatch.machine.world import OrderReport, StopState
 from tests.machine.desk_rig import LONG, START_MS, DeskRig, of, px
 
 THEIRS = px("0.5")
@@ -314,3 +314,20 @@ def test_hands_off_an_instrument_registers_and_tells_and_touches_nothing() -> No
     rig.cross(Side.LONG)
     assert not rig.taken(requests.PlaceOrder)
     assert any("hands off" in reason for reason in entry_obstacles(rig.bot, LONG))
+
+
+@pytest.mark.parametrize("others_are_in", [True, False])
+def test_while_a_stop_sells_our_part_no_close_is_sent_that_would_sell_a_strangers(
+    others_are_in: bool,
+) -> None:
+    rig, stop = shared()
+    if others_are_in:
+        strangers(rig, Deal.BUY, "0.5")
+    rig.say(world.StopPushed(rig.stop(stop, contracts=stop.contracts, state=StopState.TRIGGERED)))
+    rig.cross(Side.SHORT)  # the strategy would be out of it
+    closes = [one.ticket for one in rig.taken(requests.PlaceOrder) if one.ticket.leg == LONG]
+    assert [ticket.role for ticket in closes] == ([] if others_are_in else [order.Role.CLOSE])
+    rig.pass_s(rig.pace.fill_overdue_s)
+    assert (
+        rig.slot().position.state is position.S.CLOSING
+    )  # it has not filled, and is no reason to wait for ever
