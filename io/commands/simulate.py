@@ -30,6 +30,7 @@ from anchorwatch.io.simulation.scenario import (
     shipped,
 )
 from anchorwatch.io.simulation.world import Outcome, settings_of
+from anchorwatch.machine.lifecycle import Exit
 
 SEEDS_MAX = 1_000_000
 WORKERS_MAX = 256
@@ -61,7 +62,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(wanted: Wanted) -> int:
     """Simulate, tell, and return the exit code: 1 when a property was violated, or a trace is none that the
-    environment of the check explains. Raises SettingsError."""
+    environment of the check explains; 2 when a strategy failed. Raises SettingsError."""
     tasks, workers = read(wanted)
     if wanted.sweep:
         return _sweep(wanted, workers)
@@ -86,7 +87,12 @@ def run(wanted: Wanted) -> int:
         told.setdefault(seed, (replay, words.splitlines()))
     if told:
         _write(report, _told(total, told, kinds))
-    return 0 if total.is_clean else 1
+    fell = sorted((one for one in total.outcomes if one.strategy_failed), key=lambda one: one.seed)
+    for outcome in fell[:TOLD_MAX]:
+        _say(f"\nseed {outcome.seed}: {outcome.strategy_failed}; entries were halted from there on")
+    if not total.is_clean:
+        return 1
+    return Exit.BAD_SETTINGS.value if fell else 0
 
 
 def _told(total: Sum, traces: dict[int, tuple[str, list[str]]], kinds: Sequence[Kind]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Witness(Telemetry):
         self._incarnation = incarnation
         self.on_move: Callable[[Move], None] = lambda _: None
         self.alarms = 0
+        self.strategy_failed = ""  # how the strategy failed first
 
     def transition(self, at_ms: int, move: Move) -> None:
         self.on_move(move)
@@ -66,6 +67,8 @@ class Witness(Telemetry):
 
     def alarm(self, event: str, /, **fields: Any) -> None:
         self.alarms += 1
+        if event == "STRATEGY_FAILED" and not self.strategy_failed:
+            self.strategy_failed = "the strategy {strategy} failed at {where}: {reason}".format(**fields)
         self._line("ALARM", event, fields)
         self.on_alarm({"alarm": event, **{name: str(value) for name, value in fields.items()}})
 
@@ -109,6 +112,7 @@ class Life:
         self.incarnation = Incarnation(name, dies_at_effect=dies_at_effect)
         self.engine: Engine | None = None
         self.exit: Exit | None = None
+        self._witness: Witness | None = None
         self.defect = ""  # the traceback of what the engine raised
         self.last_words = ""  # the error itself
         self.ended = trio.Event()
@@ -171,9 +175,14 @@ class Life:
                 self._recorder.ended()
             self.ended.set()
 
+    @property
+    def strategy_failed(self) -> str:
+        """How its strategy failed first; empty where it did not."""
+        return self._witness.strategy_failed if self._witness is not None else ""
+
     async def _live(self) -> None:
         self._chronicle.add("world", "started", self.name)
-        witness = Witness(self._chronicle, self.incarnation, self._seams.wall_ms)
+        witness = self._witness = Witness(self._chronicle, self.incarnation, self._seams.wall_ms)
         generation = ""
 
         def recorded(facts: Any) -> None:

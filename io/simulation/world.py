@@ -84,6 +84,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     spells_ms: tuple[int, ...]
     others_ms: tuple[int, ...]
     plan: tuple[Fault, ...]
+    strategy_failed: str = ""  # how; entries were halted from there on
     trace: tuple[str, ...] = ()
     judgement: Judgement | None = None
     answers: Counter[Any] = msgspec.field(default_factory=Counter)  # of the tables, where they were counted
@@ -113,6 +114,7 @@ class World:
         self.disk = Disk(folder / "one", Environment.SIM.value, KEY.key)
         self.folder = folder
         self.life: Life | None = None
+        self.strategy_failed = ""
         self.twin: Life | None = None
         self.lives = 0
         self.errand = Errand()
@@ -214,6 +216,7 @@ class World:
             await self.life.run()
             if self.life.defect:
                 self.observer.violate("S0", self.life.last_words)
+            self.strategy_failed = self.strategy_failed or self.life.strategy_failed
             self._look_at_end(self.life)
             wait_s, self.restart_after_s = self.restart_after_s, RESTART_AFTER_S
             await trio.sleep(wait_s)
@@ -444,5 +447,7 @@ def simulate(
         spells_ms=tuple(world.observer.ghost.spells_ms),
         others_ms=tuple(world.observer.ghost.others_ms),
         plan=tuple(plan),
+        strategy_failed=world.strategy_failed
+        or (world.life.strategy_failed if world.life is not None else ""),
         trace=tuple(entry.line() for entry in world.chronicle.entries) if world.observer.violations else (),
     )

@@ -88,6 +88,27 @@ def test_a_scenario_with_an_unknown_setting_is_refused_before_anything_runs(
     assert "strategy.fastt" in capsys.readouterr().err
 
 
+def test_a_strategy_of_ones_own_that_fails_is_told_and_is_no_violation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from anchorwatch.machine.strategy.ema_cross import EmaCross\n"
+        "class Failing:\n"
+        "    needs = EmaCross().needs\n"
+        "    def decide(self, view):\n"
+        "        return 1 / 0\n"
+    )
+    story = tmp_path / "mine.toml"
+    story.write_text(
+        f'for_s = 80\n[market]\ninstruments = ["BTC-USDT-SWAP"]\n[settings.strategy]\nname = "{own}:Failing"\n'
+    )
+    assert command(["simulate", "--scenario", str(story), "--seed", "1"]) == 2
+    told = capsys.readouterr().out
+    assert "0 violations" in told
+    assert f"seed 1: the strategy Failing failed at {own}:5: ZeroDivisionError: division by zero" in told
+
+
 def test_every_shipped_scenario_can_be_read_and_its_settings_hold() -> None:
     found = shipped()
     assert found
