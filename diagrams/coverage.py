@@ -18,17 +18,21 @@ from anchorwatch.diagrams.conformance import Answer, NotARun, answer_of, counted
 from anchorwatch.diagrams.words import guard_of, spoken, title
 from anchorwatch.machine.kernel import Event, Row, State, Verdict
 
+NONE: Mapping[Answer, int] = {}
+
 
 class Tally(msgspec.Struct, frozen=True):
     """The cells and the rows of one table, and how many of them answered.
 
-    A cell may be answered where one of its rows moves or ignores; the others are impossible.
+    A cell may be answered where one of its rows moves or ignores; the others are impossible. ``lived`` were answered in
+    runs of the whole bot, ``answered`` there or in the worlds of the exhaustive check.
     """
 
     machine: str
     cells: int
     answerable: int
     answered: int
+    lived: int
     moving: int
     moving_hit: int
     ignored: int
@@ -36,14 +40,16 @@ class Tally(msgspec.Struct, frozen=True):
     impossible: int
 
 
-def tally(machine: Machine, hits: Mapping[Answer, int]) -> Tally:
+def tally(machine: Machine, hits: Mapping[Answer, int], explored: Mapping[Answer, int] = NONE) -> Tally:
+    """``hits`` are of runs of the whole bot, ``explored`` of the exhaustive check."""
     definition = machine.definition
     by_verdict = {verdict: [row for row in definition.rows if row.verdict is verdict] for verdict in Verdict}
     return Tally(
         machine=machine.name,
         cells=len(definition.states) * len(definition.events),
         answerable=len(_answerable(machine)),
-        answered=len(_answerable(machine)) - len(_silent(machine, hits)),
+        answered=len(_answerable(machine)) - len(_silent(machine, {**hits, **explored})),
+        lived=len(_answerable(machine)) - len(_silent(machine, hits)),
         moving=len(by_verdict[Verdict.MOVES]),
         moving_hit=_hit(machine, by_verdict[Verdict.MOVES], hits),
         ignored=len(by_verdict[Verdict.IGNORED]),
@@ -112,32 +118,40 @@ def write(files: Sequence[Path], out_dir: Path) -> Path:
     return written
 
 
-def page(hits: Mapping[Answer, int], sources: Sequence[str], machines: Sequence[Machine] = MACHINES) -> bytes:
+def page(
+    hits: Mapping[Answer, int],
+    sources: Sequence[str],
+    machines: Sequence[Machine] = MACHINES,
+    explored: Mapping[Answer, int] = NONE,
+) -> bytes:
     """The whole page; ``sources`` says in words where the counts come from."""
-    tallies = [tally(machine, hits) for machine in machines]
+    tallies = [tally(machine, hits, explored) for machine in machines]
     parts = [
         _HEAD,
         "<h1>Every state, every event</h1>",
         f"<p class=lead>{_sum(tallies)} Counted from {escape('; '.join(sources)) or 'nothing yet'}.</p>",
         "<p class=key><span class='hit'>→ state <i>count</i></span> was given "
+        "<span class='seen'>→ state</span> in the exhaustive check alone "
         "<span class='miss'>→ state</span> allowed, never given <span class='grey'>○</span> ignored "
         "<span class='grey'>✕</span> impossible: were it to happen, the engine would stop. "
         "Point at a mark to read why.</p>",
     ]
     for machine, counts in zip(machines, tallies, strict=True):
-        parts += _table(machine, counts, hits)
-    parts += _silence(silent(hits, machines))
+        parts += _table(machine, counts, hits, explored)
+    parts += _silence(silent({**hits, **explored}, machines))
     parts.append("</main></html>\n")
     return "\n".join(parts).encode()
 
 
 def _sum(tallies: Sequence[Tally]) -> str:
-    cells, answerable, answered, moving, hit = (
+    cells, answerable, answered, lived, moving, hit = (
         sum(getattr(one, name) for one in tallies)
-        for name in ("cells", "answerable", "answered", "moving", "moving_hit")
+        for name in ("cells", "answerable", "answered", "lived", "moving", "moving_hit")
     )
+    alone = f" {lived:,} of them in runs of the whole bot, the others in the exhaustive check alone."
     return (
-        f"<b>{answered:,} of the {answerable:,} cells that may be answered were ({_share(answered, answerable)}).</b> "
+        f"<b>{answered:,} of the {answerable:,} cells that may be answered were ({_share(answered, answerable)}).</b>"
+        f"{alone if lived < answered else ''} "
         f"{cells:,} cells in all, every one decided; {hit:,} of {moving:,} rows that may move have moved."
     )
 
@@ -153,7 +167,9 @@ def _silence(names: Sequence[str]) -> Iterator[str]:
         yield "".join(f"<li>{escape(name)}</li>" for name in names) + "</ul></section>"
 
 
-def _table(machine: Machine, counts: Tally, hits: Mapping[Answer, int]) -> Iterator[str]:
+def _table(
+    machine: Machine, counts: Tally, hits: Mapping[Answer, int], explored: Mapping[Answer, int]
+) -> Iterator[str]:
     definition = machine.definition
     yield f"<section id='{machine.name}'><h2>{escape(machine.title)}</h2>"
     yield (
@@ -165,17 +181,26 @@ def _table(machine: Machine, counts: Tally, hits: Mapping[Answer, int]) -> Itera
     for event in definition.events:
         meaning = " ".join((event.__doc__ or "").split())
         cells = "".join(
-            f"<td>{_cell(machine, definition.cell(state, event), hits)}</td>" for state in definition.states
+            f"<td>{_cell(machine, definition.cell(state, event), hits, explored)}</td>"
+            for state in definition.states
         )
         yield f"<tr><th title='{escape(meaning, quote=True)}'>{event.__name__}</th>{cells}</tr>"
     yield "</tbody></table></div></section>"
 
 
-def _cell(machine: Machine, rows: Sequence[Row], hits: Mapping[Answer, int]) -> str:
-    return "".join(_mark(machine, row, rows, hits) for row in rows)
+def _cell(
+    machine: Machine, rows: Sequence[Row], hits: Mapping[Answer, int], explored: Mapping[Answer, int]
+) -> str:
+    return "".join(_mark(machine, row, rows, hits, explored) for row in rows)
 
 
-def _mark(machine: Machine, row: Row, cell: Sequence[Row], hits: Mapping[Answer, int]) -> str:
+def _mark(
+    machine: Machine,
+    row: Row,
+    cell: Sequence[Row],
+    hits: Mapping[Answer, int],
+    explored: Mapping[Answer, int],
+) -> str:
     count = hits.get(answer_of(machine.name, row), 0)
     guard = guard_of(row, cell)
     told = [f"when {guard}" if guard else "", spoken(row.then) if row.then is not None else "", row.because]
@@ -183,7 +208,8 @@ def _mark(machine: Machine, row: Row, cell: Sequence[Row], hits: Mapping[Answer,
     if row.verdict is Verdict.MOVES:
         leads = "stays" if row.dest is row.source else f"→ {escape(title(row.dest))}"
         shown = f"{leads} <i>{count:,}</i>" if count else leads
-        return f"<span class='{'hit' if count else 'miss'}' title='{hover}'>{shown}</span>"
+        given = "hit" if count else "seen" if answer_of(machine.name, row) in explored else "miss"
+        return f"<span class='{given}' title='{hover}'>{shown}</span>"
     sign = "○" if row.verdict is Verdict.IGNORED else "✕"
     return f"<span class=grey title='{hover}'>{sign}{f' <i>{count:,}</i>' if count else ''}</span>"
 
@@ -211,5 +237,6 @@ tbody th { font: 600 12px/1.6 ui-monospace, monospace; position: sticky; left: 0
 span { display: inline-block; border-radius: 4px; padding: 0 .35rem; margin: 1px 2px 1px 0; white-space: nowrap; cursor: default; }
 i { font-style: normal; opacity: .65; font-variant-numeric: tabular-nums; }
 .hit { background: var(--hit); color: var(--hit-ink); } .miss { background: var(--miss); color: var(--miss-ink); }
+.seen { border: 1px solid var(--hit); color: var(--dim); }
 .grey { background: var(--grey); color: var(--dim); }
 </style><main>"""

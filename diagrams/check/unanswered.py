@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from anchorwatch.diagrams.conformance import answer_of
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import connection, dead_man, lifecycle, order, position, protection, reconciliation
 from anchorwatch.machine.kernel import Definition, Event, Row, State, Verdict
@@ -233,9 +234,11 @@ def words_of(machine: str, row: Row) -> str:
 def summed(fired: Collection[tuple[str, int]]) -> dict[str, Any]:
     """How many rows have answered, and of those that have not which have a reason (``explained``) and which not (``missed``).
 
-    ``needed`` are those that have answered although their reason says that nothing tells them.
+    ``needed`` are those that have answered although their reason says that nothing tells them. ``answered`` has those that
+    have, as the counted rows of a run (`conformance`), each once: a world meets each of its steps once.
     """
-    total, answered = 0, 0
+    total = 0
+    answered: list[dict[str, Any]] = []
     explained: list[dict[str, str]] = []
     missed: list[str] = []
     needed: list[str] = []
@@ -243,11 +246,18 @@ def summed(fired: Collection[tuple[str, int]]) -> dict[str, Any]:
         total += 1
         reason, words = reason_of(definition.name, row), words_of(definition.name, row)
         if (definition.name, number) in fired:
-            answered += 1
+            answered.append({**msgspec.structs.asdict(answer_of(definition.name, row)), "count": 1})
             if reason is not None and not reason.world and reason.because != FLOWN:
                 needed.append(words)
         elif reason is None:
             missed.append(words)
         else:
             explained.append({"row": words, "because": reason.because, "world": reason.world})
-    return {"fired": answered, "of": total, "missed": missed, "explained": explained, "needed": needed}
+    return {
+        "fired": len(answered),
+        "of": total,
+        "missed": missed,
+        "explained": explained,
+        "needed": needed,
+        "answered": answered,
+    }

@@ -12,16 +12,18 @@ from anchorwatch.io.verify.proof import Coverage, Proof
 
 def covered(proof: Proof) -> Proof:
     """The proof with its figure: of the cells that may be answered, how many were in its runs."""
-    hits = counted(proof.rows)
-    tallies = [coverage.tally(machine, hits) for machine in MACHINES]
+    hits, explored = counted(proof.rows), counted(proof.explored)
+    tallies = [coverage.tally(machine, hits, explored) for machine in MACHINES]
     figure = Coverage(
         answered=sum(one.answered for one in tallies),
+        lived=sum(one.lived for one in tallies),
         of=sum(one.answerable for one in tallies),
-        machines={one.machine: (one.answered, one.answerable) for one in tallies},
-        never=tuple(coverage.silent(hits)),
+        machines={one.machine: (one.answered, one.lived, one.answerable) for one in tallies},
+        never=tuple(coverage.silent({**hits, **explored})),
     )
     return msgspec.structs.replace(proof, coverage=figure)
 
 
 def page(proof: Proof) -> bytes:
-    return coverage.page(counted(proof.rows), ["the tests and the simulations that verify ran"])
+    sources = ["the tests and the simulations that verify ran"]
+    return coverage.page(counted(proof.rows), sources, explored=counted(proof.explored))

@@ -42,7 +42,7 @@ def _parts(proof: Proof, language: Language) -> Iterator[str]:
         (words.took, words.duration(where.seconds) + (f", {words.quick}" if where.quick else "")),
     ]
     if proof.coverage.of:
-        facts.append((words.cells, proof.coverage.words))
+        facts.append((words.cells, f"{proof.coverage.words}; {proof.coverage.lived:,} {words.lived}"))
     yield (
         "<dl class=facts>"
         + "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)

@@ -51,11 +51,15 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """Of the cells (state and event) that may be answered, how many were; ``never`` names the others."""
+    """Of the cells (state and event) that may be answered, how many were; ``never`` names the others.
+
+    ``lived`` were answered in tests and simulations, by the whole bot; the others in the exhaustive check alone.
+    """
 
     answered: int = 0
+    lived: int = 0
     of: int = 0
-    machines: dict[str, tuple[int, int]] = {}
+    machines: dict[str, tuple[int, int, int]] = {}  # answered, lived, of
     never: tuple[str, ...] = ()
 
     @property
@@ -64,8 +68,16 @@ class Coverage(msgspec.Struct, frozen=True):
         return f"{self.answered:,} / {self.of:,} ({share:.1f} %)"
 
     def as_mapping(self) -> dict[str, Any]:
-        machines = {name: {"answered": part, "of": of} for name, (part, of) in self.machines.items()}
-        return {"answered": self.answered, "of": self.of, "machines": machines, "never": list(self.never)}
+        return {
+            "answered": self.answered,
+            "lived": self.lived,
+            "of": self.of,
+            "machines": {
+                name: {"answered": answered, "lived": lived, "of": of}
+                for name, (answered, lived, of) in self.machines.items()
+            },
+            "never": list(self.never),
+        }
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -75,7 +87,8 @@ class Proof(msgspec.Struct, frozen=True):
     lines: dict[str, Judged]
     sections: dict[str, Judged]
     surroundings: Surroundings
-    rows: tuple[dict[str, Any], ...]  # of the tables, as they answered
+    rows: tuple[dict[str, Any], ...]  # of the tables, as they answered in runs of the whole bot
+    explored: tuple[dict[str, Any], ...] = ()  # and in the exhaustive check
     coverage: Coverage = Coverage()
 
     def count(self, status: Status) -> int:
@@ -150,6 +163,7 @@ def prove(
     rows = tuple(
         row for source in sources if isinstance(source, StoryRuns | Simulation) for row in source.rows
     )
+    explored = tuple(row for source in sources if isinstance(source, Check) for row in source.rows)
     surroundings = Surroundings(
         version=version,
         commit=_commit(root),
@@ -158,7 +172,7 @@ def prove(
         seconds=round(elapsed_s() - began_s, 1),
         quick=quick,
     )
-    return Proof(document(), lines, sections, surroundings, rows)
+    return Proof(document(), lines, sections, surroundings, rows, explored)
 
 
 def _pieces(sources: Sequence[Source], id: str, wanted: Wanted) -> tuple[Piece, ...]:

@@ -239,6 +239,12 @@ class Check(_Reported):
         argv = ["check", *(["--thorough"] if thorough else []), "--edits", "1"]
         super().__init__(root, argv, CHECK_WITHIN_S)
 
+    @property
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """Of the tables, as they answered in the worlds."""
+        rows: Sequence[dict[str, Any]] = self.report.get("rows", {}).get("answered", ())
+        return rows
+
     def words(self) -> str:
         edits = self.report.get("mutants", {})
         return (

@@ -31,7 +31,7 @@ def _lines(proof: Proof, language: Language) -> Iterator[str]:
             yield from _reasons(whole)
     yield ""
     if proof.coverage.of:
-        yield f"{words.cells}: {proof.coverage.words}"
+        yield f"{words.cells}: {proof.coverage.words}; {proof.coverage.lived:,} {words.lived}"
     counts = ", ".join(f"{proof.count(one)} {words.counted(one, proof.count(one))}" for one in Status)
     yield f"{words.verdict[proof.status_of(proof.document.ids())]}: {counts}"
 

@@ -24,6 +24,7 @@ class Words(msgspec.Struct, frozen=True):
     machine: str
     took: str
     cells: str
+    lived: str
     quick: str
     status: str
     right: str
@@ -98,6 +99,7 @@ _ENGLISH = Words(
     machine="Machine",
     took="Took",
     cells="State × event, answered",
+    lived="in tests and simulations",
     quick="the quick run",
     status="Status",
     right="correct",
@@ -158,6 +160,7 @@ _RUSSIAN = Words(
     machine="Машина",
     took="Заняло",
     cells="Состояние × событие, отвечено",
+    lived="в тестах и симуляциях",
     quick="короткий прогон",
     status="Статус",
     right="ПРАВИЛЬНО",

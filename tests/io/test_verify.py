@@ -202,6 +202,26 @@ def test_the_proof_says_how_many_of_the_cells_answered_in_its_runs_and_names_the
     assert "<b>2 of the" in cells(proof).decode()
 
 
+def test_what_answers_in_the_exhaustive_check_alone_counts_and_is_told_apart() -> None:
+    lived = {
+        "machine": "order",
+        "source": "SENT",
+        "trigger": "OrderFilled",
+        "dest": "FILLED",
+        "guard": "",
+        "count": 2,
+    }
+    explored = {**lived, "source": "LIVE"}
+    proof = covered(msgspec.structs.replace(a_proof(), rows=(lived,), explored=(lived, explored)))
+    told = proof.as_mapping("en")["coverage"]
+    assert (told["answered"], told["lived"]) == (2, 1)
+    assert told["machines"]["order"]["lived"] == 1
+    assert "order: OrderFilled in LIVE" not in told["never"]
+    shown = cells(proof).decode()
+    assert "1 of them in runs of the whole bot, the others in the exhaustive check alone" in shown
+    assert "class='seen'" in shown.split("<section", 1)[1]
+
+
 # Sources.
 
 
