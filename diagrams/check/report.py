@@ -87,7 +87,10 @@ def as_mapping(
 
 def rows_of(results: Sequence[Checked]) -> dict[str, Any]:
     """How many rows of the tables have answered in these worlds, and why the others have not: see `unanswered`."""
-    return unanswered.summed(frozenset[Row]().union(*(one.explored.rows for one in results)))
+    fired, told = (
+        frozenset[Row]().union(*(getattr(one.explored, name) for one in results)) for name in ("rows", "told")
+    )
+    return unanswered.summed(fired, told)
 
 
 def _config(one: Checked) -> dict[str, Any]:

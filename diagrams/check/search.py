@@ -52,6 +52,9 @@ class Explored(msgspec.Struct, frozen=True):
     dead_ends: tuple[Counterexample, ...]
     labels: tuple[str, ...]
     rows: frozenset[tuple[str, int]]
+    told: frozenset[
+        tuple[str, int]
+    ]  # of these rows, those that answered what the world told, and not reports of the past alone
 
 
 class Search:
@@ -245,6 +248,7 @@ def found(search: Search, seconds: float) -> Explored:
         dead_ends=tuple(search.dead_ends),
         labels=tuple(model.used_labels()),
         rows=frozenset(search.fired | search.probed),
+        told=frozenset(search.fired),
     )
 
 

@@ -231,10 +231,14 @@ def words_of(machine: str, row: Row) -> str:
     return f"{machine}: {row.event.__name__} in {row.source.name}{guard}"
 
 
-def summed(fired: Collection[tuple[str, int]]) -> dict[str, Any]:
+def summed(
+    fired: Collection[tuple[str, int]], told: Collection[tuple[str, int]] | None = None
+) -> dict[str, Any]:
     """How many rows have answered, and of those that have not which have a reason (``explained``) and which not (``missed``).
 
-    ``needed`` are those that have answered although their reason says that nothing tells them. ``answered`` has those that
+    ``needed`` are those that have answered although their reason says that nothing tells them; one that ignores whatever it
+    is told may be there for reports of the past, so ``told`` are those that something told (all, where it is not given).
+    ``answered`` has those that
     have, as the counted rows of a run (`conformance`), each once: a world meets each of its steps once.
     """
     total = 0
@@ -247,7 +251,8 @@ def summed(fired: Collection[tuple[str, int]]) -> dict[str, Any]:
         reason, words = reason_of(definition.name, row), words_of(definition.name, row)
         if (definition.name, number) in fired:
             answered.append({**msgspec.structs.asdict(answer_of(definition.name, row)), "count": 1})
-            if reason is not None and not reason.world and reason.because != FLOWN:
+            is_told = told is None or (definition.name, number) in told
+            if is_told and reason is not None and not reason.world and reason.because != FLOWN:
                 needed.append(words)
         elif reason is None:
             missed.append(words)
