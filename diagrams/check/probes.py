@@ -14,6 +14,8 @@ from anchorwatch.machine import connection, dead_man, lifecycle, order, protecti
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.kernel import Event, Kind, Snapshot, UnexpectedEvent, identities, kinds, renamed
 
+LATE, STALE = "late", "stale"
+
 NEW_IDENTITY = (
     order.OrderWanted,
     order.OrderRecovered,
@@ -69,7 +71,7 @@ SWITCHED_OFF: tuple[type[Event], ...] = (
 
 def defect_of_the_past(part: Part, snapshot: Snapshot[Any]) -> str:
     """How this snapshot is moved by a report about something earlier, or late; empty when it is not."""
-    return stale_defect(part, snapshot) or _moved(part, snapshot, _late(snapshot), "late")
+    return stale_defect(part, snapshot) or _moved(part, snapshot, _late(snapshot), LATE)
 
 
 def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
@@ -79,12 +81,12 @@ def stale_defect(part: Part, snapshot: Snapshot[Any]) -> str:
     if not given:
         return ""
     later = Snapshot(snapshot.state, renamed(snapshot.data, {0: 0, **given}))
-    return _moved(part, later, _stale(part), "stale")
+    return _moved(part, later, _stale(part), STALE)
 
 
 def _moved(part: Part, snapshot: Snapshot[Any], events: Iterator[Event], kind: str) -> str:
     definition = bots.DEFINITIONS[part]
-    step = getattr(definition, "probe", definition.step)
+    step = getattr(definition, "probe" if kind == LATE else "probe_of_the_past", definition.step)
     for event in events:
         name = type(event).__name__
         try:

@@ -26,20 +26,35 @@ class Recorded:
         return getattr(self._definition, name)
 
     def step(self, before: Snapshot[Any], event: Event) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
-        if type(event) in self._definition.events:
-            for row in self._definition.cell(before.state, type(event)):
-                if row.when is None or row.when(before.data, event):
-                    self._fired.add((self._definition.name, self._numbers[id(row)]))
-                    break
+        number = self._answering(before, event)
+        if number is not None:
+            self._fired.add((self._definition.name, number))
         return self._definition.step(before, event)
 
     def probe(self, before: Snapshot[Any], event: Event) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
         """The same for an event that nothing has sent."""
-        fired, self._fired = self._fired, self._probed
-        try:
-            return self.step(before, event)
-        finally:
-            self._fired = fired
+        number = self._answering(before, event)
+        if number is not None:
+            self._probed.add((self._definition.name, number))
+        return self._definition.step(before, event)
+
+    def probe_of_the_past(
+        self, before: Snapshot[Any], event: Event
+    ) -> tuple[Snapshot[Any], tuple[Effect, ...]]:
+        """The same where the event speaks of something earlier: a row that ignores it whatever it speaks of is not for that."""
+        number = self._answering(before, event)
+        if number is not None and self._definition.rows[number].when is not None:
+            self._probed.add((self._definition.name, number))
+        return self._definition.step(before, event)
+
+    def _answering(self, before: Snapshot[Any], event: Event) -> int | None:
+        """The number of the row that answers; None where the table does not know the event."""
+        if type(event) not in self._definition.events:
+            return None
+        for row in self._definition.cell(before.state, type(event)):
+            if row.when is None or row.when(before.data, event):
+                return self._numbers[id(row)]
+        return None
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFEC
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.model import Model
-from anchorwatch.diagrams.check.probes import defect_of_the_past
+from anchorwatch.diagrams.check.probes import defect_of_the_past, stale_defect
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import (
     Canonical,
@@ -25,6 +25,7 @@ from anchorwatch.diagrams.check.production import (
     canonical_bot,
 )
 from anchorwatch.diagrams.check.properties import PROPERTIES
+from anchorwatch.diagrams.check.recording import recorded
 from anchorwatch.diagrams.check.report import rows_of
 from anchorwatch.diagrams.check.run import agrees, check, names, run, ways
 from anchorwatch.diagrams.check.search import Search, explore
@@ -317,6 +318,15 @@ def test_a_row_that_answers_nowhere_has_a_reason_or_is_missed() -> None:
     everything = summed({(definition.name, number) for definition, number, _ in rows()})
     assert everything["missed"] == everything["explained"] == []
     assert "lifecycle: StopRequested in STOPPED" in everything["needed"]
+
+
+def test_a_probe_of_the_past_is_no_answer_of_a_row_that_ignores_whatever_it_speaks_of() -> None:
+    live, probed = Snapshot(order.S.LIVE, order.Order(order.Role.ENTRY, 1_001)), set[tuple[str, int]]()
+    with recorded(set(), probed):
+        assert stale_defect(bots.Part.ENTRY, live) == ""
+        rows_probed = [order.ORDER.rows[number] for _, number in probed]
+        assert {row.event for row in rows_probed} >= {order.OrderFilled, order.OrderCancelled}
+        assert all(row.when is order.is_stale for row in rows_probed)
 
 
 @pytest.mark.proof
