@@ -25,6 +25,8 @@ from anchorwatch.machine.world import PositionReport, StopReport
 
 T = TypeVar("T")
 
+NOTHING = Became.NOTHING
+
 ORDERS_REMEMBERED = 2_000
 """Orders whose fills are counted, ours and others': pushes repeat within seconds, this is days of scalping."""
 
@@ -260,7 +262,7 @@ class Book:
         kept = self.considered.get(instrument)
         if kept is None:
             kept = self.considered[instrument] = deque(maxlen=DECISIONS_REMEMBERED)
-        elif kept[-1].became is Became.NOTHING:
+        elif kept[-1].became is NOTHING:
             kept.pop()
         kept.append(one)
 

@@ -203,6 +203,10 @@ def with_next_sequence(bot: Bot) -> Bot:
 
 # Routing.
 
+# Named with every step; a member of an enumeration is found by a slow search.
+ENTRY, CLOSE, POSITION, PROTECTION = Part.ENTRY, Part.CLOSE, Part.POSITION, Part.PROTECTION
+ENTERS, CLOSES = order.Role.ENTRY, order.Role.CLOSE
+
 Told = tuple[Address, Event]
 Route = Callable[["_Run", Address, Any], list[Told]]
 
@@ -213,7 +217,7 @@ def _of(address: Address, part: Part) -> Address:
 
 
 def _protect(run: _Run, address: Address, effect: Effect) -> list[Told]:
-    return [(_of(address, Part.PROTECTION), protection.CoverWanted(run.next_sequence()))]
+    return [(_of(address, PROTECTION), protection.CoverWanted(run.next_sequence()))]
 
 
 def _close(run: _Run, address: Address, effect: Effect) -> list[Told]:
@@ -221,24 +225,24 @@ def _close(run: _Run, address: Address, effect: Effect) -> list[Told]:
     run.put_out(address, effect)
     if run.bot.slot(address.leg).close.state not in order.FREE:
         return []  # its end will be told, and read
-    return [(_of(address, Part.CLOSE), order.OrderWanted(run.next_sequence(), order.Role.CLOSE))]
+    return [(_of(address, CLOSE), order.OrderWanted(run.next_sequence(), CLOSES))]
 
 
 def _cancel_entry(run: _Run, address: Address, effect: Effect) -> list[Told]:
     assert address.leg is not None
     entry = run.bot.slot(address.leg).entry
-    return [(_of(address, Part.ENTRY), order.CancelWanted(entry.data.seq, "the leg closes"))]
+    return [(_of(address, ENTRY), order.CancelWanted(entry.data.seq, "the leg closes"))]
 
 
 def _order_ended(run: _Run, address: Address, effect: order.OrderEnded) -> list[Told]:
     run.put_out(address, effect)
-    event = position.EntryEnded() if effect.role is order.Role.ENTRY else position.CloseEnded()
-    return [(_of(address, Part.POSITION), event)]
+    event = position.EntryEnded() if effect.role is ENTERS else position.CloseEnded()
+    return [(_of(address, POSITION), event)]
 
 
 def _ask_for_close(run: _Run, address: Address, effect: protection.AskForClose) -> list[Told]:
     run.put_out(address, effect)
-    return [(_of(address, Part.POSITION), position.CloseWanted(effect.reason))]
+    return [(_of(address, POSITION), position.CloseWanted(effect.reason))]
 
 
 def _doubt_position(run: _Run, address: Address, effect: Effect) -> list[Told]:
@@ -251,7 +255,7 @@ def _doubt_position(run: _Run, address: Address, effect: Effect) -> list[Told]:
 
 def _end_leg(run: _Run, address: Address, effect: position.EndLeg) -> list[Told]:
     run.put_out(address, effect)
-    return [(_of(address, Part.PROTECTION), protection.LegEnded())]
+    return [(_of(address, PROTECTION), protection.LegEnded())]
 
 
 def _run_stage(run: _Run, address: Address, effect: lifecycle.RunStage) -> list[Told]:
@@ -270,7 +274,7 @@ def _doubted_orders(bot: Bot) -> list[Told]:
     return [
         (of_leg(part, leg), order.OrderDoubted(snapshot.data.seq))
         for leg, slot in bot.legs
-        for part, snapshot in ((Part.ENTRY, slot.entry), (Part.CLOSE, slot.close))
+        for part, snapshot in ((ENTRY, slot.entry), (CLOSE, slot.close))
     ]
 
 
@@ -285,7 +289,7 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
     run.put_out(address, effect)
     if effect.step is lifecycle.StopStep.TRADING_CONTROL:
         cancels: list[Told] = [
-            (of_leg(Part.ENTRY, leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
+            (of_leg(ENTRY, leg), order.CancelWanted(slot.entry.data.seq, "the bot stops"))
             for leg, slot in run.bot.legs
         ]
         return cancels + (_flatten(run.bot) if run.bot.flattens else [])
@@ -299,7 +303,7 @@ def _run_stop_step(run: _Run, address: Address, effect: lifecycle.RunStopStep) -
 def _flatten(bot: Bot) -> list[Told]:
     """Close what is ours, and keep the next life from opening it again until a person has looked."""
     closes: list[Told] = [
-        (of_leg(Part.POSITION, leg), position.CloseWanted("flattened on stop")) for leg, _ in bot.legs
+        (of_leg(POSITION, leg), position.CloseWanted("flattened on stop")) for leg, _ in bot.legs
     ]
     return [*closes, (PERMISSION, permission.HaltRequested("flattened on stop"))]
 
@@ -420,7 +424,7 @@ class _Run:
                 continue
             obstacles = standing_obstacles(self.bot, leg.instrument) + resting_obstacles(self.bot, rests=True)
             if obstacles:
-                self.tell(of_leg(Part.ENTRY, leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles)))
+                self.tell(of_leg(ENTRY, leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles)))
 
     def _mind_the_dead_man(self) -> None:
         """The switch is armed while an entry of ours rests or is about to, and only then.
@@ -439,7 +443,7 @@ class _Run:
             return
         for leg, slot in self.bot.legs:
             if slot.entry.state is _UNGUARDED:
-                self.tell(of_leg(Part.ENTRY, leg), order.GuardRuns(slot.entry.data.seq))
+                self.tell(of_leg(ENTRY, leg), order.GuardRuns(slot.entry.data.seq))
 
     def _flatten_late_fills(self) -> None:
         """An entry may fill between the wish to flatten and its own cancel: that leg is closed too."""
@@ -450,7 +454,7 @@ class _Run:
         if self.bot.flattens and is_deciding:
             for leg, slot in self.bot.legs:
                 if slot.position.state is position.S.OPEN:
-                    self.tell(of_leg(Part.POSITION, leg), position.CloseWanted("flattened on stop"))
+                    self.tell(of_leg(POSITION, leg), position.CloseWanted("flattened on stop"))
 
     def _doubt_after_relogin(self, before: Bot) -> None:
         """Pushes sent while a private stream was away are lost for ever: read everything again."""
@@ -488,10 +492,10 @@ def _want_entry(run: _Run, address: Address, event: EntryWanted) -> None:
     if obstacles:
         run.put_out(address, EntryDenied(obstacles))
         return
-    wanted = order.OrderWanted(run.next_sequence(), order.Role.ENTRY, event.rests)
-    run.tell(_of(address, Part.ENTRY), wanted)
+    wanted = order.OrderWanted(run.next_sequence(), ENTERS, event.rests)
+    run.tell(_of(address, ENTRY), wanted)
     if not event.adds:
-        run.tell(_of(address, Part.POSITION), position.EntryStarted())
+        run.tell(_of(address, POSITION), position.EntryStarted())
 
 
 def _missing(

@@ -79,7 +79,10 @@ class Name(Enum):
 
     @property
     def is_private(self) -> bool:
-        return self in (Name.PRIVATE, Name.PRIVATE_BUSINESS)
+        return self in PRIVATE
+
+
+PRIVATE = (Name.PRIVATE, Name.PRIVATE_BUSINESS)
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -80,7 +80,8 @@ class S(State):
     WITHDRAWN = "withdrawn"
 
 
-FINAL = (S.FILLED, S.CANCELLED, S.REFUSED, S.ABSENT, S.WITHDRAWN)
+FILLED = S.FILLED
+FINAL = (FILLED, S.CANCELLED, S.REFUSED, S.ABSENT, S.WITHDRAWN)
 
 
 class Order(Data, frozen=True):
@@ -326,12 +327,12 @@ def report_late_fill(order: Order, event: Event) -> Step[Order]:
 
 
 def _end(order: Order, end: S) -> Step[Order]:
-    order = msgspec.structs.replace(order, cancel_wanted=False, has_fills=order.has_fills or end is S.FILLED)
+    order = msgspec.structs.replace(order, cancel_wanted=False, has_fills=order.has_fills or end is FILLED)
     return order, (OrderEnded(order.role, order.seq, end),)
 
 
 def end_filled(order: Order, event: Event) -> Step[Order]:
-    return _end(order, S.FILLED)
+    return _end(order, FILLED)
 
 
 def end_cancelled(order: Order, event: Event) -> Step[Order]:

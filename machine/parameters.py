@@ -22,6 +22,8 @@ from anchorwatch.machine.units import (
     Side,
 )
 
+TRENDING, RANGING = Regime.TRENDING, Regime.RANGING
+
 
 class Protecting(msgspec.Struct, frozen=True):
     """Where the stop of a position stands. Distances are shares of the price."""
@@ -85,9 +87,9 @@ class ExitSettings(msgspec.Struct, frozen=True):
         """For the regime at the entry. Where it is not known, the shortest: nothing speaks for waiting."""
         if self.plain is not None:
             return self.plain
-        if regime is Regime.TRENDING:
+        if regime is TRENDING:
             return self.trending
-        return self.ranging if regime is Regime.RANGING else self.choppy
+        return self.ranging if regime is RANGING else self.choppy
 
 
 class Trading(msgspec.Struct, frozen=True):

@@ -17,6 +17,8 @@ from anchorwatch.machine.strategy import Became, Considered, Decision, Holding, 
 from anchorwatch.machine.strategy.asking import StrategyFailed
 from anchorwatch.machine.units import Contracts, LegKey, Side
 
+EXIT = Wish.EXIT
+
 
 def decide(context: Context, chart: Chart) -> None:
     """Ask the strategy about the candle that has just closed, and follow its answer as far as the gate allows."""
@@ -29,7 +31,7 @@ def decide(context: Context, chart: Chart) -> None:
     intent = decision.intent
     if intent is None:
         _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)
-    elif intent.wish is Wish.EXIT:
+    elif intent.wish is EXIT:
         if leg is None or leg.leg.side is not intent.side:
             _remember(context, chart, decision, Became.DENIED, (f"no {intent.side.value} is open",))
             return

@@ -25,6 +25,9 @@ minute nobody knows whether it is there."""
 
 NEVER_MS = 2**62
 
+# Asked for with every order and quote; a member of an enumeration is found by a slow search.
+POST_ONLY, MARKET, LONG, ENTRY = OrderKind.POST_ONLY, OrderKind.MARKET, Side.LONG, Part.ENTRY
+
 ORDERS_MAX = 5
 """Orders of one pursuit: in a market that runs away from a post-only order, each is refused as the last one was."""
 
@@ -35,7 +38,7 @@ ASKED_FOR = (*order.RESTING, order.S.AMENDING, order.S.CANCELLING)
 
 def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
     """Why no order of the wanted kind can be made now; empty when one can."""
-    if _making(context, leg).kind is not OrderKind.MARKET and _best(context, leg, is_making=True) is None:
+    if _making(context, leg).kind is not MARKET and _best(context, leg, is_making=True) is None:
         return ("no fresh quote",)
     return ()
 
@@ -44,7 +47,7 @@ def want(context: Context, leg: LegKey, contracts: Contracts) -> None:
     """Begin a pursuit; the router has the last word on whether an entry may be made."""
     making = _making(context, leg)
     first = None
-    if making.kind is not OrderKind.MARKET:
+    if making.kind is not MARKET:
         first = _best(context, leg, is_making=making.rests)
     rest_ms = round(making.rest_s * 1000)
     context.book.pursuits[leg] = Pursuit(first, making.kind, until_ms=context.now_ms + rest_ms)
@@ -53,9 +56,9 @@ def want(context: Context, leg: LegKey, contracts: Contracts) -> None:
 
 def _want_order(context: Context, leg: LegKey, contracts: Decimal) -> None:
     context.book.entry_sizes[leg] = contracts
-    rests = context.book.pursuits[leg].kind is OrderKind.POST_ONLY
+    rests = context.book.pursuits[leg].kind is POST_ONLY
     adds = bool(context.book.leg(leg).contracts)
-    context.tell(of_leg(Part.ENTRY, leg), EntryWanted(rests, adds))
+    context.tell(of_leg(ENTRY, leg), EntryWanted(rests, adds))
 
 
 def terms(context: Context, leg: LegKey) -> tuple[OrderKind, Price | None]:
@@ -64,12 +67,12 @@ def terms(context: Context, leg: LegKey) -> tuple[OrderKind, Price | None]:
     pursuit.orders += 1
     pursuit.price = pursuit.aim = None
     pursuit.priced_ms, pursuit.amended_ms = 0, context.now_ms
-    if pursuit.kind is OrderKind.MARKET:
-        return OrderKind.MARKET, None
-    best = _best(context, leg, is_making=pursuit.kind is OrderKind.POST_ONLY)
+    if pursuit.kind is MARKET:
+        return MARKET, None
+    best = _best(context, leg, is_making=pursuit.kind is POST_ONLY)
     assert best is not None, "a quote was asked for before the order was wanted, and is not forgotten"
-    if pursuit.kind is OrderKind.POST_ONLY:
-        return OrderKind.POST_ONLY, best
+    if pursuit.kind is POST_ONLY:
+        return POST_ONLY, best
     return OrderKind.IOC, _reach(context, leg, pursuit.first or best)
 
 
@@ -77,7 +80,7 @@ def _reach(context: Context, leg: LegKey, first: Price) -> Price:
     """The worst price that an IOC may pay: the drift that is allowed, from where the pursuit began."""
     instrument = context.book.instruments[leg.instrument]
     drift = _making(context, leg).drift_fraction
-    if leg.side is Side.LONG:
+    if leg.side is LONG:
         return instrument.price_below(first * (1 + drift))
     return instrument.price_above(first * (1 - drift))
 
@@ -85,7 +88,7 @@ def _reach(context: Context, leg: LegKey, first: Price) -> Price:
 def start_clocks(context: Context, address: Address, ticket: OrderTicket) -> None:
     """When a resting order is taken back, and when the end of any order is overdue."""
     pace, overdue_s = context.parameters.pace, 0.0
-    if ticket.kind is OrderKind.POST_ONLY:
+    if ticket.kind is POST_ONLY:
         pursuit = context.book.pursuits[ticket.leg]
         overdue_s = max(0.0, (pursuit.until_ms - context.now_ms) / 1000)
         over = order.CancelWanted(ticket.seq, "it has rested for its time")
@@ -96,7 +99,7 @@ def start_clocks(context: Context, address: Address, ticket: OrderTicket) -> Non
 
 def stop_clocks(context: Context, address: Address) -> None:
     context.ask(CancelTimer(f"overdue {address.id}"))
-    if address.part is Part.ENTRY:
+    if address.part is ENTRY:
         context.ask(CancelTimer(f"rest {address.id}"))
 
 
@@ -127,7 +130,7 @@ def _follow(context: Context, leg: LegKey, seq: int) -> None:
     if is_paced and _is_behind(context, leg, pursuit.price) and _is_near(context, leg, best):
         pursuit.reprices += 1
         pursuit.aim, pursuit.amended_ms = best, context.now_ms
-        context.tell(of_leg(Part.ENTRY, leg), order.RepriceWanted(seq))
+        context.tell(of_leg(ENTRY, leg), order.RepriceWanted(seq))
 
 
 def next_look_ms(context: Context, leg: LegKey) -> int:
@@ -190,7 +193,7 @@ def go_on(context: Context, ticket: OrderTicket, report: world.OrderReport) -> N
     leg = ticket.leg
     pursuit, making = context.book.pursuits.get(leg), _making(context, leg)
     left = ticket.contracts - report.filled
-    if pursuit is None or ticket.kind is not OrderKind.POST_ONLY or left < _least(context, leg):
+    if pursuit is None or ticket.kind is not POST_ONLY or left < _least(context, leg):
         return
     if report.filled and not context.book.leg(leg).contracts:
         return  # what had filled is closed again: the wish was met, and is over
@@ -199,7 +202,7 @@ def go_on(context: Context, ticket: OrderTicket, report: world.OrderReport) -> N
         pursuit.kind = OrderKind.IOC
     elif is_over or report.ending is not world.Ending.WOULD_TAKE or pursuit.orders >= ORDERS_MAX:
         return
-    best = _best(context, leg, is_making=pursuit.kind is OrderKind.POST_ONLY)
+    best = _best(context, leg, is_making=pursuit.kind is POST_ONLY)
     if best is None or not _is_near(context, leg, best):
         context.announce("info", "LET_GO", leg=leg, first=pursuit.first, now=best)
         return
@@ -225,7 +228,7 @@ def _best(context: Context, leg: LegKey, *, is_making: bool) -> Price | None:
     if quote is None or context.now_ms - quote.at_ms > QUOTE_STALE_MS:
         return None
     instrument = context.book.instruments[leg.instrument]
-    if (leg.side is Side.LONG) is is_making:
+    if (leg.side is LONG) is is_making:
         return instrument.price_below(quote.bid)
     return instrument.price_above(quote.ask)
 

@@ -42,6 +42,8 @@ from anchorwatch.machine.world import (
     QuoteMoved,
 )
 
+SOUND = S.SOUND
+
 REPAIR_PAUSE_MS = 3_000
 """Between two requests for what is missing: a closed candle shows in the venue's lists within a second or two."""
 
@@ -139,7 +141,7 @@ def _take_unusual(context: Context, chart: Chart, timeframe: str, outcome: Outco
             chart.doubted[timeframe] = span
             _tell(context, chart, timeframe, repair.CandlesMissed())
         case Ahead(read=Span() as span):
-            if chart.repairs[timeframe].state is S.SOUND:
+            if chart.repairs[timeframe].state is SOUND:
                 _announce_missed(context, chart, timeframe, span)
             _tell(context, chart, timeframe, repair.CandlesMissed())
         case _:
@@ -244,7 +246,7 @@ def _settle(context: Context, chart: Chart, timeframe: str) -> None:
         _ask_again(context, chart, timeframe)
     elif chart.market.buffer(timeframe).missing() is not None:
         _tell(context, chart, timeframe, repair.CandlesMissed())
-    elif chart.repairs[timeframe].state is not S.SOUND and _to_read(context, chart, timeframe) is None:
+    elif chart.repairs[timeframe].state is not SOUND and _to_read(context, chart, timeframe) is None:
         _tell(context, chart, timeframe, repair.CandlesWhole())
 
 
@@ -298,7 +300,7 @@ def tick(context: Context) -> None:
     """Ages are looked at, what stands still is read, and what was not answered is asked for again."""
     for chart in context.charts.values():
         for timeframe, snapshot in chart.repairs.items():
-            if snapshot.state is S.SOUND:
+            if snapshot.state is SOUND:
                 _look_for_stall(context, chart, timeframe)
             elif _is_due(context, chart, timeframe):
                 _ask_again(context, chart, timeframe)
@@ -358,7 +360,7 @@ def look(context: Context, chart: Chart) -> None:
     feeds = chart.feeds(has_rules=chart.instrument in context.book.instruments)
     found = {one.fact: one.words for one in missing_of_symbol(chart.market, feeds, context.now_ms)}
     for timeframe, snapshot in chart.repairs.items():
-        if snapshot.state is not S.SOUND:
+        if snapshot.state is not SOUND:
             found.setdefault(f"candles {timeframe}", "what is missing is being read")
     known, chart.missing = chart.missing, found
     if known.keys() == found.keys():
