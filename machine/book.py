@@ -169,6 +169,7 @@ class Filled:
 class Emergency(msgspec.Struct, frozen=True):
     """A close that was asked for because the exchange would not have closed by itself."""
 
+    leg: LegKey
     at_ms: int
     why: str  # the venue's code, or what took too long
 

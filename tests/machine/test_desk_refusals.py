@@ -96,6 +96,19 @@ def test_two_emergency_closes_with_one_code_in_a_minute_halt_entries(
     assert rig.bot.permission.state is state
 
 
+def test_a_position_that_grows_while_it_is_closed_for_want_of_a_stop_is_one_emergency() -> None:
+    """Its entry filled in two parts, and the market was beyond the stop's level when the first was to be covered."""
+    rig = DeskRig().booted()
+    ticket = rig.enter()
+    half = ticket.contracts / 2
+    rig.say(world.OrderPushed(rig.filled(ticket, half, 60_000)))
+    refused(rig, Refusal.BEYOND, "51280")
+    rig.pass_s(0.1)
+    rig.say(world.OrderPushed(rig.filled(ticket, half, 60_000)))
+    assert rig.slot().position.state is position.S.CLOSING
+    assert rig.bot.permission.state is permission.S.OPEN
+
+
 def test_what_the_histories_do_not_explain_is_told_and_asked_about_at_a_slower_pace() -> None:
     rig = DeskRig().booted()
     rig.covered()
