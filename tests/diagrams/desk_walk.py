@@ -3,6 +3,7 @@
 The model says what the venue does and what reaches the bot; here each of its steps becomes the
 report, answer or timer that a real desk would be given. After every step the machines of the desk
 must stand where those of the model stand, and the book must hold what the model says it holds.
+A process that dies leaves a journal, and another desk is born with what it remembers.
 """
 
 from __future__ import annotations
@@ -12,26 +13,36 @@ from decimal import Decimal
 
 import msgspec
 
+from anchorwatch.diagrams.check import process
+from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.leg import Leg, Report, Shown
-from anchorwatch.diagrams.check.production import Facets, facets
-from anchorwatch.machine import order, position, protection, reconciliation, requests, world
-from anchorwatch.machine.book import Pursuit
-from anchorwatch.machine.bot import RECONCILIATION, EntryWanted, Part
+from anchorwatch.diagrams.check.process import Shell
+from anchorwatch.diagrams.check.production import Facets, Tell, addressed, facets
+from anchorwatch.io.journal import Journal, open_journal
+from anchorwatch.machine import (
+    connection,
+    lifecycle,
+    order,
+    position,
+    protection,
+    reconciliation,
+    requests,
+    world,
+)
+from anchorwatch.machine.book import Portion, Pursuit
+from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, EntryWanted, Part
 from anchorwatch.machine.desk import Told
-from anchorwatch.machine.kernel import Event
+from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.parameters import Making
 from anchorwatch.machine.protection import Refusal
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal, opening_deal
 from anchorwatch.machine.world import OrderReport, OrderState, StopReport, StopState
-from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of
+from tests.machine.desk_rig import BTC, ENTRY, LONG, START_MS, DeskRig, of
 
-START = ("(before the start)", "the bot starts", "the candles are loaded", "the reading arrives: 0 held")
-"""What `DeskRig.booted` has done already."""
-
-START_LEVEL = Price(ENTRY * Decimal("0.9"))
-"""Where every stop of a walk rests before it is moved."""
+STEP_DONE = Tell(Part.LIFECYCLE, lifecycle.StopStepEnded, (("outcome", lifecycle.Outcome.DONE),))
+"""What the model answers at once to every step of a stop but the first."""
 
 UNIT = Contracts(Decimal(1))
 """What the model counts as one."""
@@ -76,52 +87,129 @@ TIMERS = {
 }
 
 
-class DeskWalk:
-    """One desk that is walked. ``seen`` are the facets of it that the model has too."""
+class Walked(DeskRig):
+    """A rig whose journal is a real one, which outlives it. A contract of the model is one contract here."""
 
-    def __init__(self, *, rests: bool = False, is_shared: bool = False) -> None:
-        self._kind = OrderKind.POST_ONLY if rests else OrderKind.MARKET
-        self.is_shared = is_shared
-        self.rig = DeskRig(making=Making(self._kind), is_exclusive=not is_shared).booted()
+    def __init__(
+        self, journal: Journal, bounds: Bounds, kind: OrderKind, generation: int, now_ms: int
+    ) -> None:
+        super().__init__(
+            making=Making(kind),
+            is_exclusive=not bounds.shared,
+            connecting=connection.Limits(attempts_max=bounds.attempts_max),
+            facts=journal.read(),
+            generation=generation,
+        )
+        self._journal = journal
+        self.now_ms = now_ms
+
+    def handle(self, event: Event) -> tuple[Effect, ...]:
+        effects = super().handle(event)
+        for effect in effects:
+            if isinstance(effect, requests.Record):
+                self._journal.record(effect.facts)
+        return effects
+
+
+class DeskWalk:
+    """One bot that is walked, over its lives. ``seen`` are the facets of it that the model has too."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._kind = OrderKind.POST_ONLY if bounds.rests else OrderKind.MARKET
+        self._journal = open_journal(None, "demo", "walked")
+        self._lives = 0
+        self.rig = self._born(START_MS)
         self._tickets: dict[Role, OrderTicket] = {}
         self._stop_ids = ["", ""]  # the stop that is meant, and the one before it
-        self._trigger = self._asked_level = START_LEVEL  # of the stop that is meant
+        self._levels: dict[str, Price] = {}  # of stops, by client id
+        self._asked_level = Price(ENTRY)
         self._child = 0
         self._child_stop = ""
+        self._child_base = 0  # fills of the child that the model has left out, once they were told
         self._changed_ms: dict[tuple[str, Report], int] = {}
         self._position_ms = self._opened_ms = self.rig.now_ms
         self._strangers: deque[tuple[int, int]] = deque()  # their trades that were not heard of: change, time
         self._traded = 0
 
-    def step(self, label: str, before: Leg, after: Leg) -> None:
-        """Do on the desk what the model calls ``label``."""
+    def _born(self, now_ms: int) -> Walked:
+        self._lives += 1
+        return Walked(self._journal, self._bounds, self._kind, self._lives, now_ms)
+
+    def step(self, label: str, before: Leg, shell: Shell, after: Leg) -> None:
+        """Do on the desk what the model calls ``label``, where leg and shell are ``before`` and ``shell``."""
         self.rig.now_ms += 40  # reports are told apart by their times; timers are the model's to fire
-        self._say(label, before)
+        if label == "the process dies":
+            self.rig = self._born(self.rig.now_ms)
+            if not after.remembered:  # what nobody remembers nobody means
+                self._stop_ids = ["", self._stop_ids[0] or self._stop_ids[1]]
+        elif label == "the bot starts":
+            self.rig.tell(LIFECYCLE, lifecycle.StartRequested())
+            self._answer_at_once(before)
+            self.rig.mark(ENTRY)
+        elif label == "the candles are loaded":
+            *_, stage = self.rig.taken(lifecycle.RunStage)  # the stages before it ask for other things
+            self.rig.say(*self.rig.answers(stage))
+        elif not self._say(label, before):
+            self._happen(label, shell)
+        self._answer_at_once(before)
         self._look()
         self._note(label, before, after)
+
+    def _happen(self, label: str, shell: Shell) -> None:
+        """What happens to the bot as a whole, in the model's own words."""
+        rig = self.rig
+        for one in process.happenings(rig.bot, facets(rig.bot), shell, self._bounds):
+            if one.label == label:
+                for item in one.items:
+                    assert isinstance(item, Tell), f"{label} tells machines"
+                    rig.tell(*addressed(rig.bot, item))
+
+    def _answer_at_once(self, leg: Leg) -> None:
+        """What takes no time in the model: stages, audits and what a connection does when it opens."""
+        while asked := next((one for one in self.rig.asked if self._takes_no_time(one)), None):
+            self.rig.asked.remove(asked)
+            if isinstance(asked, lifecycle.RunStopStep):
+                self.rig.tell(*addressed(self.rig.bot, STEP_DONE))
+            else:
+                self.rig.say(*self.rig.answers(asked, self._reading(leg)))
+
+    def _takes_no_time(self, effect: Effect) -> bool:
+        if isinstance(effect, lifecycle.RunStage):
+            return effect.stage in (lifecycle.S.INIT, lifecycle.S.CLIENT)
+        if isinstance(effect, connection.OpenSocket | connection.LogIn | connection.Subscribe):
+            return effect.name not in self._bounds.detailed
+        if isinstance(effect, lifecycle.RunStopStep):
+            return effect.step is not lifecycle.StopStep.TRADING_CONTROL
+        return isinstance(effect, requests.AuditStops)
 
     def seen(self) -> tuple[object, ...]:
         return (*comparable(facets(self.rig.bot)), self._units())
 
     def _units(self) -> object:
-        leg = self.rig.leg()
-        if not self.is_shared:
-            return 0 if not leg.contracts else 1
+        known = self.rig.desk.context.book.legs.get(LONG)
+        if known is None:
+            return (0, 0) if self._bounds.shared else 0
+        if not self._bounds.shared:
+            return int(known.contracts)
         is_ours = self.rig.slot().position.state in position.OURS
-        ours = leg.contracts if is_ours else Decimal(0)
-        return ours / UNIT, (leg.total - ours) / UNIT
+        ours = known.contracts if is_ours else Decimal(0)
+        return ours / UNIT, (known.total - ours) / UNIT
 
     # What the venue has done, which nobody is told yet.
 
     def _look(self) -> None:
         for place in self.rig.taken(requests.PlaceOrder):
             self._tickets[place.ticket.role] = place.ticket
+        for stop in self.rig.taken(requests.PlaceStop):
+            self._levels[stop.client_id] = Price(stop.trigger)
         for move in self.rig.taken(requests.MoveStop):
             self._asked_level = Price(move.trigger)
-        meant, before = self.rig.leg().stop_client_id, self._stop_ids
+        known = self.rig.desk.context.book.legs.get(LONG)
+        before = self._stop_ids
+        meant = known.stop_client_id if known is not None else before[0]
         if meant != before[0]:
-            self._trigger = START_LEVEL
-            self._stop_ids = [meant, before[0] or before[1]]
+            self._stop_ids = [meant, before[0] if meant == before[1] else before[0] or before[1]]
 
     def _note(self, label: str, before: Leg, after: Leg) -> None:
         for name in ("entry", "close", "child"):
@@ -130,6 +218,9 @@ class DeskWalk:
                 self._changed_ms[name, now.report] = self.rig.now_ms
             for push in now.pushes:
                 self._changed_ms.setdefault((name, push), self.rig.now_ms)
+        if after.child.size:
+            filled = before.contracts - after.contracts if label.startswith("the child fills") else 0
+            self._child_base += before.child.filled + filled - after.child.filled
         if after.held != before.held:
             self._position_ms = self.rig.now_ms
             if not before.held:
@@ -139,18 +230,21 @@ class DeskWalk:
         if not after.news:
             self._strangers.clear()
         if label == "the venue moves the stop":
-            self._trigger = self._asked_level
+            self._levels[self._stop_ids[0]] = self._asked_level
         if label in ("the stop triggers", "another stop of ours triggers", "somebody closes the position"):
-            self._child += not before.child.pushes  # while some are under way the model keeps two as one
+            if not before.child.pushes:  # while some are under way the model keeps two as one
+                self._child += 1
+                self._child_base = 0
             self._child_stop = self._stop_ids[label.startswith("another")] if "triggers" in label else ""
 
     # What reaches the desk.
 
-    def _say(self, label: str, before: Leg) -> None:
+    def _say(self, label: str, before: Leg) -> bool:
+        """Tell the desk what the model calls so; False: it is nothing that a leg is told."""
         rig, words = self.rig, label
         if words == "the strategy wants to enter":
             book = rig.desk.context.book
-            book.entry_sizes[LONG] = UNIT
+            book.entry_sizes[LONG] = Contracts(UNIT * self._bounds.size)
             rests = self._kind is OrderKind.POST_ONLY
             first = Price(ENTRY) if rests else None
             book.pursuits[LONG] = Pursuit(first, self._kind, until_ms=rig.now_ms + 60_000)
@@ -161,6 +255,9 @@ class DeskWalk:
             self._tell_order(Role.ENTRY, order.RepriceWanted)
         elif words == "the strategy wants to close":
             rig.tell(of(Part.POSITION), position.CloseWanted("the strategy"))
+        elif words == "the strategy wants to take a part":
+            rig.leg().portion = Portion(Contracts(Decimal(1)), "the strategy")
+            rig.tell(of(Part.POSITION), position.ReduceWanted("the strategy"))
         elif words in TIMERS:
             key = TIMERS[words].format(leg=LONG)
             assert key in rig.timers, f"{key} runs on the desk: {sorted(rig.timers)}"
@@ -184,7 +281,7 @@ class DeskWalk:
             rig.say(world.OrderPushed(self._report(name, getattr(before, name).pushes[0])))
         elif words == "a better level is wanted":
             leg = rig.leg()
-            leg.moving_to = Price((leg.resting or self._trigger) + 10)
+            leg.moving_to = Price((leg.resting or self._levels[leg.stop_client_id]) + 10)
             rig.tell(of(Part.PROTECTION), protection.MoveWanted())
         elif words.startswith("answer to the move: "):
             moved = ANSWERS_TO_MOVES[words.partition(": ")[2]]
@@ -229,6 +326,9 @@ class DeskWalk:
             rig.tell(RECONCILIATION, reconciliation.CheckDue())
         elif words == "the pushed position differs from the book for long":
             rig.tell(RECONCILIATION, reconciliation.BookDoubted("it differs"))
+        else:
+            return False
+        return True
 
     def _tell_order(self, role: Role, event: type[order.OfOrder]) -> None:
         part = Part.ENTRY if role is Role.ENTRY else Part.CLOSE
@@ -267,10 +367,7 @@ class DeskWalk:
 
     def _report(self, name: str, report: Report) -> OrderReport:
         ticket = self._tickets.get(NAMES[name]) if name in NAMES else None
-        contracts = ticket.contracts if ticket is not None else self.rig.leg().contracts or Decimal(1)
-        if self.is_shared:
-            contracts = UNIT  # what is there may be others'
-        filled = contracts * report.filled
+        filled = Decimal(report.filled + (self._child_base if ticket is None else 0))
         at_ms = self._changed_ms.get((name, report), self.rig.now_ms)
         made_ms = ticket.created_ms if ticket is not None else at_ms
         client_id = ticket.client_id if ticket is not None else f"other{self._child}"
@@ -295,8 +392,7 @@ class DeskWalk:
         client_id = self._stop_ids[0 if is_mine else 1]
         assert client_id, "the desk has asked for that stop"
         contracts = size * UNIT if size else None
-        trigger = self._trigger if is_mine else START_LEVEL
-        return self.rig.stop(client_id, state=state, trigger=trigger, contracts=contracts)
+        return self.rig.stop(client_id, state=state, trigger=self._levels[client_id], contracts=contracts)
 
     def _strangers_report(self) -> OrderReport:
         change, at_ms = self._strangers.popleft()
@@ -316,9 +412,8 @@ class DeskWalk:
     def _positions(self, leg: Leg) -> tuple[world.PositionReport, ...]:
         if not leg.held:
             return ()
-        contracts = UNIT * leg.held if self.is_shared else self._tickets[Role.ENTRY].contracts
-        report = world.PositionReport(LONG, contracts, ENTRY, self._opened_ms, self._position_ms)
-        return (report,)
+        held = Contracts(UNIT * leg.held)
+        return (world.PositionReport(LONG, held, ENTRY, self._opened_ms, self._position_ms),)
 
     def _reading(self, leg: Leg) -> world.AccountReading:
         return world.AccountReading(self._positions(leg), (), self._live_stops(leg), self.rig.now_ms)
@@ -334,7 +429,9 @@ def comparable(facets: Facets) -> tuple[object, ...]:
         facets.close,
         facets.position,
         facets.protection,
+        facets.private,
+        facets.algo,
     )
 
 
-__all__ = ["START", "DeskWalk", "Told", "comparable"]
+__all__ = ["DeskWalk", "Told", "comparable"]

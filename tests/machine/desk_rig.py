@@ -87,6 +87,8 @@ class DeskRig:
         limits: Limits | None = None,
         strategy: Strategy | None = None,
         exits: ExitSettings | None = None,
+        connecting: connection.Limits | None = None,
+        generation: int = 1,
     ) -> None:
         trading = Trading(
             strategy=strategy or EmaCross(),
@@ -105,8 +107,10 @@ class DeskRig:
             limits=limits or Limits(),
             pace=self.pace,
         )
-        links = {name: connection.Limits() for name in Name}
-        self.desk = Desk(parameters, bots.unborn(lifecycle.Limits(), links, mode), "rig00001", facts)
+        links = dict.fromkeys(Name, connecting or connection.Limits())
+        self.desk = Desk(
+            parameters, bots.unborn(lifecycle.Limits(), links, mode), f"rig{generation:05}", facts
+        )
         self.now_ms = START_MS
         self.mode = mode
         self.equity = Decimal(10_000)
@@ -228,14 +232,15 @@ class DeskRig:
     def answer_start(self, reading: world.AccountReading | None = None) -> bool:
         """Answer the next thing that the start has asked for; False when there is none."""
         for effect in self.asked:
-            answers = list(self._answers(effect, reading))
+            answers = list(self.answers(effect, reading))
             if answers:
                 self.asked.remove(effect)
                 self.say(*answers)
                 return True
         return False
 
-    def _answers(self, effect: Effect, reading: world.AccountReading | None) -> Iterable[Event]:
+    def answers(self, effect: Effect, reading: world.AccountReading | None = None) -> Iterable[Event]:
+        """What the world answers to this, if it answers by itself during a start."""
         match effect:
             case lifecycle.RunStage(lifecycle.S.INIT, epoch):
                 yield Told(LIFECYCLE, lifecycle.StageDone(epoch))

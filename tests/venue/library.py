@@ -298,7 +298,7 @@ class LibraryRig(DeskRig):
             case requests.CancelOrphan():
                 self._run(lambda: calls.cancel_orphan(effect))
                 return []
-        return list(self._answers(effect, None))
+        return list(self.answers(effect, None))
 
     def _last_look(self, ticket: requests.OrderTicket) -> Callable[[], bool]:
         def still_wanted() -> bool:
