@@ -56,9 +56,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Downloaded(msgspec.Struct, frozen=True):
-    """``missing`` are the opening times that the venue did not give."""
+    """``first_ms`` opens the first candle that the venue has; ``missing`` are the times behind it that it did not give."""
 
     path: Path
+    first_ms: int
     rows: int
     begun_with: int
     missing: tuple[int, ...]
@@ -118,7 +119,7 @@ async def download(
     missing = tuple(ts for ts in range(rows[0].ts, to_ms, span) if ts not in held)
     _write(path, rows, instrument, timeframe)
     partial.unlink()
-    return Downloaded(path, len(rows), begun_with, missing)
+    return Downloaded(path, rows[0].ts, len(rows), begun_with, missing)
 
 
 def read_partial(partial: Path, from_ms: int) -> tuple[list[Row], int]:

@@ -34,6 +34,9 @@ from anchorwatch.machine.strategy.series import Foretelling
 TRIED_MS = 86_400_000
 """A strategy's foresight is tried on the first day: it costs a second, and most mistakes show on any day."""
 
+ALARMS_SAID = 3
+"""Of what wanted a person's eye, such as a market that never became ready; the report has them all."""
+
 HOLES_SAID = 5
 """Holes that the terminal names one by one; the result's files have them all."""
 
@@ -106,6 +109,8 @@ def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[
     curve = curve_of(run)
     summary = summary_of(run, curve)
     _tell(console, summary, seconds)
+    for words in [words for words in run.record.said if " alarm " in words][:ALARMS_SAID]:
+        console.print(words)
     if out is not None:
         flips, worst = _other_paths(console, settings, series, run, options)
         for one in flips:

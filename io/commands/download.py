@@ -21,6 +21,7 @@ from anchorwatch.io.settings import Problem, SettingsError
 from anchorwatch.io.settings.schema import TIMEFRAMES
 from anchorwatch.io.venue import parquet
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.timeframes import span_ms
 
 MISSING_SAID = 10
 """Missing candles that are named; the back-test's report has them all."""
@@ -89,16 +90,18 @@ async def _all(wanted: Wanted, from_ms: int, to_ms: int, out: Path, wall_ms: Cal
                 task = progress.add_task(name, total=to_ms - from_ms)
                 moved = _moved(progress, task, from_ms)
                 done = await download(rest, name, wanted.timeframe, from_ms, to_ms, out, moved, wanted.format)
-                _tell(console, name, done)
+                _tell(console, name, done, from_ms + -from_ms % span_ms(wanted.timeframe))
 
 
 def _moved(progress: Progress, task: TaskID, from_ms: int) -> Callable[[int], None]:
     return lambda at_ms: progress.update(task, completed=at_ms - from_ms)
 
 
-def _tell(console: Console, name: str, done: Downloaded) -> None:
+def _tell(console: Console, name: str, done: Downloaded, asked_ms: int) -> None:
     resumed = f", {done.begun_with} of them from an earlier run" if done.begun_with else ""
     console.print(f"{name}: {done.rows} candles{resumed}: {done.path}")
+    if done.first_ms > asked_ms:
+        console.print(f"{name}: the venue has nothing before {minute(done.first_ms)}")
     if done.missing:
         shown = ", ".join(minute(ts) for ts in done.missing[:MISSING_SAID])
         more = f" and {len(done.missing) - MISSING_SAID} more" if len(done.missing) > MISSING_SAID else ""

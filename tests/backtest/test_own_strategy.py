@@ -225,3 +225,11 @@ def test_an_end_before_the_file_is_refused(market: Path, capsys: pytest.CaptureF
     code, _, error = tried(market, "ema_cross", capsys, "--to", "2019-01-01")
     assert code == Exit.BAD_SETTINGS.value
     assert "nothing comes before --to 2019-01-01 00:00; allowed: after 20" in error
+
+
+def test_a_market_that_never_became_ready_is_told_with_what_it_lacks(
+    market: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = tried(market, "scalper", capsys)
+    assert code == 0
+    assert re.search(r"alarm STAGE_LATE .*BTC-USDT-SWAP candles 1H: \d+ of 100", out)

@@ -146,6 +146,7 @@ async def test_the_running_candle_is_not_closed_and_not_taken(
 ) -> None:
     async with serving() as (rest, _):
         done = await download(rest, BTC, "1m", END_MS, SERIES.end_ms, tmp_path, unheard)
+        assert done.first_ms == END_MS
     assert done.rows == 99
     assert done.missing == (SERIES.end_ms - MINUTE_MS,)
 
