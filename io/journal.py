@@ -65,6 +65,8 @@ CLOSED_KEPT = 2000
 GENERATIONS_KEPT = 1000
 # Two within a minute end entries; the others are for people.
 EMERGENCIES_KEPT = 100
+# Without room for an intent no entry is made, so what is owed tells of what is open already: hours of stop moves.
+OWED_MAX = 10_000
 
 _SCHEMA = f"""
     CREATE TABLE owner (environment TEXT NOT NULL, account TEXT NOT NULL);
@@ -103,8 +105,9 @@ class Journal:
         self._owed: list[Fact] = []
 
     def owe(self, facts: Sequence[Fact]) -> None:
-        """Facts that could not be written now: the next record has them too."""
+        """Facts that could not be written now: the next record has them too. Beyond `OWED_MAX` the oldest go."""
         self._owed.extend(facts)
+        del self._owed[:-OWED_MAX]
 
     def record(self, facts: Sequence[Fact]) -> None:
         """Make these facts durable, all or none of them.

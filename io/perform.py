@@ -172,11 +172,14 @@ class Performer:
     def record(self, effects: Sequence[requests.Record]) -> bool:
         """Make the facts of all of these durable in one transaction; says whether they are.
 
-        Nothing is awaited, so what depends on the facts cannot overtake them.
+        Nothing is awaited, so what depends on the facts cannot overtake them. What could not be written goes with
+        the next record: an end that is forgotten for good would be heard of again by the next life, and counted twice.
         """
+        facts = [fact for effect in effects for fact in effect.facts]
         try:
-            self._journal.record([fact for effect in effects for fact in effect.facts])
+            self._journal.record(facts)
         except JournalError as error:
+            self._journal.owe(facts)
             self._telemetry.alarm("JOURNAL_FAILED", reason=str(error))
             return False
         return True

@@ -152,7 +152,7 @@ class SimulatedJournal(Journal):
             return
         if not self._incarnation.may_act():
             return  # the dead write nothing, and are not told
-        before = self._disk.wal_bytes()
+        before, durable = self._disk.wal_bytes(), (*self._owed, *facts)
         try:
             with self._disk.room():
                 super().record(facts)
@@ -161,7 +161,7 @@ class SimulatedJournal(Journal):
             self._disk.on_refusal = _nothing
             raise
         self._disk.last_record = (before, self._disk.wal_bytes())
-        self._recorded(facts)
+        self._recorded(durable)
 
     def close(self) -> None:
         """The dead close nothing: SQLite would tidy up files that are the next life's, or another process's."""

@@ -91,6 +91,31 @@ async def test_a_full_disk_fails_everything_that_waited_and_blocks_entries_only(
                 journal.is_full = False
 
 
+async def test_the_end_that_a_full_disk_refused_is_on_it_with_the_next_record(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """It was lost for good: the next life took what had ended for open, and counted what it brought twice."""
+    with open_journal(tmp_path / "journal", "sim", "sim-key") as opened:
+        journal = Watched(opened)
+        async with exchange() as scene:
+            await scene.before_a_cross()
+            async with scene.life(eager(), journal=journal) as life:
+                await life.ready()
+                await scene.cross()
+                await life.entered()
+                journal.is_full = True
+                scene.trade(BTC_LONG, str(scene.held_of(BTC_LONG)), closes=True)
+                await scene.until(lambda: life.names("EXIT"))
+                [left] = journal.read().legs
+                assert left.leg == BTC_LONG
+                journal.is_full = False
+                life.engine.mailbox.put(Told(PERMISSION, permission.PauseRequested("a person looks")))
+                await trio.sleep(0.1)
+                assert (journal.read().legs, journal.read().intents) == ((), ())
+                [closed] = journal.read().closed
+                assert closed.leg == BTC_LONG
+
+
 async def test_what_was_decided_before_a_defect_is_done_all_the_same(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:

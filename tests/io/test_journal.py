@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from anchorwatch.io import journal as journal_module
-from anchorwatch.io.journal import JournalError, open_journal
+from anchorwatch.io.journal import OWED_MAX, JournalError, open_journal
 from anchorwatch.machine.facts import (
     Fact,
     Facts,
@@ -269,3 +269,12 @@ def test_a_full_disk_refuses_new_facts_and_keeps_every_acknowledged_one(tmp_path
     with open_journal(path, "live", "7001") as journal:
         journal.record([intent("room again")])
         assert [fact.client_id for fact in journal.read().intents] == [*acknowledged, "room again"]
+
+
+def test_of_what_a_full_disk_owes_the_oldest_goes_first(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "live.sqlite", "live", "7001") as journal:
+        journal.owe([intent(f"{number}") for number in range(OWED_MAX + 1)])
+        journal.record([intent("room again")])
+        written = [fact.client_id for fact in journal.read().intents]
+    assert (written[0], written[-2:]) == ("1", [f"{OWED_MAX}", "room again"])
+    assert len(written) == OWED_MAX + 1
