@@ -224,6 +224,9 @@ def _of_moving(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
             if moved.reading is not None:
                 moved = replace(moved, reading=replace(moved.reading, mine_renewed=True))
             yield Move("the venue moves the stop", replace(moved, move=Call.ACCEPTED))
+            yield Move(
+                "the venue moves the stop, its answer is lost", replace(moved, move=Call.LOST), faults=1
+            )
             yield Move("the venue refuses the move", replace(leg, move=Call.REFUSED), faults=1)
         else:
             yield Move("there is no stop to move", replace(leg, move=Call.REFUSED))

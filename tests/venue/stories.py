@@ -571,6 +571,7 @@ STORIES: dict[str, Callable[[], Story]] = {
     "the attached stop stays": belt_only("close"),
     "the sweep is lost": swept("reject_then_timeout"),
     "the move is lost": of_move("reject_then_timeout"),
+    "the answer to the move is lost": of_move("accept_then_timeout"),
     "the move is refused": of_move("reject_with_code", code="51527"),
     "the stop is gone before its move": stop_gone_before_the_move,
     "the amendment is lost": of_resting("trade/amend-order", "reject_then_timeout"),

@@ -49,7 +49,6 @@ REPLAYS = {
     "the late close arrives": "the close is late",
     "the late entry arrives": "the entry is late",
     "the late stop arrives": "the stop is late, and there",
-    "the move is lost": "the move is lost",
     "the stop times out and is still on its way": "the stop is late",
     "the stop triggers": "stopped",
     "the venue accepts the close": "trade",
@@ -114,6 +113,11 @@ ALIKE: dict[str, tuple[str, tuple[str, ...]]] = {
     "the venue refuses to amend the entry": (
         "the amendment is refused: margin",
         ("the last look denies the amendment of the entry",),
+    ),
+    "the move is lost": ("the move is lost", ("the venue moves the stop, its answer is lost",)),
+    "the venue moves the stop, its answer is lost": (
+        "the answer to the move is lost",
+        ("the move is lost", "somebody moves the stop"),
     ),
     "there is no stop to move": ("the stop is gone before its move", ("the venue refuses the move",)),
     "the venue refuses the close: no position": (
