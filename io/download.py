@@ -17,12 +17,13 @@ from pathlib import Path
 import msgspec
 import trio
 
+from anchorwatch.io.backtest.record import moment
 from anchorwatch.io.okx.errors import Remedy
 from anchorwatch.io.okx.outcomes import Answered, Refused
 from anchorwatch.io.okx.rest import OkxRest
 from anchorwatch.io.okx.wire_market import Candle
 from anchorwatch.io.venue import parquet
-from anchorwatch.io.venue.candle_file import COLUMNS, HEADER, PARQUET
+from anchorwatch.io.venue.candle_file import COLUMNS, HEADER, MAX_ROWS, PARQUET, BadMarketFile
 from anchorwatch.machine.timeframes import span_ms
 
 CANDLES_A_STEP = 1_440
@@ -95,6 +96,7 @@ async def download(
     span = span_ms(timeframe)
     from_ms, to_ms = -(-from_ms // span) * span, to_ms // span * span
     path = out / file_name(instrument, timeframe, format or usual_format())
+    _keep_what_is_there(path, from_ms, to_ms)
     partial = out / f"okx_swap_{instrument}_{timeframe}.{from_ms}.partial.csv"
     rows, reached_ms = read_partial(partial, from_ms)
     begun_with = len(rows)
@@ -120,6 +122,33 @@ async def download(
     _write(path, rows, instrument, timeframe)
     partial.unlink()
     return Downloaded(path, rows[0].ts, len(rows), begun_with, missing)
+
+
+def _keep_what_is_there(path: Path, from_ms: int, to_ms: int) -> None:
+    """A file of that name is replaced only by one that holds its days too. Raises `DownloadFailed`."""
+    if not path.exists():
+        return
+    try:
+        first_ms, last_ms = _ends(path)
+    except (BadMarketFile, OSError, EOFError, ValueError, IndexError) as error:
+        raise DownloadFailed(
+            f"{path} is there and cannot be read ({error}); allowed: another --out"
+        ) from None
+    if first_ms < from_ms or last_ms >= to_ms:
+        raise DownloadFailed(
+            f"{path} holds {moment(first_ms)} to {moment(last_ms)}, which this would replace; "
+            "allowed: --from and --to around it, or another --out"
+        )
+
+
+def _ends(path: Path) -> tuple[int, int]:
+    """The opening times of the first and the last candle of a file that was downloaded."""
+    if path.name.endswith(PARQUET):
+        times = parquet.read(path, COLUMNS[:1], MAX_ROWS)
+        return int(times[0, 0]), int(times[-1, 0])
+    with gzip.open(path, "rt", encoding="utf-8") as source:
+        times_of = [line.partition(",")[0] for line in source]
+    return int(times_of[1]), int(times_of[-1])
 
 
 def read_partial(partial: Path, from_ms: int) -> tuple[list[Row], int]:

@@ -124,6 +124,30 @@ async def test_a_download_that_was_killed_goes_on_without_a_hole_or_a_repetition
     check(done.path)
 
 
+@pytest.mark.parametrize("format", ["csv.gz", "parquet"])
+async def test_a_file_is_not_replaced_by_one_that_lacks_its_days(
+    paced_clock: PacedClock, tmp_path: Path, format: str
+) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    later_ms = FIRST_MS + 600 * MINUTE_MS
+    async with serving() as (rest, _):
+        whole = (await download(rest, BTC, "1m", FIRST_MS, later_ms, tmp_path, unheard, format)).path
+        before = whole.read_bytes()
+        for span in ((FIRST_MS + MINUTE_MS, later_ms), (FIRST_MS, later_ms - MINUTE_MS)):
+            with pytest.raises(
+                DownloadFailed, match="which this would replace; allowed: --from and --to around it"
+            ):
+                await download(rest, BTC, "1m", *span, tmp_path, unheard, format)
+        assert held(tmp_path) == [whole]
+        assert whole.read_bytes() == before
+        longer = await download(rest, BTC, "1m", FIRST_MS, later_ms + MINUTE_MS, tmp_path, unheard, format)
+        assert (longer.path, longer.rows) == (whole, 601)
+        whole.write_bytes(b"something else")
+        with pytest.raises(DownloadFailed, match=r"cannot be read .*; allowed: another --out"):
+            await download(rest, BTC, "1m", FIRST_MS, later_ms, tmp_path, unheard, format)
+
+
 def test_a_partial_file_is_read_up_to_its_last_mark(tmp_path: Path) -> None:
     partial = tmp_path / "x.partial.csv"
     assert read_partial(partial, 5) == ([], 5)
