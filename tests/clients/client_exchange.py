@@ -19,11 +19,12 @@ from anchorwatch.machine.trace import Seen
 from tests.clients.overheard import Overheard, intent_of
 
 
-def overhear(venue: Venue, trace: list[Seen]) -> None:
+def overhear(venue: Venue, trace: list[Seen]) -> Overheard:
     """Write down what the exchange does, what it is asked for and what it answers, from here on."""
     venue.publisher.watchers.append(Recorder(venue, venue.accounts["main"], trace.append))
     # What a client means to do it says nowhere but in its request.
-    venue.trading = Overheard(venue, trace, intent_of, tells=True)
+    venue.trading = overheard = Overheard(venue, trace, intent_of, tells=True)
+    return overheard
 
 
 class ClientExchange:

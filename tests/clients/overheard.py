@@ -91,6 +91,13 @@ class Overheard(Trading):
             self._answer(ticket.leg, PARTS[ticket.role], answers[_kind(row)])
         return row
 
+    def lose_cancel(self, account: Account, raw: Raw) -> None:
+        """What a client tells of a cancel that never arrives: it has asked, and there was no answer."""
+        ticket = self._meant(account, raw)
+        assert ticket is not None
+        self._ask(len(self._trace), requests.CancelOrder(ticket))
+        self._answer(ticket.leg, PARTS[ticket.role], order.CancelFailed(0))
+
     def amend(self, account: Account, raw: Raw) -> Row:
         at, ticket = len(self._trace), self._meant(account, raw)
         row = super().amend(account, raw)

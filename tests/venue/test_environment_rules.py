@@ -6,9 +6,7 @@ nobody outside can say which of several happened: without all of those that look
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import cache
-from typing import Literal
 
 import msgspec
 import pytest
@@ -18,11 +16,10 @@ from anchorwatch.diagrams.check.acceptance import accepts
 from anchorwatch.diagrams.check.acceptance.possible import READY, WIDE, nameless, shown
 from anchorwatch.diagrams.check.items import Move
 from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop
-from anchorwatch.io.venue.book import Book
 from anchorwatch.machine import reconciliation
 from anchorwatch.machine.bot import RECONCILIATION
 from anchorwatch.machine.trace import Seen, StopStood
-from tests.venue.rig import BTC, Rig
+from tests.venue.rare_stories import close_cancelled, stopped_beyond_the_price_limit
 from tests.venue.stories import PX, STORIES, Story
 
 REPLAYS = {
@@ -140,10 +137,10 @@ CANCELS_OF_A_CLOSE = (
     "the close is cancelled as asked",
     "there is no close to cancel",
 )
-"""The bot cancels no close: a market order ends by itself (`test_network_rules` looks at what a world reaches)."""
+"""The bot cancels no close: a market order ends by itself. A client of another make does, and is judged by these."""
 
-BEYOND_THE_BOOK = "the child order stops at the price limit"
-"""The exchange here keeps a deeper book within its price limits than the largest order takes."""
+
+AT_THE_LIMIT = "the child order stops at the price limit"
 
 
 @cache
@@ -166,8 +163,21 @@ def test_the_rule_or_one_that_looks_the_same_happens_on_the_exchange(rule: str) 
     assert accepts(trace, without=frozenset((rule, *others))).rejections
 
 
+def test_the_order_of_a_stop_finds_no_taker_beyond_the_price_limit() -> None:
+    trace = stopped_beyond_the_price_limit().trace
+    assert accepts(trace).rejections == ()
+    assert accepts(trace, without=frozenset((AT_THE_LIMIT,))).rejections
+
+
+@pytest.mark.parametrize("rule", CANCELS_OF_A_CLOSE)
+def test_the_rule_happens_to_the_close_of_a_client_that_is_not_ours(rule: str) -> None:
+    trace = close_cancelled()
+    assert accepts(trace).rejections == ()
+    assert accepts(trace, without=frozenset((rule,))).rejections
+
+
 def test_every_rule_of_the_venue_is_listed_once() -> None:
-    listed = [*REPLAYS, *ALIKE, *UNSEEN, *CANCELS_OF_A_CLOSE, BEYOND_THE_BOOK]
+    listed = [*REPLAYS, *ALIKE, *UNSEEN, *CANCELS_OF_A_CLOSE, AT_THE_LIMIT]
     assert sorted(listed) == sorted(set(listed))
     assert set(listed) == rules_of_the_venue()
 
@@ -176,16 +186,6 @@ def test_what_is_unseen_is_told_to_nobody_and_changes_nothing_that_is_seen() -> 
     for rule in UNSEEN:
         for leg, move in moves_of_the_venue()[rule]:
             assert (move.items, shown(move.leg)) == ((), shown(leg))
-
-
-def test_the_book_within_the_price_limits_is_deeper_than_the_largest_order() -> None:
-    venue = Rig().venue
-    [largest] = [one.max_mkt_sz for one in venue.instruments() if one.inst_id == BTC]
-    highest, lowest = venue.market.price_limit(BTC)
-    sides: tuple[tuple[Literal["buy", "sell"], Decimal], ...] = (("buy", highest), ("sell", lowest))
-    for side, limit in sides:
-        taken = Book(venue.market).fill_plan(BTC, side, largest, limit, venue.now_ms())
-        assert sum(contracts for _, contracts in taken) == largest
 
 
 def rules_of_the_venue() -> set[str]:

@@ -44,6 +44,7 @@ from anchorwatch.machine.bot import EntryWanted
 from anchorwatch.machine.trace import Seen
 from anchorwatch.machine.world import OrderState
 from tests.venue.network_stories import NETWORK_STORIES
+from tests.venue.rare_stories import close_cancelled
 from tests.venue.test_environment_rules import CANCELS_OF_A_CLOSE
 
 
@@ -189,11 +190,17 @@ UNHEARD = (
 """Of stops and orders that are in no slot, and of earlier questions: the machines make nothing of it. The last two are
 the desk's own clocks, which it looks at when it is told something else."""
 
-OF_A_CLOSE = (
-    r".*the amendment of the close.*|the close is written to the wire|answer: the close is cancelled"
-    "|answer: the cancel of the close .*"
+OF_A_CLIENTS_CLOSE = (
+    "answer: the close is cancelled",
+    "answer: the cancel of the close was fruitless",
+    "answer: the cancel of the close failed",
 )
-"""A close is a market order: it is sent at once, and the bot neither cancels nor amends it."""
+"""What is answered to a client that lets its close rest, and cancels it."""
+
+OF_A_CLOSE = r".*the amendment of the close.*|the close is written to the wire"
+"""A close is a market order: it is sent at once, and nobody here amends it."""
+
+NOT_ASKED_BY_THE_BOT = f"{OF_A_CLOSE}|{'|'.join(OF_A_CLIENTS_CLOSE)}"
 
 WISHES = r"the strategy wants .*|a better level is wanted|the market moves away from the entry"
 """Of the strategy and the market, and no messages."""
@@ -220,13 +227,19 @@ def test_the_network_did_it_between_the_exchange_and_the_desk(kind: Kind) -> Non
     assert accepts(trace, without=these | alike).rejections
 
 
+@pytest.mark.parametrize("rule", OF_A_CLIENTS_CLOSE)
+def test_the_network_tells_it_to_a_client_that_is_not_ours(rule: str) -> None:
+    assert accepts(close_cancelled()).rejections == ()
+    assert accepts(close_cancelled(), without=frozenset((rule,))).rejections
+
+
 @pytest.mark.parametrize("story", NETWORK_STORIES)
 def test_every_story_is_one_that_the_environment_could_have_done(story: str) -> None:
     assert accepts(trace_of(story)).rejections == ()
 
 
 def test_every_rule_of_the_network_is_of_one_kind() -> None:
-    patterns = [*(kind.rules for kind in KINDS), LOST, UNHEARD, OF_A_CLOSE, WISHES]
+    patterns = [*(kind.rules for kind in KINDS), *OF_A_CLIENTS_CLOSE, LOST, UNHEARD, OF_A_CLOSE, WISHES]
     for rule in moves():
         assert len([one for one in patterns if re.fullmatch(one, rule)]) == 1, rule
 
@@ -259,7 +272,7 @@ def test_no_world_cancels_or_amends_a_close_or_looks_at_it_twice() -> None:
     reached = ways((bounds,))["rules"]
     assert "answer to the close: accepted" in reached
     assert "answer: the entry is cancelled" in reached
-    assert not [one for one in reached if re.fullmatch(OF_A_CLOSE, nameless(one))]
+    assert not [one for one in reached if re.fullmatch(NOT_ASKED_BY_THE_BOT, nameless(one))]
     assert not set(CANCELS_OF_A_CLOSE) & set(reached)
 
 
