@@ -18,7 +18,7 @@ from anchorwatch.io.venue.bars import bar_ms, bar_start
 from anchorwatch.io.venue.candle_file import CandleSeries
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.io.venue.price_path import STEPS_PER_MINUTE
-from anchorwatch.machine.candles import Arrays, Stretch
+from anchorwatch.machine.candles import GRACE_MS, Arrays, Stretch
 from anchorwatch.machine.indicators import panel
 from anchorwatch.machine.indicators.panel import Columns as Readings
 from anchorwatch.machine.indicators.panel import Periods, candles_defined, columns
@@ -206,6 +206,14 @@ class Histories:
             is_defined = end - first >= candles_defined(periods)
             readings = columns(candles.high, candles.low, candles.close, periods) if is_defined else None
             yield Part(own.opens_ms[first:end], candles, readings)
+
+    def stalls_ms(self) -> list[int]:
+        """When a bot that looks at its clock notices a hole, of every instrument and timeframe, in order."""
+        noticed = set()
+        for own in self.columns.values():
+            before = own.times[:-1][np.diff(own.times) != own.span_ms]
+            noticed.update((before + 2 * own.span_ms + GRACE_MS).tolist())
+        return sorted(noticed)
 
     def closing(self, instrument: str, start_ms: int) -> list[Closing]:
         """What closes from ``start_ms`` on, each timeframe by itself."""

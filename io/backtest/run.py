@@ -14,6 +14,7 @@ trades and minutes at which nothing can happen (`skipping`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -106,6 +107,7 @@ class Backtest:
         self.desk = Desk(tuned, bot, generation(seed))
         charts = self.desk.context.charts
         self.histories = Histories(series, {name: charts[name].market.settings.kept for name in series})
+        self._stalls_ms = self.histories.stalls_ms()
         # By instrument, whether its strategy says anything at the candle of each row; absent: it may at any.
         self._spoken: dict[str, list[bool]] = {}
         self._ahead: dict[str, Ahead] = {}
@@ -405,7 +407,14 @@ class Backtest:
                 self._watches.append(Watch(tape, quiet, exchange, is_careless=is_careless))
             elif quiet.until_ms < NEVER_MS:
                 until_ms = min(until_ms, quiet.until_ms)
+        if self._watches:
+            until_ms = min(until_ms, self._next_stall_ms())
         self._tick_ms = self._tick_from(until_ms)
+
+    def _next_stall_ms(self) -> int:
+        """When the next hole of the files is noticed by the clock, which is looked at while anything is open or rests."""
+        place = bisect_right(self._stalls_ms, self._ticked_ms)
+        return self._stalls_ms[place] if place < len(self._stalls_ms) else NEVER_MS
 
     def _tick_from(self, until_ms: int) -> int:
         """The first of the engine's looks at the clock, after now, that is not before ``until_ms``."""
