@@ -61,6 +61,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     found = [line for life in staged.lives for line in strays(life.lines("transition"))]
     assert not found, "no table explains:\n" + "\n".join(found)
     for world in [one for one in staged.worlds if not one.unjudged]:
+        assert world.trace or not world.lives, "nobody recorded the exchange on which these lives traded"
         rejected = [line for one in accepts(world.trace).rejections for line in one.lines()]
         assert not rejected, "the environment of the check does not explain:\n" + "\n".join(rejected)
 

@@ -100,11 +100,16 @@ class World:
         self._serving = trio.CancelScope()
         self._down = trio.Event()
         self.trace: list[Seen] = []
-        self._recorder = Recorder(self.rig.venue, self.rig.venue.accounts[spec.name], self._take)
-        self.rig.venue.publisher.watchers.append(self._recorder)
+        self._recorder = self._recording(spec)
         self.unjudged = ""  # why the trace is not held against the environment of the check
         self._is_recording = False
         staged.worlds.append(self)
+
+    def _recording(self, spec: AccountSpec) -> Recorder:
+        """Whoever gives the world another exchange has that one recorded."""
+        recorder = Recorder(self.rig.venue, self.rig.venue.accounts[spec.name], self._take)
+        self.rig.venue.publisher.watchers.append(recorder)
+        return recorder
 
     @property
     def host(self) -> str:

@@ -124,6 +124,7 @@ class Scene(World):
         self.seams = self._sleeping(self.seams)
         clock = SeamsClock(self.seams)
         self.rig = Rig(spec, clock=clock, switches=switches or staged.default_switches)
+        self._recorder = self._recording(spec)
 
     def _sleeping(self, seams: Seams) -> Seams:
         """The wall clock of a host that has slept: time has passed for the world, and not for its timers."""
@@ -151,13 +152,14 @@ class Scene(World):
             life = self.life_kind(
                 given or still(), seams, self.host, key, journal or in_memory, flatten=flatten
             )
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(life.run)
-                yield life
-                if not life.is_over:
-                    if life.exit is None:
-                        life.engine.request_stop("the story is over")
-                    await life.ended()
+            with self._recorded(life):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(life.run)
+                    yield life
+                    if not life.is_over:
+                        if life.exit is None:
+                            life.engine.request_stop("the story is over")
+                        await life.ended()
 
     async def before_a_cross(self, side: Side = Side.LONG) -> None:
         """A minute that closes on the far side, so that history makes the next close on the near side a cross."""

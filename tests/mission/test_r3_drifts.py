@@ -138,6 +138,7 @@ async def test_r3_every_drift_is_in_the_report_with_its_policy(
         scene.trade(BTC_LONG, "0.5")
         orphan = str(ClientId("oldold00", Made.ENTRY, 7))
         assert scene.rig.order("buy", "0.1", "50000", posSide="long", clOrdId=orphan)["sCode"] == "0"
+        scene.unjudged = "a stop is put beside no position, to be found as an orphan"
         ours = str(ClientId("oldold00", Made.STOP, 7))
         assert scene.rig.algo(
             "buy", posSide="short", sz="0.1", slTriggerPx="65000", slOrdPx="-1", algoClOrdId=ours

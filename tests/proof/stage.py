@@ -79,6 +79,7 @@ class Day(Scene):
     ) -> None:
         super().__init__(nursery, spec, network, seed, switches)
         self.rig = Rig(spec, clock=self.rig.clock, switches=switches, feeds=feeds)
+        self._recorder = self._recording(spec)
         self.living: DayLife | None = None
 
 
