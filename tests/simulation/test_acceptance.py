@@ -4,7 +4,7 @@ exchange does."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import pytest
@@ -222,6 +222,30 @@ def test_a_timer_that_nobody_started_is_rejected(triggered: Trace) -> None:
     due = Told(Address(Part.PROTECTION, leg=placed.leg), protection.RetryDue(placed.seq))
     told = Handled(handled.at_ms, due, (), handled.bot, ())
     assert "RetryDue" in rejection([*triggered[: at + 1], told, *triggered[at + 1 :]]).event
+
+
+def test_a_clock_that_ran_out_just_before_it_was_stopped_is_told_once(triggered: Trace) -> None:
+    """What waits in the bot's mailbox is told although its clock was stopped, or wound up again, meanwhile."""
+
+    def stops(one: Seen) -> bool:
+        cancelled = [e for e in one.effects if isinstance(e, requests.CancelTimer)] if is_handled(one) else []
+        return any(effect.key.startswith("naked") for effect in cancelled)
+
+    at = place(triggered, stops)
+    handled = triggered[at]
+    assert isinstance(handled, Handled)
+    started = next(e for one in triggered[:at] if is_handled(one) for e in one.effects if is_naked_clock(e))
+    told = Handled(handled.at_ms, Told(started.address, started.event), (), handled.bot, ())
+    assert accepts([*triggered[: at + 1], told, *triggered[at + 1 :]]).rejections == ()
+    assert "NakedTooLong" in rejection([*triggered[: at + 1], told, told, *triggered[at + 1 :]]).event
+
+
+def is_handled(one: Seen) -> TypeGuard[Handled]:
+    return isinstance(one, Handled)
+
+
+def is_naked_clock(effect: Effect) -> TypeGuard[requests.StartTimer]:
+    return isinstance(effect, requests.StartTimer) and isinstance(effect.event, protection.NakedTooLong)
 
 
 # A life whose tape was cut by its death: what reached the exchange stands for what it said.

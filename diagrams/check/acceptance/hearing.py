@@ -63,6 +63,7 @@ ANSWERS: dict[type[Event], frozenset[str]] = {
     protection.MoveRefused: frozenset(("move",)),
     protection.StopReadFailed: frozenset(("stops_read",)),
     **{event: frozenset((field,)) for event, field in TIMERS.items()},
+    protection.NakedTooLong: frozenset(("naked_clock", "naked_due")),
 }
 """What may be told to a machine of a leg from outside, and the fields it speaks of. Wishes are nobody's answer."""
 

@@ -314,6 +314,9 @@ def _booked(leg: Leg, booked: int, opens: bool) -> Leg:
 
 
 def _with_timer(leg: Leg, field: str, role: Role | None, is_on: bool) -> Leg:
+    if field == "naked_clock":
+        # A clock that is wound up again, or stopped, may have run out just before: then that is told first.
+        return replace(leg, naked_clock=is_on, naked_due=leg.naked_clock)
     if role is None:
         return replace(leg, **{field: is_on})
     return leg.with_order(role, replace(leg.order(role), **{field: is_on}))
