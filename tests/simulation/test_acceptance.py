@@ -25,6 +25,7 @@ from anchorwatch.machine.trace import (
     Handled,
     LifeBegan,
     LifeEnded,
+    Listening,
     OrderStood,
     PositionStood,
     Requested,
@@ -222,6 +223,19 @@ def test_a_timer_that_nobody_started_is_rejected(triggered: Trace) -> None:
     due = Told(Address(Part.PROTECTION, leg=placed.leg), protection.RetryDue(placed.seq))
     told = Handled(handled.at_ms, due, (), handled.bot, ())
     assert "RetryDue" in rejection([*triggered[: at + 1], told, *triggered[at + 1 :]]).event
+
+
+def test_an_order_that_was_written_just_before_the_process_went_arrives(triggered: Trace) -> None:
+    at = place(
+        triggered,
+        lambda one: is_handled(one) and any(isinstance(e, requests.PlaceOrder) for e in one.effects),
+    )
+    first = place(triggered, lambda one: isinstance(one, OrderStood))
+    last = next(n for n, one in enumerate(triggered) if n > first and is_handled(one))
+    gone = [LifeEnded(triggered[at].at_ms), Listening(triggered[first].at_ms, orders=False, stops=False)]
+    arrives = triggered[first:last]
+    assert accepts([*triggered[: at + 1], *gone, *arrives]).rejections == ()
+    assert "entry" in rejection([*triggered[:at], *gone, *arrives]).event
 
 
 def test_a_clock_that_ran_out_just_before_it_was_stopped_is_told_once(triggered: Trace) -> None:

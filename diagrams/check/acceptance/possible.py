@@ -216,7 +216,9 @@ class Possible:
     def died(self, now: Shown) -> None:
         """The process is gone: what each leg may be after it, as far as it is what the exchange shows."""
         self.is_silent = False
-        left = dict.fromkeys(after for leg in self.legs for after in surroundings.after_crash(leg))
+        # What was asked for last may have been written to the wire before the process went.
+        asked = (leg for leg, _ in self._closure(self.legs, frozenset(("entry", "close")), WIDE))
+        left = dict.fromkeys(after for leg in asked for after in surroundings.after_crash(leg))
         self._keep((leg for leg in left if shown(leg) == now), {"the process dies": None})
 
     # Rules.
