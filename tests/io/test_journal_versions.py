@@ -102,6 +102,7 @@ async def test_the_positions_of_an_old_journal_are_restored_and_protected(
 ) -> None:
     path = golden(version, tmp_path)
     async with exchange() as scene:
+        scene.unjudged = "no life of the trace made what the journal remembers"
         scene.trade(BTC_LONG, "0.25" if version == 1 else "0.15")
         scene.trade(ETH_SHORT, "2")
         await scene.settle_mark("60250")
