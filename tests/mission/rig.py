@@ -125,6 +125,8 @@ class Scene(World):
         clock = SeamsClock(self.seams)
         self.rig = Rig(spec, clock=clock, switches=switches or staged.default_switches)
         self._recorder = self._recording(spec)
+        if self.rig.venue.switches.attached_after == "each_fill":
+            self.unjudged = "the check's attached stop comes when its entry has filled completely"
 
     def _sleeping(self, seams: Seams) -> Seams:
         """The wall clock of a host that has slept: time has passed for the world, and not for its timers."""

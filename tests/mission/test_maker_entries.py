@@ -457,8 +457,6 @@ async def test_a_position_entered_in_parts_is_covered_by_one_stop_and_closed_who
     spec = HEDGED if mode == "hedge" else AccountSpec()
     behaviour = msgspec.convert({"resting_fill": "touch", **switches}, Switches)
     async with exchange(spec, switches=behaviour) as scene:
-        if behaviour.attached_after == "each_fill":
-            scene.unjudged = "the check's attached stop comes when its entry has filled completely"
         await scene.before_a_cross()
         async with scene.life(maker(account__position_mode=mode)) as life:
             await life.ready()
