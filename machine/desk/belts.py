@@ -48,7 +48,16 @@ def may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
 def sweep_others(context: Context, address: Address, effect: protection.SweepOthers) -> None:
     """Our own stop is live: what else of ours rests there is not needed."""
     assert address.leg is not None
-    leg = context.book.leg(address.leg)
+    _sweep_beside(context, context.book.leg(address.leg))
+
+
+def sweep_the_left(context: Context, leg: LegBook) -> None:
+    """What a complete reading shows beside the stop that covers: a sweep that was lost is asked for again."""
+    if context.bot.slot(leg.leg).protection.state is protection.S.COVERED:
+        _sweep_beside(context, leg)
+
+
+def _sweep_beside(context: Context, leg: LegBook) -> None:
     others = [
         one for one in leg.stops.values() if one.client_id != leg.stop_client_id and sweeping.is_ours(one)
     ]

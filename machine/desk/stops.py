@@ -176,6 +176,7 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             _check_size(context, leg, current, reading)
             if sharing.is_enough(leg, current):
                 context.tell(of_leg(Part.PROTECTION, key), protection.StopSeenLive(slot.protection.data.seq))
+                belts.sweep_the_left(context, leg)
             mind_size(context, leg)
         elif state in protection.COVERS and leg.moved_ms < reading.started_ms:
             context.book.uncover(leg, context.now_ms)

@@ -298,53 +298,6 @@ def test_a_covered_leg_whose_stop_is_not_in_the_reading_gets_another() -> None:
     assert rig.only(requests.PlaceStop).trigger == stop.trigger
 
 
-def test_a_stop_without_its_leg_is_swept_by_the_audit() -> None:
-    rig = DeskRig().booted()
-    stop = rig.covered()
-    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
-    rig.asked.clear()
-    rig.pass_s(5)
-    orphan = rig.stop("awrig00000s0000009", trigger=px("59000"))
-    by_hand = rig.stop("operator", trigger=px("58000"))
-    rig.reconcile(rig.reading(stops=(orphan, by_hand)))
-    assert rig.only(requests.CancelStops).venue_ids == (orphan.venue_id,)
-
-
-def test_no_position_is_opened_into_a_stop_that_may_be_left_there() -> None:
-    rig = DeskRig(sides=(Side.LONG,)).booted()
-    stop = rig.covered()
-    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
-    left = rig.only(requests.CancelStops).venue_ids
-    assert denied(rig) == "a stop of the position before may rest still"
-    rig.pass_s(5)
-    rig.reconcile(rig.reading(stops=(rig.stop(stop),)))
-    assert rig.only(requests.CancelStops).venue_ids == left
-    assert denied(rig) == "a stop of the position before may rest still"
-    rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
-    rig.cross(Side.SHORT)
-    assert rig.enter().seq
-
-
-def test_a_reading_without_the_swept_stop_is_as_good_as_its_push() -> None:
-    rig = DeskRig(sides=(Side.LONG,)).booted()
-    stop = rig.covered()
-    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
-    rig.pass_s(5)
-    rig.reconcile(rig.reading())
-    rig.cross(Side.SHORT)
-    assert rig.enter().seq
-
-
-def denied(rig: DeskRig) -> object:
-    """Why the entry that is wished now is not made."""
-    rig.asked.clear()
-    rig.cross(Side.SHORT)
-    rig.cross(Side.LONG)
-    assert rig.taken(requests.PlaceOrder) == []
-    (line,) = [line for line in rig.taken(requests.Announce) if line.name == "ENTRY_DENIED"]
-    return dict(line.fields)["because"]
-
-
 # The start.
 
 

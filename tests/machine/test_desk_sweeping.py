@@ -1,0 +1,73 @@
+"""Stories about stops of ours that protect nothing any more: they are cancelled, and nothing is opened into them."""
+
+from __future__ import annotations
+
+from anchorwatch.machine import requests, world
+from anchorwatch.machine.units import Side
+from anchorwatch.machine.world import StopState
+from tests.machine.desk_rig import DeskRig, px
+
+
+def test_a_stop_without_its_leg_is_swept_by_the_audit() -> None:
+    rig = DeskRig().booted()
+    stop = rig.covered()
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
+    rig.asked.clear()
+    rig.pass_s(5)
+    orphan = rig.stop("awrig00000s0000009", trigger=px("59000"))
+    by_hand = rig.stop("operator", trigger=px("58000"))
+    rig.reconcile(rig.reading(stops=(orphan, by_hand)))
+    assert rig.only(requests.CancelStops).venue_ids == (orphan.venue_id,)
+
+
+def test_no_position_is_opened_into_a_stop_that_may_be_left_there() -> None:
+    rig = DeskRig(sides=(Side.LONG,)).booted()
+    stop = rig.covered()
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
+    left = rig.only(requests.CancelStops).venue_ids
+    assert denied(rig) == "a stop of the position before may rest still"
+    rig.pass_s(5)
+    rig.reconcile(rig.reading(stops=(rig.stop(stop),)))
+    assert rig.only(requests.CancelStops).venue_ids == left
+    assert denied(rig) == "a stop of the position before may rest still"
+    rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
+    rig.cross(Side.SHORT)
+    assert rig.enter().seq
+
+
+def test_a_reading_without_the_swept_stop_is_as_good_as_its_push() -> None:
+    rig = DeskRig(sides=(Side.LONG,)).booted()
+    stop = rig.covered()
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
+    rig.pass_s(5)
+    rig.reconcile(rig.reading())
+    rig.cross(Side.SHORT)
+    assert rig.enter().seq
+
+
+def denied(rig: DeskRig) -> object:
+    """Why the entry that is wished now is not made."""
+    rig.asked.clear()
+    rig.cross(Side.SHORT)
+    rig.cross(Side.LONG)
+    assert rig.taken(requests.PlaceOrder) == []
+    (line,) = [line for line in rig.taken(requests.Announce) if line.name == "ENTRY_DENIED"]
+    return dict(line.fields)["because"]
+
+
+def test_a_sweep_that_was_lost_is_asked_for_again_by_the_audit() -> None:
+    rig = DeskRig().booted()
+    ticket = rig.enter_and_fill()
+    assert ticket.attached is not None
+    belt = rig.stop(ticket.attached.client_id, trigger=ticket.attached.trigger, contracts=ticket.contracts)
+    rig.say(world.StopPushed(belt))
+    own = rig.stop(rig.only(requests.PlaceStop))
+    rig.say(world.StopPushed(own))
+    assert rig.only(requests.CancelStops).venue_ids == (belt.venue_id,)
+    rig.pass_s(5)
+    position = rig.position(ticket.contracts)
+    rig.reconcile(rig.reading(position, stops=(own, belt)))
+    assert rig.only(requests.CancelStops).venue_ids == (belt.venue_id,)
+    rig.pass_s(5)
+    rig.reconcile(rig.reading(position, stops=(own,)))
+    assert rig.taken(requests.CancelStops) == []
