@@ -174,7 +174,7 @@ KINDS = (
     Kind("time to ask for the entry again", "the entry is late"),
     Kind("time to ask for the close again", "the close is late"),
     Kind("time to try the stop again", "the stop is refused: barred"),
-    Kind("naked for too long", "naked for too long"),
+    Kind("naked for too long(, as had been said)?", "naked for too long"),
     Kind("the triggered stop is overdue", "triggered, and silent"),
     Kind("time to ask again for the cause", "vanished, and unexplained"),
 )
@@ -333,7 +333,9 @@ def legs() -> Iterator[Leg]:
     yield from (Leg(stops_read=Asked.FAILED, leg_read=one) for one in (Asked.ASKED, Asked.FAILED, Shown(1)))
     yield Leg(late_read=Asked.FAILED, explanation=True)
     yield Leg(explanation=True, closed=Filled())
-    yield Leg(contracts=1, confirm_timer=True, retry_timer=True, naked_clock=True, fill_clock=True)
+    yield Leg(
+        contracts=1, confirm_timer=True, retry_timer=True, naked_clock=True, naked_due=True, fill_clock=True
+    )
     asked = Order(size=2, query=Query.ASKED)
     for past in PASTS:
         yield Leg(

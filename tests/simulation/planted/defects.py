@@ -34,7 +34,7 @@ from anchorwatch.machine import (
     world,
 )
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.desk import PERFORMERS, stops, sweeping
+from anchorwatch.machine.desk import PERFORMERS, belts, stops, sweeping
 from anchorwatch.machine.desk.context import of_leg
 from anchorwatch.machine.facts import Fact, LegPeakFact
 from anchorwatch.machine.kernel import Definition, Effect
@@ -273,6 +273,7 @@ def the_stop_follows_the_price_both_ways(patch: pytest.MonkeyPatch) -> None:
 )
 def the_belt_is_not_swept(patch: pytest.MonkeyPatch) -> None:
     unperformed(patch, protection.SweepOthers)
+    patch.setattr(belts, "sweep_the_left", nothing)
     patch.setattr(sweeping, "sweep_orphans", nothing)
 
 
