@@ -254,6 +254,26 @@ def test_a_clock_that_ran_out_just_before_it_was_stopped_is_told_once(triggered:
     assert "NakedTooLong" in rejection([*triggered[: at + 1], told, told, *triggered[at + 1 :]]).event
 
 
+def test_a_question_about_an_order_that_the_slot_held_before_is_none_about_the_one_that_is_meant(
+    triggered: Trace,
+) -> None:
+    """The journal of a full disk knows an earlier order last, and the next life asks for that one."""
+    placed = next(e for one in triggered if is_handled(one) for e in one.effects if is_order(e)).ticket
+    at = place(triggered, lambda one: is_handled(one) and isinstance(one.event, world.StopPushed))
+    handled = triggered[at]
+    assert isinstance(handled, Handled)
+    elder = msgspec.structs.replace(placed, client_id="awoldoldowne0000001")
+    asked = Handled(handled.at_ms, world.ClockTicked(), (requests.QueryOrder(elder),), handled.bot, ())
+    absent = world.OrderAsked(placed.leg, placed.role, placed.seq, None, is_final=True)
+    told = Handled(handled.at_ms, absent, (), handled.bot, ())
+    assert accepts([*triggered[: at + 1], asked, told, *triggered[at + 1 :]]).rejections == ()
+    assert "not found" in rejection([*triggered[: at + 1], told, *triggered[at + 1 :]]).event
+
+
+def is_order(effect: Effect) -> TypeGuard[requests.PlaceOrder]:
+    return isinstance(effect, requests.PlaceOrder)
+
+
 def is_handled(one: Seen) -> TypeGuard[Handled]:
     return isinstance(one, Handled)
 

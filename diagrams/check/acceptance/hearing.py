@@ -93,7 +93,7 @@ class Hearing:
                 for track in self._tracks:
                     self._told_reading(track, reading)
             case world.OrderAsked(leg, role, seq, report, is_final):
-                if seq == _seq(bot, leg, role):
+                if seq == _seq(bot, leg, role) and not self._is_elder(leg, role, seq):
                     self._told_query(self._tracks.of(leg), role, report, is_final=is_final)
             case world.CloseRefused(leg, seq):
                 if seq == _seq(bot, leg, Role.CLOSE):
@@ -128,8 +128,12 @@ class Hearing:
 
     def _told_machine(self, key: LegKey, part: Part, event: Event, bot: Bot) -> None:
         seq = getattr(event, "seq", None)
-        if seq is None or seq == _seq_of(bot, key, part):
+        if seq is None or (seq == _seq_of(bot, key, part) and not self._is_elder(key, ROLES.get(part), seq)):
             self.answered(key, part, event)
+
+    def _is_elder(self, key: LegKey, role: Role | None, seq: int) -> bool:
+        """Whether this is about an order that an earlier life had in this slot, before the one that is meant."""
+        return role is not None and self._tracks.of(key).elders.get(role) == seq
 
     def answered(self, key: LegKey, part: Part, event: Event) -> None:
         """A word for the machine of a leg, about what it means now."""

@@ -146,6 +146,7 @@ class Reader:
         for track in self._tracks:
             track.booked = 0
             track.questions.clear()
+            track.elders.clear()
             # Which stop is meant, the next life says when it knows.
             track.mean(("", ""), without_meaning)
             self._tracks.attempt(track, "the process ends", partial(track.possible.died, track.last))
@@ -245,6 +246,8 @@ class Reader:
     def _asked_of_order(self, effect: Effect, ticket: requests.OrderTicket) -> None:
         meant = self._tracks.meant(ticket.client_id)
         if meant is None:
+            # Of an earlier life, whose later ones the journal does not know because the disk was full.
+            self._tracks.of(ticket.leg).elders[ticket.role] = ticket.seq
             return
         track, role = meant
         kind = OF_ORDER[type(effect)]

@@ -73,6 +73,9 @@ class Track:
         self.possible = Possible(without)
         self.slots: dict[Role, str] = {}
         self.questions: dict[Role, int] = {}  # about the order of each slot that have no answer yet
+        self.elders: dict[
+            Role, int
+        ] = {}  # by slot: the sequence under which an order is asked for that it held before
         self.orders: dict[str, tuple[At, int]] = {}
         self.stops: dict[str, tuple[str, bool]] = {}  # live ones by the exchange's id: client id, is whole
         self.children: dict[str, None] = {}  # orders that stops have made, and that are live
