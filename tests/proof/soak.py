@@ -121,12 +121,16 @@ def scalping() -> Settings:
     )
 
 
+JUDGED_H = 1
+"""So many hours are held against the environment of the check; longer days are about memory."""
+
+
 async def soak(feeds: Mapping[str, Feed], hours: float, seed: int) -> Soaked:
     """So many hours, in virtual time. The last minutes are healed, and the last life is stopped in order."""
     told, random = Soaked(), Random(seed)
     names: Counter[str] = Counter()
     alarms: Counter[str] = Counter()
-    async with day(HEDGED, feeds, seed=seed) as scene:
+    async with day(HEDGED, feeds, seed=seed, is_judged=hours <= JUDGED_H) as scene:
         ghost = Ghost(scene.rig.venue)
         begun_s = trio.current_time()
         until_s, half_s = begun_s + hours * HOUR_S, begun_s + hours * HOUR_S / 2

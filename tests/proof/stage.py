@@ -19,6 +19,7 @@ from anchorwatch.io.simulation.network import FakeNetwork, Weather
 from anchorwatch.io.venue.accounts import AccountSpec
 from anchorwatch.io.venue.feeds import Feed
 from anchorwatch.io.venue.switches import Switches
+from anchorwatch.machine.trace import Seen
 from tests.mission.rig import OneLife, Scene
 from tests.venue.rig import Rig
 
@@ -76,11 +77,18 @@ class Day(Scene):
         seed: int,
         feeds: Mapping[str, Feed],
         switches: Switches | None,
+        is_judged: bool,
     ) -> None:
         super().__init__(nursery, spec, network, seed, switches)
+        self._is_judged = is_judged
         self.rig = Rig(spec, clock=self.rig.clock, switches=switches, feeds=feeds)
         self._recorder = self._recording(spec)
         self.living: DayLife | None = None
+
+    def _take(self, one: Seen) -> None:
+        """A trace that is kept grows; a long day asks whether anything of ours does."""
+        if self._is_judged:
+            super()._take(one)
 
 
 @asynccontextmanager
@@ -91,11 +99,12 @@ async def day(
     switches: Switches | None = None,
     seed: int = 1,
     weather: Weather = NEAR,
+    is_judged: bool = True,
 ) -> AsyncIterator[Day]:
     network = FakeNetwork(Random(seed), weather)
     network.install()
     async with trio.open_nursery() as nursery:
-        scene = Day(nursery, spec, network, seed, feeds, switches)
+        scene = Day(nursery, spec, network, seed, feeds, switches, is_judged)
         await scene.up()
         yield scene
         await scene.down()
