@@ -82,9 +82,13 @@ def keep_the_tightest(context: Context, leg: LegBook, others: Sequence[StopRepor
             if levels.is_tighter(leg.leg.side, one.trigger, best[1]):
                 best = one, Price(one.trigger)
         if best[0] is not covering:
-            losers = [covering, *(one for one in others if one is not best[0])]
+            beaten = [covering, *(one for one in others if one is not best[0])]
+            losers = [
+                one for one in beaten if sweeping.is_ours(one)
+            ]  # what a person made is left to that person
             _take(leg, *best)
-    context.ask(CancelStops(leg.leg.instrument, tuple(one.venue_id for one in losers)))
+    if losers:
+        context.ask(CancelStops(leg.leg.instrument, tuple(one.venue_id for one in losers)))
 
 
 def _take(leg: LegBook, stop: StopReport, level: Price) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -63,6 +64,19 @@ def walk(minutes: int, seed: int = 1, *, first: int = 1_000_000, step: int = 600
     open_, high, low, close_ = (np.asarray(column, dtype=np.int64) for column in zip(*rows, strict=True))
     ts_ms = FIRST_MS + np.arange(minutes, dtype=np.int64) * MINUTE_MS
     return CandleSeries(instrument, ts_ms, open_, high, low, close_, np.full(minutes, 5_000.0))
+
+
+def walks(prices: Mapping[str, int], minutes: int, seed: int) -> dict[str, CandleSeries]:
+    """Several markets that wander, each with a seed of its own, from these prices in ticks of theirs."""
+    wandered = {}
+    for number, (name, price) in enumerate(prices.items()):
+        instrument = instrument_for(name)
+        assert instrument is not None
+        own = walk(minutes, seed + number, first=price, step=price * 6 // 10_000)
+        wandered[name] = CandleSeries(
+            instrument, own.ts_ms, own.open, own.high, own.low, own.close, own.volume
+        )
+    return wandered
 
 
 def part(series: CandleSeries, rows: Any) -> CandleSeries:

@@ -19,9 +19,7 @@ from anchorwatch.io.backtest.report import POINTS_MAX, denials, write_report
 from anchorwatch.io.backtest.run import Backtest
 from anchorwatch.io.backtest.tape import Path as PathTold
 from anchorwatch.io.settings import effective
-from anchorwatch.io.venue.candle_file import CandleSeries
-from anchorwatch.io.venue.instruments import instrument_for
-from tests.backtest.rig import BTC, MINUTE_MS, part, run, settings, walk
+from tests.backtest.rig import BTC, MINUTE_MS, part, run, settings, walk, walks
 
 ETH = "ETH-USDT-SWAP"
 MASK = np.ones(400, dtype=bool)
@@ -131,22 +129,7 @@ def test_another_path_turns_trades_and_each_is_told_at_its_worst() -> None:
 
 
 def test_of_several_instruments_each_is_told_by_itself(tmp_path: Path) -> None:
-    both = {}
-    for number, (name, price) in enumerate({BTC: 1_000_000, ETH: 300_000}.items()):
-        wandered, instrument = (
-            walk(400, 7 + number, first=price, step=price * 6 // 10_000),
-            instrument_for(name),
-        )
-        assert instrument is not None
-        columns = (
-            wandered.ts_ms,
-            wandered.open,
-            wandered.high,
-            wandered.low,
-            wandered.close,
-            wandered.volume,
-        )
-        both[name] = CandleSeries(instrument, *columns)
+    both = walks({BTC: 1_000_000, ETH: 300_000}, 400, 7)
     begin_ms, end_ms = both[BTC].first_ms + 140 * MINUTE_MS, both[BTC].end_ms
     test = Backtest(settings(symbols=list(both)), both, begin_ms, end_ms, seed=1)
     test.run()

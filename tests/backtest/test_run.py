@@ -20,7 +20,7 @@ from anchorwatch.io.venue.candle_file import CandleSeries, read_candles
 from anchorwatch.io.venue.instruments import instrument_for
 from anchorwatch.machine import lifecycle, requests
 from anchorwatch.machine.kernel import Effect, Event
-from tests.backtest.rig import BTC, FIRST_MS, MINUTE_MS, part, recorded, run, settings, trades, walk
+from tests.backtest.rig import BTC, FIRST_MS, MINUTE_MS, part, recorded, run, settings, trades, walk, walks
 
 ROOT = Path(__file__).parents[2]
 ETH = "ETH-USDT-SWAP"
@@ -314,22 +314,7 @@ def test_the_side_that_a_high_funding_would_cost_is_not_entered(rate: str, payin
 
 def test_with_several_instruments_a_stop_is_placed_as_soon_as_with_one() -> None:
     """What another instrument's look at its marks set going was due at once, and waited for the next tick of the clock."""
-    series = {}
-    for number, (name, price) in enumerate({BTC: 1_000_000, ETH: 300_000, "SOL-USDT-SWAP": 20_000}.items()):
-        wandered, instrument = (
-            walk(340, 30 + number, first=price, step=price * 6 // 10_000),
-            instrument_for(name),
-        )
-        assert instrument is not None
-        columns = (
-            wandered.ts_ms,
-            wandered.open,
-            wandered.high,
-            wandered.low,
-            wandered.close,
-            wandered.volume,
-        )
-        series[name] = CandleSeries(instrument, *columns)
+    series = walks({BTC: 1_000_000, ETH: 300_000, "SOL-USDT-SWAP": 20_000}, 340, 30)
     begin_ms, end_ms = series[BTC].first_ms + 140 * MINUTE_MS, series[BTC].end_ms
     makers = settings(symbols=list(series), entry__order_kind="post_only")
     longest = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from anchorwatch.machine import requests, world
+from anchorwatch.machine import protection, requests, world
+from anchorwatch.machine.bot import Part
 from anchorwatch.machine.units import Side
 from anchorwatch.machine.world import StopState
-from tests.machine.desk_rig import DeskRig, px
+from tests.machine.desk_rig import LONG, DeskRig, of, px
 
 
 def test_a_stop_without_its_leg_is_swept_by_the_audit() -> None:
@@ -70,4 +71,21 @@ def test_a_sweep_that_was_lost_is_asked_for_again_by_the_audit() -> None:
     assert rig.only(requests.CancelStops).venue_ids == (belt.venue_id,)
     rig.pass_s(5)
     rig.reconcile(rig.reading(position, stops=(own,)))
+    assert rig.taken(requests.CancelStops) == []
+
+
+def test_a_persons_stop_that_gives_way_to_a_tighter_one_of_ours_is_left_to_that_person() -> None:
+    """Adopted because ours was refused; the attached one comes to life late, is tighter, and takes its place."""
+    rig = DeskRig().booted()
+    ticket = rig.enter_and_fill()
+    assert ticket.attached is not None
+    refused = rig.only(requests.PlaceStop)
+    exists = protection.StopRefused(refused.seq, protection.Refusal.EXISTS, "51088")
+    rig.tell(of(Part.PROTECTION), exists)
+    by_hand = rig.stop("", trigger=ticket.attached.trigger - 100)
+    rig.say(world.StopsRead(LONG, rig.only(requests.ReadStops).seq, (by_hand,)))
+    assert rig.slot().protection.state is protection.S.COVERED
+    belt = rig.stop(ticket.attached.client_id, trigger=ticket.attached.trigger, contracts=ticket.contracts)
+    rig.say(world.StopPushed(belt))
+    assert rig.leg().resting == belt.trigger
     assert rig.taken(requests.CancelStops) == []
