@@ -18,7 +18,7 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk
 from anchorwatch.machine.facts import Facts
 from anchorwatch.machine.strategy import Strategy
-from anchorwatch.machine.strategy.asking import words_of
+from anchorwatch.machine.strategy.asking import Asker, decider, words_of
 from anchorwatch.machine.units import Conduct
 
 
@@ -53,7 +53,7 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     flatten: bool = False
     strategy: StrategyChoice | None = None
 
-    def desk(self) -> Desk:
+    def desk(self, asker: Asker = decider) -> Desk:
         """The desk as it is before its first event."""
         settings = self.settings
         tuned = msgspec.structs.replace(parameters(settings), conduct=self.conduct)
@@ -76,7 +76,7 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
             flattens=self.flatten,
             has_dead_man=tuned.dead_man_s > 0,
         )
-        return Desk(tuned, bot, self.generation, self.facts)
+        return Desk(tuned, bot, self.generation, self.facts, asker)
 
     def without_secrets(self) -> Birth:
         """The same without keys and addresses: nothing on the tape needs them."""

@@ -37,6 +37,7 @@ from anchorwatch.io.mailbox import Mailbox
 from anchorwatch.io.okx.clock_offset import ClockOffset
 from anchorwatch.io.okx.environments import Credentials, Endpoints, Environment, endpoints
 from anchorwatch.io.okx.rest import OkxRest
+from anchorwatch.io.patience import Patience
 from anchorwatch.io.perform import Performer
 from anchorwatch.io.run_options import RunOptions
 from anchorwatch.io.seams import ASK_SIGNALS, Seams, asks, interrupts, real_seams, virtual_seams
@@ -94,11 +95,12 @@ class Engine:
         strategy: StrategyChoice | None = None,
         tape: Path | None = None,
         status: StatusFile | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """With ``strategy``, it decides on every instrument, whatever the settings choose.
 
         ``tape`` is where every event is recorded; raises OSError when it cannot be opened. ``status`` is what
-        `anchorwatch explain` reads.
+        `anchorwatch explain` reads. Without ``patience`` a strategy may take as long as it likes.
         """
         self._settings = settings
         self._telemetry = telemetry
@@ -130,7 +132,8 @@ class Engine:
             flatten=flatten,
             strategy=strategy,
         )
-        self.desk = birth.desk()
+        self._patience = patience
+        self.desk = birth.desk(patience.asker) if patience is not None else birth.desk()
         self._tape = Tape(tape, birth) if tape is not None else None
         # Told of every event and of what the desk answered: for whoever watches a life from outside.
         self.on_answer: Callable[[Event, Sequence[Effect]], None] = lambda _event, _effects: None
@@ -311,7 +314,8 @@ class Engine:
                 self._tape.take_defect(event, now_ms, error)
             raise
         if self._tape is not None:
-            self._tape.take(event, now_ms, answer)
+            overran = self._patience.taken() if self._patience is not None else None
+            self._tape.take(event, now_ms, answer, overran)
         self.on_answer(event, answer)
         return answer
 
@@ -431,6 +435,7 @@ async def _live(
     with (
         open_journal(settings.journal.file, settings.venue.kind.value, account) as journal,
         StatusFile(options.status, lambda words: telemetry.say("STATUS_FILE", reason=words)) as status,
+        Patience(settings.strategy.within_s) as patience,
     ):
         journal.record(
             [
@@ -449,6 +454,7 @@ async def _live(
             flatten=options.flatten,
             tape=options.tape,
             status=status,
+            patience=patience,
         )
         if options.clear_halt:
             engine.clear_halt()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from anchorwatch.io.tape import Digest, Record, event_of, in_words, read_tape
+from anchorwatch.io.tape import Digest, Overran, Record, event_of, in_words, read_tape
+from anchorwatch.machine.strategy import Decision, MarketView, Strategy
+from anchorwatch.machine.strategy.asking import Decider, StrategyOverran, decider
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -29,13 +31,33 @@ class Replayed(msgspec.Struct, frozen=True):
     difference: Difference | None
 
 
+class AskedAgain:
+    """The strategies of a replay: one that was interrupted in an event is not waited for in it again, and fails as then."""
+
+    def __init__(self) -> None:
+        self.overran: Overran | None = None
+
+    def asker(self, strategy: Strategy) -> Decider:
+        decide = decider(strategy)
+
+        def decide_again(view: MarketView) -> Decision:
+            then = self.overran
+            if then is not None:
+                raise StrategyOverran(then.strategy, then.where, then.what)
+            return decide(view)
+
+        return decide_again
+
+
 def replay(path: Path) -> Replayed:
     """Give every event of the tape to a new desk. Raises BadTape for a file that is none."""
     birth, records = read_tape(path)
-    desk, digest = birth.desk(), Digest()
+    asked = AskedAgain()
+    desk, digest = birth.desk(asked.asker), Digest()
     events = moves = effects = 0
     for record in records:
         events += 1
+        asked.overran = record.overran
         try:
             answer = desk.handle(event_of(record), record.now_ms)
         except Exception as error:  # what the desk raises is what is asked about

@@ -12,9 +12,10 @@ import random
 import signal
 import string
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import trio
 
@@ -33,6 +34,10 @@ STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
 ASK_SIGNALS: tuple[signal.Signals, ...] = tuple(
     signal.Signals[name] for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
+
+
+CAN_RING = hasattr(signal, "setitimer")
+"""Whether this system can interrupt what runs too long; Windows cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +106,27 @@ async def interrupts() -> AsyncIterator[AsyncIterator[int]]:
     """
     with trio.open_signal_receiver(*STOP_SIGNALS) as arriving:
         yield arriving
+
+
+@contextmanager
+def rings(answer: Callable[[FrameType | None], None]) -> Iterator[None]:
+    """Own the alarm clock of the process (SIGALRM) for the length of the block, in the main thread.
+
+    When it rings, ``answer`` is called in the middle of whatever Python code runs there, is given its frame, and may raise
+    into it. Code in C is not interrupted before it returns. Not to be used where `CAN_RING` is false.
+    """
+    before = signal.signal(signal.SIGALRM, lambda _, frame: answer(frame))
+    try:
+        yield
+    finally:
+        ring_no_more()
+        signal.signal(signal.SIGALRM, before)
+
+
+def ring_after(seconds: float, again_s: float) -> None:
+    """Set the alarm clock: real time, and again every ``again_s`` until `ring_no_more`."""
+    signal.setitimer(signal.ITIMER_REAL, seconds, again_s)
+
+
+def ring_no_more() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)

@@ -47,6 +47,7 @@ from anchorwatch.machine import (
 from anchorwatch.machine.bot import Address
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.strategy.asking import StrategyOverran
 
 MAGIC = b"anchorwatch tape 1\n"
 # A segment is some five days of one instrument's market data; eight are what a disk can spare without being asked.
@@ -63,6 +64,14 @@ class BadTape(Exception):
     """The file is no tape, or not one of this version; the text is for the user."""
 
 
+class Overran(msgspec.Struct, frozen=True, array_like=True):
+    """A strategy that was interrupted while it was asked: what the clock did to this event, as `StrategyOverran` has it."""
+
+    strategy: str
+    where: str
+    what: str
+
+
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """One event. `answer` in words; `digest` over this and every earlier answer, the first eight bytes."""
 
@@ -72,6 +81,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     answer: tuple[str, ...]
     digest: bytes
     address: msgspec.Raw = msgspec.Raw(b"\xc0")
+    overran: Overran | None = None
 
 
 class Digest:
@@ -115,9 +125,12 @@ class Tape:
         self._file.write(MAGIC)
         self._put(_ENCODER.encode(birth.without_secrets()))
 
-    def take(self, event: Event, now_ms: int, effects: Sequence[Effect]) -> None:
-        """One event and its answer."""
-        self._write(event, now_ms, in_words(effects), self._digest.take(effects))
+    def take(
+        self, event: Event, now_ms: int, effects: Sequence[Effect], overran: StrategyOverran | None = None
+    ) -> None:
+        """One event and its answer, and whether a strategy was interrupted on the way to it."""
+        kept = Overran(overran.strategy, overran.where, overran.what) if overran is not None else None
+        self._write(event, now_ms, in_words(effects), self._digest.take(effects), kept)
 
     def take_defect(self, event: Event, now_ms: int, error: BaseException) -> None:
         """The event that the desk raised at: a defect of ours, which a replay meets again."""
@@ -132,7 +145,14 @@ class Tape:
             except OSError:
                 self.lost += 1
 
-    def _write(self, event: Event, now_ms: int, answer: tuple[str, ...], digest: bytes) -> None:
+    def _write(
+        self,
+        event: Event,
+        now_ms: int,
+        answer: tuple[str, ...],
+        digest: bytes,
+        overran: Overran | None = None,
+    ) -> None:
         if self._file is None:
             self.lost += 1
             return
@@ -144,6 +164,7 @@ class Tape:
             answer,
             digest,
             msgspec.Raw(_ENCODER.encode(address)),
+            overran,
         )
         try:
             self._put(_ENCODER.encode(record))

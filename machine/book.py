@@ -221,6 +221,7 @@ class Book:
     risk: RiskFact | None = None  # of the day and of all days, once an equity was heard of
     streaks: dict[str, StreakFact] = field(default_factory=dict)  # by instrument
     decisions: Counter[str] = field(default_factory=Counter)  # what the strategies said, by signal and filter
+    asked_no_more: str = ""  # why the strategies are asked nothing any more; empty while they are asked
     considered: dict[str, deque[Considered]] = field(default_factory=dict)  # by instrument, the newest last
 
     def leg(self, key: LegKey) -> LegBook:

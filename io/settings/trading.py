@@ -34,6 +34,16 @@ class Strategy(msgspec.Struct, frozen=True):
         dict[str, Any],
         Rule("a section of its own: the strategy's settings by their names", default="its own"),
     ] = {}
+    within_s: Annotated[
+        float,
+        Rule(
+            "how long a running bot waits for its answer, in which nothing else is done: after that it is interrupted where "
+            "it stands, counts as failed, and is asked no more until the next start; a back-test waits",
+            unit="s",
+            at_least="0.05",
+            at_most="5",
+        ),
+    ] = 2.0
     fast: Annotated[
         int,
         Rule(

@@ -73,6 +73,7 @@ from anchorwatch.machine.kernel import Effect, Event, Snapshot
 from anchorwatch.machine.parameters import Parameters
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import StartTimer
+from anchorwatch.machine.strategy.asking import Asker, decider
 from anchorwatch.machine.units import LegKey, Side
 
 HELD_MAX = 10_000
@@ -140,7 +141,14 @@ class Told(Event, frozen=True):
 class Desk:
     """The whole deciding half of the bot, as one object that is given events and time."""
 
-    def __init__(self, parameters: Parameters, bot: Bot, generation: str, facts: Facts | None = None) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        bot: Bot,
+        generation: str,
+        facts: Facts | None = None,
+        asker: Asker = decider,
+    ) -> None:
         known_facts = facts if facts is not None else Facts()
         self._memory = Memory(known_facts)
         if facts is not None and facts.permission is not None:
@@ -155,6 +163,7 @@ class Desk:
             with_hands_off(bot, (*parameters.hands_off, *known)),
             generation,
             market.remembered(known_facts),
+            asker,
         )
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []

@@ -10,7 +10,7 @@ from anchorwatch.machine.parameters import Trading
 from anchorwatch.machine.readiness import Feeds, symbol_facts
 from anchorwatch.machine.regime import Regime, RegimeState
 from anchorwatch.machine.strategy import Funding
-from anchorwatch.machine.strategy.asking import decider
+from anchorwatch.machine.strategy.asking import Asker, decider
 from anchorwatch.machine.world import QuoteMoved
 
 NOT_YET = "not known yet"
@@ -19,10 +19,16 @@ NOT_YET = "not known yet"
 class Chart:
     """``missing`` are the facts that the bot has been told are lost, each with the words why."""
 
-    def __init__(self, instrument: str, trading: Trading, restored: RegimeState | None = None) -> None:
+    def __init__(
+        self,
+        instrument: str,
+        trading: Trading,
+        restored: RegimeState | None = None,
+        asker: Asker = decider,
+    ) -> None:
         self.instrument = instrument
         self.market = Market(instrument, trading.strategy.needs.keeping(trading.candles), restored)
-        self.decide = decider(trading.strategy)
+        self.decide = asker(trading.strategy)
         self.fails_at: str | None = None  # where the strategy failed when it was asked last
         self.recorded: RegimeState | None = restored  # the regime as the journal has it
         self.quote: QuoteMoved | None = None

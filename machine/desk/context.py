@@ -15,6 +15,7 @@ from anchorwatch.machine.parameters import ExitSettings, Parameters
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.requests import Announce
 from anchorwatch.machine.roster import of_leg as of_leg
+from anchorwatch.machine.strategy.asking import Asker, decider
 from anchorwatch.machine.units import Conduct, LegKey
 
 T = TypeVar("T", bound=Data)
@@ -37,13 +38,14 @@ class Context:
         bot: Bot,
         generation: str,
         regimes: Mapping[str, RegimeState] | None = None,
+        asker: Asker = decider,
     ) -> None:
         known = regimes if regimes is not None else {}
         self.parameters = parameters
         self.bot = bot
         self.book = Book()
         self.charts = {
-            name: Chart(name, trading, known.get(name)) for name, trading in parameters.instruments
+            name: Chart(name, trading, known.get(name), asker) for name, trading in parameters.instruments
         }
         self.generation = generation
         self.now_ms = 0

@@ -14,7 +14,7 @@ from anchorwatch.machine.desk.chart import Chart
 from anchorwatch.machine.desk.context import Context
 from anchorwatch.machine.sizing import contracts_of
 from anchorwatch.machine.strategy import Became, Considered, Decision, Holding, MarketView, Wish, view_of
-from anchorwatch.machine.strategy.asking import StrategyFailed
+from anchorwatch.machine.strategy.asking import StrategyFailed, StrategyOverran
 from anchorwatch.machine.units import Contracts, LegKey, Side
 
 EXIT = Wish.EXIT
@@ -56,8 +56,11 @@ def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
     """The strategy's answer, counted, and told where filters refused what signals had wished.
 
     A strategy is the user's code. When it fails nothing is entered any more, until a person has looked; stops and exits
-    go on, and it is asked on, because its exits are still worth having. One place in its file is told once.
+    go on, and it is asked on, because its exits are still worth having. One place in its file is told once. One that did
+    not come back may do so with every symbol: then none is asked any more.
     """
+    if context.book.asked_no_more:
+        return Decision(None, context.book.asked_no_more)
     try:
         decision = chart.decide(view)
     except StrategyFailed as failure:
@@ -74,6 +77,8 @@ def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
                 candle_ms=view.candles[-1].open_ms,
             )
         context.tell(PERMISSION, permission.HaltRequested(reason))
+        if isinstance(failure, StrategyOverran):
+            context.book.asked_no_more = reason
         return Decision(None, reason)
     chart.fails_at = None
     count = context.book.count_decision

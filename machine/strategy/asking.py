@@ -42,7 +42,16 @@ class StrategyFailed(Exception):
         self.strategy, self.where, self.what = strategy, where, what
 
 
+class StrategyOverran(StrategyFailed):
+    """It did not come back and was interrupted where it stood, by whoever asked it and has a clock (`io.patience`).
+
+    Every further question could take as long again, and meanwhile nothing is protected: it is asked no more.
+    """
+
+
 Decider = Callable[[MarketView], Decision]
+Asker = Callable[[Strategy], Decider]
+"""What makes a decider of a strategy: `decider`, or something around it that bounds how long an answer may take."""
 
 
 def decider(strategy: Strategy) -> Decider:
@@ -50,7 +59,7 @@ def decider(strategy: Strategy) -> Decider:
 
     What it gives is a decision, or raises `StrategyFailed`.
     """
-    method = "consider" if isinstance(strategy, Explaining) else "decide"
+    method = _asked_by(strategy)
     ask = strategy.consider if isinstance(strategy, Explaining) else _explained(strategy)
 
     def decide(view: MarketView) -> Decision:
@@ -64,6 +73,18 @@ def decider(strategy: Strategy) -> Decider:
         return decision
 
     return decide
+
+
+def overran(strategy: Strategy, trace: TracebackType | None, within_s: float) -> StrategyOverran:
+    """It was interrupted after this long; the innermost line of its own says where it stood."""
+    file, line = _written(strategy, _asked_by(strategy))
+    stood = place_of(trace, file)
+    words = f"no answer within {within_s:g} s" + (f", interrupted at {stood}" if stood is not None else "")
+    return StrategyOverran(type(strategy).__name__, f"{file}:{line}", f"{words}; it is asked no more")
+
+
+def _asked_by(strategy: Strategy) -> str:
+    return "consider" if isinstance(strategy, Explaining) else "decide"
 
 
 def _explained(strategy: Strategy) -> Decider:

@@ -26,6 +26,7 @@ from anchorwatch.machine.parameters import ExitSettings, Making, Pace, Parameter
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.sizing import Sizing
 from anchorwatch.machine.strategy import Strategy
+from anchorwatch.machine.strategy.asking import Asker, decider
 from anchorwatch.machine.strategy.ema_cross import EmaCross
 from anchorwatch.machine.units import (
     Deal,
@@ -89,6 +90,7 @@ class DeskRig:
         exits: ExitSettings | None = None,
         connecting: connection.Limits | None = None,
         generation: int = 1,
+        asker: Asker = decider,
     ) -> None:
         trading = Trading(
             strategy=strategy or EmaCross(),
@@ -109,7 +111,7 @@ class DeskRig:
         )
         links = dict.fromkeys(Name, connecting or connection.Limits())
         self.desk = Desk(
-            parameters, bots.unborn(lifecycle.Limits(), links, mode), f"rig{generation:05}", facts
+            parameters, bots.unborn(lifecycle.Limits(), links, mode), f"rig{generation:05}", facts, asker
         )
         self.now_ms = START_MS
         self.mode = mode

@@ -25,7 +25,7 @@ PURE = frozenset(
 TRANSITIONS_MAY_BE_IMPORTED_BY = ("machine/kernel.py", "diagrams/draw.py")
 DIAGRAMS_MAY_BE_IMPORTED_BY = ("io/cli.py", "io/commands/")
 
-# Where io/ may touch clocks, chance and threads, and why there. Everything else is handed what it needs by the first.
+# Where io/ may touch clocks, chance, threads and signals, and why there. Everything else is handed what it needs by the first.
 SEAMS = {
     "io/seams.py": "the one door: wall time, chance, signals and the stop watch are made here",
     "io/clocks.py": "trio's clock for a paced run has to know how fast real time passes",
@@ -40,6 +40,7 @@ IMPURE_CALLS = re.compile(
     r"|^(?:np|numpy)\.random$"
     r"|^random\.(?!Random$)"  # a seeded random.Random is data; the module's own functions are not
     r"|^trio\.to_thread$"
+    r"|^signal\.(?:setitimer|alarm)$"
 )
 WORLDLY_CALLS = frozenset(("open", "print", "input", "exec", "eval"))
 

@@ -107,6 +107,11 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (
         rules.chance_and_clocks_enter_through_the_seams,
         "io__engine",
+        "import signal\nsignal.setitimer(signal.ITIMER_REAL, 1)\n",
+    ),
+    (
+        rules.chance_and_clocks_enter_through_the_seams,
+        "io__engine",
         "import trio\nX = trio.to_thread.run_sync\n",
     ),
     (
