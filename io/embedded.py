@@ -62,7 +62,11 @@ def market_of(settings: Settings, options: RunOptions, *, wall_ms: int | None = 
     """
     feeds: dict[str, Feed] = {}
     for inst_id, series in recorded(options.markets).items():
-        feeds[inst_id] = series if wall_ms is None else shifted(series, wall_ms, loop=True)
+        feeds[inst_id] = (
+            series
+            if wall_ms is None
+            else shifted(series, wall_ms, loop=True, history_ms=history_wanted_ms(settings))
+        )
     start_ms = wall_ms or options.from_ms or default_start_ms(settings, feeds)
     for path, feed in zip(options.markets, feeds.values(), strict=True):
         end_ms = feed.end_ms
@@ -95,15 +99,20 @@ def recorded(files: Sequence[Path]) -> dict[str, Feed]:
     return feeds
 
 
-def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
-    """The first row and the history that the strategy needs, as far as the file is long enough."""
-    if not feeds:
-        return SYNTHETIC_START_MS
-    history_ms = max(
+def history_wanted_ms(settings: Settings) -> int:
+    """What comes before the start, so that every strategy can be ready in it."""
+    return max(
         (candles_wanted(trading.strategy.needs, timeframe) + 1) * span_ms(timeframe)
         for _, trading in parameters(settings).instruments
         for timeframe, _ in trading.strategy.needs.kept
     )
+
+
+def default_start_ms(settings: Settings, feeds: dict[str, Feed]) -> int:
+    """The first row and the history that the strategy needs, as far as the file is long enough."""
+    if not feeds:
+        return SYNTHETIC_START_MS
+    history_ms = history_wanted_ms(settings)
     first_ms = max(feed.first_ms for feed in feeds.values())
     ends = [feed.end_ms for feed in feeds.values() if feed.end_ms is not None]
     if ends:

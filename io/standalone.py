@@ -24,7 +24,7 @@ from anchorwatch.io.venue.accounts import DEFAULT_KEY, AccountSpec, ApiKey
 from anchorwatch.io.venue.candle_file import BadMarketFile, read_candles
 from anchorwatch.io.venue.certificate import NoTls, tls_context
 from anchorwatch.io.venue.exchange import Venue
-from anchorwatch.io.venue.feeds import DAY_MS, FasterFeed, Feed, shifted
+from anchorwatch.io.venue.feeds import WARM_UP_MS, FasterFeed, Feed, shifted
 from anchorwatch.io.venue.files import (
     BadVenueFile,
     ConfigFile,
@@ -87,7 +87,7 @@ def feeds_of(options: VenueOptions, anchor_ms: int) -> dict[str, Feed]:
                 f"{path}: the name tells no known swap; name it like BTCUSDT or BTC-USDT-SWAP"
             )
         feeds[instrument.inst_id] = shifted(
-            read_candles(path, instrument), anchor_ms, loop=True, history_ms=DAY_MS * options.speed
+            read_candles(path, instrument), anchor_ms, loop=True, history_ms=WARM_UP_MS * options.speed
         )
     if not feeds:
         feeds = {instrument.inst_id: SyntheticFeed(instrument, options.seed) for instrument in INSTRUMENTS}

@@ -22,8 +22,9 @@ Int64s = NDArray[np.int64]
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
-# How much flat history a hand-set market shows before its start: what the longest usual warm-up asks for.
-MANUAL_HISTORY_MS = 7 * DAY_MS
+# The history that a market shows before its start where nothing asks for more: a week holds the longest usual warm-up, a
+# hundred hours and some days.
+WARM_UP_MS = 7 * DAY_MS
 
 # The minutes with trades that a hand-set market remembers. Older ones melt into the flat past.
 MANUAL_MINUTES_MAX = 10_080
@@ -76,7 +77,7 @@ class ManualFeed:
 
     def __init__(self, instrument: Instrument, px: Decimal, now_ms: int) -> None:
         self.instrument = instrument
-        self.first_ms = (now_ms - MANUAL_HISTORY_MS) // MINUTE_MS * MINUTE_MS
+        self.first_ms = (now_ms - WARM_UP_MS) // MINUTE_MS * MINUTE_MS
         self.end_ms: int | None = None
         self._quiet_px = ticks_of(instrument, px)
         # Each minute that traded: [open time, open, high, low, close, lots], oldest first.

@@ -14,9 +14,14 @@ import pytest
 import trio
 
 from anchorwatch.io.cli import command
+from anchorwatch.io.embedded import history_wanted_ms, market_of
+from anchorwatch.io.run_options import RunOptions
+from anchorwatch.io.settings import load
 from anchorwatch.io.standalone import VenueOptions, accounts_of, feeds_of, venue_of
 from anchorwatch.io.venue.certificate import NoTls, key_path, tls_context
+from anchorwatch.io.venue.feeds import DAY_MS
 from anchorwatch.io.venue.files import BadVenueFile, read_config, read_faults, write_state
+from anchorwatch.io.venue.market import Market
 from anchorwatch.io.venue.saved import saved
 from tests.venue.program import LIMIT, running
 from tests.venue.rig import BTC, START_MS
@@ -250,3 +255,32 @@ def test_the_examples_of_the_readme_are_files_that_it_takes(tmp_path: Path) -> N
     assert [one.name for one in read_config(tmp_path / "venue.toml").accounts] == ["main", "second"]
     read = read_faults(tmp_path / "plan.toml", 0)
     assert (len(read.rules), read.changes[0].at_ms, read.maintenance[0].end_ms) == (2, 60_000, 360_000)
+
+
+@pytest.mark.parametrize("speed", [1, 20])
+def test_a_recorded_market_begins_with_what_the_default_strategy_waits_for(
+    tmp_path: Path, speed: int
+) -> None:
+    """A bot beside it would wait for days, at the pace of the clock, for what the file already holds."""
+    file = recorded_market(tmp_path, days=9)
+    wanted_ms = history_wanted_ms(load(file=None, environ={}, options={}, markets=()))
+    assert wanted_ms > 4 * DAY_MS
+    # At any time of the day, and from a file that is shorter than what is wanted of it.
+    for now_ms in (START_MS, START_MS + 17 * 3_600_000):
+        feed = feeds_of(VenueOptions(markets=(file,), speed=speed), now_ms)[BTC]
+        assert feed.first_ms <= now_ms - wanted_ms
+        assert len(Market({BTC: feed}, now_ms).candles(BTC, "1H", limit=100)) == 100
+
+
+def test_paper_begins_with_what_its_strategy_waits_for(tmp_path: Path) -> None:
+    file = recorded_market(tmp_path, days=9)
+    settings = load(file=None, environ={}, options={}, markets=(file,))
+    stage = market_of(settings, RunOptions(markets=(file,)), wall_ms=START_MS)
+    assert len(stage.market.candles(BTC, "1H", limit=100)) == 100
+
+
+def recorded_market(folder: Path, days: int) -> Path:
+    rows = [f"{START_MS + n * 60_000},95000,95010,94990,95000,1.5" for n in range(days * 1_440)]
+    file = folder / "BTCUSDT_1m.csv"
+    file.write_text("\n".join(["ts,open,high,low,close,volume", *rows, ""]))
+    return file
