@@ -132,8 +132,7 @@ class LegBook:
         return Contracts(self.account.contracts + self.others)
 
 
-@dataclass(slots=True)
-class Pursuit:
+class Pursuit(msgspec.Struct):
     """One wish for an entry, over all the orders that are made for it."""
 
     first: Price | None  # the price that it began at; None at market
@@ -148,8 +147,7 @@ class Pursuit:
     asked_ms: int = 0  # when the venue was last asked what became of it
 
 
-@dataclass(slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """The best prices of one instrument."""
 
     bid: Decimal
@@ -157,8 +155,7 @@ class Quote:
     at_ms: int
 
 
-@dataclass(slots=True)
-class Filled:
+class Filled(msgspec.Struct):
     """How much of one order is booked: reports are cumulative, and may repeat or overtake each other."""
 
     contracts: Decimal = Decimal(0)
@@ -269,7 +266,7 @@ class Book:
         kept.append(one)
 
     def open_legs(self) -> list[LegBook]:
-        return [leg for leg in self.legs.values() if leg.contracts]
+        return [leg for leg in self.legs.values() if leg.account.contracts]
 
     def cover(self, leg: LegBook, now_ms: int) -> None:
         """The leg is covered or flat: close the account of its uncovered time."""

@@ -136,7 +136,7 @@ class Addressed(Effect, frozen=True):
     effect: Effect
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What one event led to: the moves that were made and the effects for the shell, in their order."""
 
     bot: Bot
@@ -336,14 +336,11 @@ AT_THE_VENUE = (lifecycle.S.SYNC, lifecycle.S.READY, lifecycle.S.STOPPING)
 _OFF, _READY, _UNGUARDED = dead_man.S.OFF, lifecycle.S.READY, order.S.UNGUARDED
 
 
-class _Run:
+class _Run(msgspec.Struct, gc=False):
     """One step of the bot, while it is being computed."""
 
-    __slots__ = ("bot", "trail")
-
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
-        self.trail: list[Move | Addressed] = []
+    bot: Bot
+    trail: list[Move | Addressed]
 
     def next_sequence(self) -> int:
         self.bot = with_next_sequence(self.bot)
@@ -472,7 +469,7 @@ def step(bot: Bot, address: Address, event: Event) -> Outcome:
 
     Raises `UnexpectedEvent` when a table says that this cannot happen: a defect of ours.
     """
-    run = _Run(bot)
+    run = _Run(bot, [])
     if type(event) not in OF_THE_ROUTER:
         run.tell(address, event)
     elif isinstance(event, EntryWanted):

@@ -226,8 +226,9 @@ class CandleBuffer(Sequence[Candle]):
 
     def at(self, open_ms: int) -> Candle:
         """The candle of the run that opens then."""
-        place = len(self) - 1 - (self._newest_ms - open_ms) // self.span_ms
-        return self[place]
+        if open_ms == self._newest_ms and (newest := self.newest) is not None:
+            return newest
+        return self[len(self) - 1 - (self._newest_ms - open_ms) // self.span_ms]
 
     def __len__(self) -> int:
         return min(self.capacity, len(self._candles) + self._unread_count)

@@ -22,6 +22,8 @@ from anchorwatch.machine.units import Conduct, LegKey, PositionMode
 READY, PERMITTED, TRADE = lifecycle.S.READY, permission.S.OPEN, Conduct.TRADE
 SETTLED, CHECKING = reconciliation.S.SETTLED, reconciliation.S.CHECKING
 FLAT, UNPROTECTED, BARRED = position.S.FLAT, protection.S.NONE, protection.S.BARRED
+NET, SENT = PositionMode.NET, order.S.SENT
+THERE_OR_GONE = (position.S.WATCHED, *position.GONE)
 
 
 def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
@@ -40,10 +42,7 @@ def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
         reasons.append("the last position is not settled")
     for key, other in bot.legs:
         if key != leg and key.instrument == leg.instrument:
-            shared = bot.mode is PositionMode.NET or other.position.state in (
-                position.S.WATCHED,
-                *position.GONE,
-            )
+            shared = bot.mode is NET or other.position.state in THERE_OR_GONE
             if shared and _is_busy(other):
                 reasons.append(f"{key} is not flat")
     return tuple(reasons)
@@ -123,7 +122,7 @@ def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
     """The last look before the wire: why this entry, planned a moment ago, may not go out any more."""
     slot = bot.slot(leg)
     reasons = [*standing_obstacles(bot, leg.instrument), *resting_obstacles(bot, slot.entry.data.rests)]
-    if slot.entry.state is not order.S.SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
+    if slot.entry.state is not SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
         reasons.append("the entry is not wanted any more")
     return tuple(reasons)
 

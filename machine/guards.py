@@ -238,6 +238,10 @@ class Room(IntEnum):
         return (RoomAmple(), RoomShrunk(), RoomScarce(), RoomGone())[self]
 
 
+# Asked for with every mark; a member of an enumeration is found by a slow search.
+_AMPLE = Room.AMPLE
+
+
 def room_left(side: Side, entry: Decimal, mark: Decimal, liquidation: Decimal | None) -> Decimal | None:
     """The share of the way from entry to liquidation that is left at ``mark``; None where no such way is known.
 
@@ -255,12 +259,12 @@ def room_left(side: Side, entry: Decimal, mark: Decimal, liquidation: Decimal | 
 def room_class(left: Decimal | None, ratio: Decimal | None, guarding: Guarding) -> Room:
     """The worse of what the way that is left and the margin ratio say. Without either it is ample: nothing says else."""
     by_way = (
-        Room.AMPLE
+        _AMPLE
         if left is None
         else _class(left, guarding.room_warning, guarding.room_danger, guarding.room_close)
     )
     by_ratio = (
-        Room.AMPLE
+        _AMPLE
         if ratio is None
         else _class(ratio, guarding.ratio_warning, guarding.ratio_danger, guarding.ratio_close)
     )
@@ -272,4 +276,4 @@ def _class(value: Decimal, warning: Decimal, danger: Decimal, gone: Decimal) -> 
         return Room.GONE
     if value <= danger:
         return Room.SCARCE
-    return Room.SHRUNK if value <= warning else Room.AMPLE
+    return Room.SHRUNK if value <= warning else _AMPLE

@@ -7,8 +7,6 @@ prefix and another generation is recognised as an earlier life's or a twin's.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
 from anchorwatch.machine.units import Word
@@ -44,15 +42,21 @@ class ClientId(msgspec.Struct, frozen=True):
         return f"{PREFIX}{self.generation}{self.made_for.value}{_base36(self.seq)}"
 
 
-@lru_cache(maxsize=1_024)
+def is_ours(text: str) -> bool:
+    """Whether an id of ours is written so, of whichever life."""
+    return (
+        len(text) == _LENGTH
+        and text.startswith(PREFIX)
+        and text[_ROLE_AT] in _MADE
+        and not text[_ROLE_AT + 1 :].strip(_DIGITS)
+    )
+
+
 def parse(text: str) -> ClientId | None:
     """The parts of an id of ours; None for anything else."""
-    if len(text) != _LENGTH or not text.startswith(PREFIX):
+    if not is_ours(text):
         return None
-    made_for, sequence = _MADE.get(text[_ROLE_AT]), text[_ROLE_AT + 1 :]
-    if made_for is None or sequence.strip(_DIGITS):
-        return None
-    return ClientId(text[len(PREFIX) : _ROLE_AT], made_for, int(sequence, 36))
+    return ClientId(text[len(PREFIX) : _ROLE_AT], _MADE[text[_ROLE_AT]], int(text[_ROLE_AT + 1 :], 36))
 
 
 def _base36(number: int) -> str:

@@ -7,6 +7,7 @@ no loss: the equity of the day's beginning is only what the shares are of.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -129,14 +130,15 @@ class Exposure(msgspec.Struct, frozen=True):
 
 
 def size_obstacles(
-    held: tuple[Exposure, ...], wanted: Exposure, equity: Decimal, limits: Limits
+    held: Iterable[Exposure], wanted: Exposure, equity: Decimal, limits: Limits
 ) -> tuple[str, ...]:
     """What one more entry would break. Entries under way are in ``held`` at their full size."""
     reasons = []
-    total = sum((one.notional for one in held), wanted.notional)
+    total, margin = wanted.notional, wanted.margin
+    for one in held:
+        total, margin = total + one.notional, margin + one.margin
     if limits.total_usd and total > limits.total_usd:
         reasons.append(f"{total:.0f} USD in all, allowed {limits.total_usd:.0f}")
-    margin = sum((one.margin for one in held), wanted.margin)
     if limits.margin_share and margin > limits.margin_share * equity:
         reasons.append(
             f"margin of {margin:.0f} USD in all, allowed {limits.margin_share:.0%} of {equity:.0f}"

@@ -116,7 +116,6 @@ class _Followed:
         self._frame = self.readings = self._passed = None
         self._panel = Panel(self._periods)
 
-    @property
     def frame(self) -> Frame | None:
         """The newest candle that counts, where its indicators and those before it are defined."""
         if self._passed is not None:
@@ -268,13 +267,16 @@ class Market:
         return self._followed[timeframe].buffer
 
     def frame(self, timeframe: str) -> Frame | None:
-        return self._followed[timeframe].frame
+        return self._followed[timeframe].frame()
 
     def frames(self) -> dict[str, Frame]:
         """Every timeframe whose indicators are defined."""
-        return {
-            name: frame for name, followed in self._followed.items() if (frame := followed.frame) is not None
-        }
+        frames = {}
+        for name, followed in self._followed.items():
+            frame = followed.frame()
+            if frame is not None:
+                frames[name] = frame
+        return frames
 
     def indicator_candles(self, timeframe: str) -> int:
         """How many candles the indicators of a timeframe have taken since they began."""

@@ -72,7 +72,7 @@ RECONCILIATION = Address(Part.RECONCILIATION)
 DEAD_MAN = Address(Part.DEAD_MAN)
 
 
-class Slot(msgspec.Struct, frozen=True):
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """The machines of one leg."""
 
     entry: Snapshot[order.Order] = order.ORDER.initial

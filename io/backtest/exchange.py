@@ -62,12 +62,17 @@ LIVE, FILLED, BUY, LONG, POST_ONLY = (
     Side.LONG,
     OrderKind.POST_ONLY,
 )
+RESTS, TAKEN_BACK = StopState.LIVE, StopState.CANCELLED
 
 
 class Watcher(Protocol):
     """Who keeps the record. Times are the venue's."""
 
-    def filled(self, leg: LegKey, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool) -> None: ...
+    def filled(
+        self, position: Position, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool
+    ) -> None:
+        """``position`` is as it stands behind the fill."""
+
     def funded(self, leg: LegKey, amount: Decimal, at_ms: int) -> None: ...
     def slipped(self, cost: Decimal) -> None: ...
     def stop_set(self, leg: LegKey, level: Decimal, at_ms: int) -> None: ...
@@ -109,9 +114,22 @@ class Exchange:
 
     # Readings.
 
-    @property
-    def holds_anything(self) -> bool:
-        return any(position.contracts for position in self.account.positions.values())
+    def is_exposed(self, instrument: str) -> bool:
+        """Whether a trade of this instrument can matter: something of ours is open or rests."""
+        account = self.account
+        for resting in account.stops.values():
+            if resting.leg.instrument == instrument:
+                return True
+        for leg, position in account.positions.items():
+            if position.contracts and leg.instrument == instrument:
+                return True
+        return self._has_waiting(instrument)
+
+    def _has_waiting(self, instrument: str) -> bool:
+        for waiting in self.account.waiting.values():
+            if waiting.ticket.leg.instrument == instrument:
+                return True
+        return False
 
     def positions(self, instrument: str | None = None) -> tuple[PositionReport, ...]:
         return tuple(
@@ -356,8 +374,8 @@ class Exchange:
             account.cash += gain - fill.fee
         self.version += 1
         self._moved[leg] = position
-        self._watcher.filled(leg, deal, fill, category, is_maker=is_maker)
-        self._watcher.cash_moved(self.clock, self.account.cash)
+        self._watcher.filled(position, deal, fill, category, is_maker=is_maker)
+        self._watcher.cash_moved(self.clock, account.cash)
         self._note_cash()
 
     def _after_close(self, leg: LegKey) -> None:
@@ -366,7 +384,7 @@ class Exchange:
             return
         for venue_id, resting in list(self.account.stops.items()):
             if resting.leg == leg and resting.report.contracts is None:
-                self._end_stop(venue_id, StopState.CANCELLED)
+                self._end_stop(venue_id, TAKEN_BACK)
 
     # Stops.
 
@@ -409,7 +427,7 @@ class Exchange:
         """Those that still rest; the venue refuses the others, which decides nothing."""
         for venue_id in venue_ids:
             if venue_id in self.account.stops:
-                self._end_stop(venue_id, StopState.CANCELLED)
+                self._end_stop(venue_id, TAKEN_BACK)
 
     def _is_beyond(self, leg: LegKey, trigger: Decimal) -> bool:
         mark = self.tapes[leg.instrument].mark()
@@ -424,7 +442,7 @@ class Exchange:
             instrument=leg.instrument,
             side=leg.side if self._is_hedged else None,
             deal=closing_deal(leg.side),
-            state=StopState.LIVE,
+            state=RESTS,
             trigger=trigger,
             contracts=contracts,
             updated_ms=self.clock,
@@ -476,9 +494,7 @@ class Exchange:
                     low = max(low, resting.trigger_ticks)
                 else:
                     high = min(high, resting.trigger_ticks)
-        if any(waiting.ticket.leg.instrument == tape.name for waiting in self.account.waiting.values()):
-            return math.inf, -math.inf
-        return low, high
+        return (math.inf, -math.inf) if self._has_waiting(tape.name) else (low, high)
 
     def is_far_from_liquidation(self) -> bool:
         """For whoever leaves out trades of a minute in which prices did no more than that (`liquidation`)."""

@@ -108,7 +108,7 @@ class Known(Mapping[int, panel.Readings | None]):
         if part < 0:
             raise KeyError(open_ms)
         rows = self._rows[part]
-        return rows[(open_ms - self._begins[part]) // self._span_ms] if rows is not None else None
+        return rows.at((open_ms - self._begins[part]) // self._span_ms) if rows is not None else None
 
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(self._opens_ms)

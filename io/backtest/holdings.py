@@ -28,8 +28,7 @@ class Position:
         return self.leg.side.sign * self.contracts * self.size * (mark - self.average)
 
 
-@dataclass(slots=True)
-class Resting:
+class Resting(msgspec.Struct):
     """A stop that waits for mark. ``contracts`` None closes whatever is open."""
 
     report: StopReport

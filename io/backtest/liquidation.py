@@ -16,7 +16,7 @@ class Distance:
         self._account = account
         self._tapes = tapes
         self._version = -1
-        self._marks: tuple[tuple[Tape, int], ...] = ()
+        self._marks: list[tuple[Tape, int]] = []
 
     def is_far(self, version: int) -> bool:
         """Whether the account survives a market that halves (or doubles) against everything it holds.
@@ -30,16 +30,19 @@ class Distance:
                     break
             else:
                 return True
-        held = [one for one in self._account.positions.values() if one.contracts]
         equity, notional = self._account.cash, ZERO
-        for position in held:
-            mark = self._tapes[position.leg.instrument].mark()
-            equity += position.unrealised(mark)
-            notional += position.contracts * position.size * mark
+        marks = []
+        for position in self._account.positions.values():
+            if position.contracts:
+                tape = self._tapes[position.leg.instrument]
+                ticks = tape.mark_ticks()
+                mark = ticks * tape.tick
+                equity += position.unrealised(mark)
+                notional += position.contracts * position.size * mark
+                marks.append((tape, ticks))
         is_far = equity > 2 * notional or not notional
-        tapes = [self._tapes[position.leg.instrument] for position in held]
         self._version = version if is_far else -1
-        self._marks = tuple((tape, tape.mark_ticks()) for tape in tapes)
+        self._marks = marks
         return is_far
 
     def is_reached(self) -> bool:
@@ -68,5 +71,7 @@ class Distance:
     def _demanded_rate(self, position: Position) -> Decimal:
         """Maintenance and the fee of closing, as a share of what the position is worth."""
         listed = self._tapes[position.leg.instrument].instrument
-        tier = next((tier for tier in listed.tiers if position.contracts <= tier.max_sz), listed.tiers[-1])
+        for tier in listed.tiers:
+            if position.contracts <= tier.max_sz:
+                break  # what is larger than the last tier pays as the last one
         return tier.mmr + listed.taker_fee

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorwatch.io.backtest.holdings import Position
 from anchorwatch.io.venue.feeds import MINUTE_MS
 from anchorwatch.machine import requests, world
 from anchorwatch.machine.units import Deal, LegKey, opening_deal
@@ -112,13 +113,15 @@ class Record:
         self.cash: list[float] = []
         self.holdings: dict[LegKey, _Holding] = {}
         self._sizes = sizes
-        self._held: dict[LegKey, tuple[Decimal, Decimal]] = {}  # contracts, average entry
         self._why: dict[str, str] = {}
         self._regimes: dict[str, str] = {}
 
     # What the exchange tells.
 
-    def filled(self, leg: LegKey, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool) -> None:
+    def filled(
+        self, position: Position, deal: Deal, fill: world.Fill, category: str, *, is_maker: bool
+    ) -> None:
+        leg = position.leg
         is_entry = deal is opening_deal(leg.side)
         trade = self.open.get(leg)
         if trade is None:
@@ -142,21 +145,13 @@ class Record:
             self.taker_fills += 1
         if category != "normal":
             self.liquidations += 1
-        contracts, average = self._held.get(leg, (ZERO, ZERO))
-        if is_entry:
-            total = contracts + fill.contracts
-            average = (average * contracts + fill.price * fill.contracts) / total
-            contracts = total
-        else:
-            contracts -= fill.contracts
-        self._held[leg] = contracts, average
         holding = self.holdings.get(leg)
         if holding is None:
             holding = self.holdings[leg] = _Holding()
         holding.at_ms.append(fill.at_ms)
-        holding.contracts.append(float(contracts))
-        holding.entry.append(float(average))
-        if not contracts:
+        holding.contracts.append(float(position.contracts))
+        holding.entry.append(float(position.average))
+        if not position.contracts:
             trade.left_ms = fill.at_ms
             del self.open[leg]
 

@@ -286,7 +286,7 @@ class Backtest:
         sent = shell.sent
         shell.take_inbox()
         for tape in opened:
-            if shell.sent != sent or self._is_exposed(tape):
+            if shell.sent != sent or exchange.is_exposed(tape.name):
                 shell.moved(tape)
         shell.drain()
 
@@ -302,11 +302,14 @@ class Backtest:
         return self.ready
 
     def _close_candles(self, now_ms: int) -> None:
+        next_ms = NEVER_MS
         for closing in self._closings:
             while closing.due_ms <= now_ms:
                 self.shell.inbox.append(closing.take())
                 self.candles += 1
-        self._candle_ms = min(closing.due_ms for closing in self._closings)
+            if closing.due_ms < next_ms:
+                next_ms = closing.due_ms
+        self._candle_ms = next_ms
 
     # Inside a minute.
 
@@ -318,13 +321,12 @@ class Backtest:
         """
         shell = self.shell
         while True:
-            due_ms = shell.next_due_ms()
-            if due_ms < limit_ms and self._comes_before_anything_else(due_ms):
+            undisturbed_ms = self._undisturbed_until(limit_ms)
+            while (due_ms := shell.next_due_ms()) < undisturbed_ms:
                 shell.clock = self.exchange.clock = due_ms
                 for tape in self.tapes.values():
                     shell.tell_prices(tape)
                 shell.drain()
-                continue
             watched, trade_ms = self._next_watched(limit_ms)
             # Looking anew may have met an order, and what the desk asked for then is due before what was known here.
             at_ms = min(trade_ms, shell.next_due_ms(), self._tick_ms)
@@ -346,16 +348,15 @@ class Backtest:
                 self._catch_up(at_ms)
             shell.drain()
 
-    def _comes_before_anything_else(self, due_ms: int) -> bool:
-        """Whether no trade and no look at the clock can come until then, whoever watches: so it is with most answers."""
+    def _undisturbed_until(self, limit_ms: int) -> int:
+        """Until when no trade and no look at the clock can come, whoever watches: most answers come before that."""
         since_ms = self.shell.clock - self.start_ms
-        if due_ms >= self.start_ms + since_ms - since_ms % TICK_MS + TICK_MS:
-            return False
+        until_ms = min(limit_ms, self.start_ms + since_ms - since_ms % TICK_MS + TICK_MS)
         for tape in self.tapes.values():
             trade_ms = tape.next_trade_ms()
-            if trade_ms is not None and trade_ms <= due_ms:
-                return False
-        return True
+            if trade_ms is not None and trade_ms < until_ms:
+                until_ms = trade_ms
+        return until_ms
 
     def _tell_time(self) -> None:
         """A look at the clock, with prices as fresh as they would be live."""
@@ -401,7 +402,7 @@ class Backtest:
         self._watches = []
         for tape in self.tapes.values():
             quiet = desk.quiet(tape.name)
-            if self._is_exposed(tape):
+            if exchange.is_exposed(tape.name):
                 until_ms = min(until_ms, 0 if self.is_exhaustive else quiet.until_ms)
                 is_careless = not self.is_exhaustive and exchange.is_far_from_liquidation()
                 self._watches.append(Watch(tape, quiet, exchange, is_careless=is_careless))
@@ -421,17 +422,6 @@ class Backtest:
         now_ms = self.shell.clock
         from_ms = max(until_ms, now_ms + 1) - self.start_ms
         return NEVER_MS if until_ms >= NEVER_MS else self.start_ms + -(-from_ms // TICK_MS) * TICK_MS
-
-    def _is_exposed(self, tape: Tape) -> bool:
-        """Whether a trade of this instrument can matter: something of ours is open or rests."""
-        account, name = self.exchange.account, tape.name
-        if not account.stops and not account.waiting and not self.exchange.holds_anything:
-            return False
-        return (
-            any(leg.instrument == name and held.contracts for leg, held in account.positions.items())
-            or any(resting.leg.instrument == name for resting in account.stops.values())
-            or any(waiting.ticket.leg.instrument == name for waiting in account.waiting.values())
-        )
 
     def _catch_up(self, now_ms: int) -> None:
         """Play what was traded until now where nobody watched: a request meets the price of its moment."""

@@ -155,7 +155,7 @@ class Shell:
                 self.deliver(inbox.popleft())
             elif self._moved:
                 self.tell_prices(self._moved.pop(0))
-            elif due and due[0][0] <= self.clock and self.next_due_ms() <= self.clock:
+            elif due and due[0][0] <= self.clock:
                 self.run_due()
             else:
                 return

@@ -39,11 +39,8 @@ from anchorwatch.machine.market import SIGNAL, Market
 from anchorwatch.machine.regime import RegimeState
 from anchorwatch.machine.units import Side
 
-LOOKED_AT_FIRST = 32
-"""Minutes that are looked at one by one, because most stretches end within them; what lies behind is worth an array."""
-
-LOOKED_AT_THEN = 64
-"""Minutes of which the marks are looked at in one go; each further look is at twice as many."""
+BLOCK = 32
+"""Minutes whose marks are looked at together: as long as most stretches, and few to look at one by one."""
 
 SPIKE = 1.5
 """No mark that is left out lies at more than so many times the present one: an account that is far from liquidation
@@ -115,8 +112,12 @@ class Ahead:
         # Rows that do not open where the one before them closes: behind a hole, and behind the last.
         follows = np.diff(signals.times) == signals.span_ms
         self._ends: list[int] = [*(np.flatnonzero(~follows) + 1).tolist(), len(signals.times)]
-        self._low, self._high = tape.marks()
-        self._lows, self._highs = self._low.data, self._high.data  # to read single ones of
+        lows, highs = tape.marks()
+        blocks = np.arange(0, len(lows), BLOCK)
+        # To read single ones of: of every minute, and of every block of them.
+        self._lows, self._highs = lows.data, highs.data
+        self._lowest = np.minimum.reduceat(lows, blocks).data
+        self._highest = np.maximum.reduceat(highs, blocks).data
         # A buffer never takes more at once than keeps it in one piece.
         self.rows_max = min(
             count if name == SIGNAL else max(1, count * columns[name].span_ms // MINUTE_MS // 2)
@@ -144,18 +145,16 @@ class Ahead:
 
     def rows_within(self, row: int, low: float, high: float, rows_max: int) -> int:
         """How many minutes from ``row`` on have all their marks strictly between these, in ticks."""
-        first_end, last = row + min(LOOKED_AT_FIRST, rows_max), row + rows_max
-        for begin in range(row, first_end):
-            if self._lows[begin] <= low or self._highs[begin] >= high:
-                return begin - row
-        begin, count = first_end, LOOKED_AT_THEN
-        while begin < last:
-            part = slice(begin, min(begin + count, last))
-            outside = (self._low[part] <= low) | (self._high[part] >= high)
-            first = int(outside.argmax())
-            if outside[first]:
-                return begin + first - row
-            begin, count = part.stop, 2 * count
+        lows, highs = self._lows, self._highs
+        begin, end = row, row + rows_max
+        while begin < end:
+            block = begin // BLOCK
+            behind = min(end, (block + 1) * BLOCK)
+            if self._lowest[block] <= low or self._highest[block] >= high:
+                for minute in range(begin, behind):
+                    if lows[minute] <= low or highs[minute] >= high:
+                        return minute - row
+            begin = behind
         return rows_max
 
 

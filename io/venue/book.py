@@ -127,19 +127,28 @@ def _levels(
 ) -> Iterator[tuple[int, int]]:
     """(price in ticks, size in lots) of each level, best first."""
     step = 1 if side == "buy" else -1
-    key = mix(seed, word(instrument.inst_id), step, now_ms // MINUTE_MS)
+    key = mix(_key(instrument.inst_id, seed, step), now_ms // MINUTE_MS)
     touch_lots = _TOUCH_USD.get(instrument.base, _TOUCH_USD_OTHER) / (_usd_of_lot(instrument) * touch)
-    # First neighbours, then round prices, the next one strictly behind the last neighbour.
-    last = touch + step * (_NEAR_LEVELS - 1)
-    grid = max(1, touch // _REACH // DEPTH_MAX)
-    first = (last // grid + 1) * grid if step > 0 else (last - 1) // grid * grid
-    round_ones = range(first, first + step * grid * (DEPTH_MAX - _NEAR_LEVELS), step * grid)
-    for place, px in enumerate(chain(range(touch, last + step, step), round_ones)):
+    behind = touch + step * _NEAR_LEVELS
+    for place, px in enumerate(chain(range(touch, behind, step), _round_prices(touch, behind, step))):
         if px <= 0:
             return
         # From half to one and a half times the usual size.
         share = 0.5 + (mix(key, px) & 0xFFFF) / 0x10000
         yield px, max(1, int(touch_lots * (1 + _GROWTH * place / DEPTH_MAX) * share))
+
+
+def _round_prices(touch: int, behind: int, step: int) -> Iterator[int]:
+    """Where the levels behind the neighbours lie, from the price ``behind`` them on. Most orders do not reach so far."""
+    grid = max(1, touch // _REACH // DEPTH_MAX)
+    first = -(-behind // grid) * grid if step > 0 else behind // grid * grid
+    yield from range(first, first + step * grid * (DEPTH_MAX - _NEAR_LEVELS), step * grid)
+
+
+@lru_cache(maxsize=1_024)
+def _key(inst_id: str, seed: int, step: int) -> int:
+    """Of the noise of one side of an instrument's book."""
+    return mix(seed, word(inst_id), step)
 
 
 @lru_cache(maxsize=1_024)

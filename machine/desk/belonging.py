@@ -13,7 +13,7 @@ from anchorwatch.machine.world import OrderReport
 
 def is_by_us(report: OrderReport) -> bool:
     """Whether this order, or the stop that it is the child of, carries a name of ours."""
-    return (ids.parse(report.client_id) or ids.parse(report.stop_client_id)) is not None
+    return ids.is_ours(report.client_id) or ids.is_ours(report.stop_client_id)
 
 
 def counted_ms(context: Context, leg: LegBook, report: OrderReport) -> int:

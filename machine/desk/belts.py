@@ -14,11 +14,14 @@ from anchorwatch.machine.requests import CancelStops
 from anchorwatch.machine.units import Price, closing_deal
 from anchorwatch.machine.world import StopReport
 
+# Asked for with every stop; a member of an enumeration is found by a slow search.
+COVERED, ENTRY = protection.S.COVERED, order.Role.ENTRY
+
 
 def level(context: Context, leg: LegBook) -> Price | None:
     """The level of the stop that travelled with the entry which opened this leg."""
     entry = context.bot.slot(leg.leg).entry
-    ticket = context.book.slots.get((leg.leg, order.Role.ENTRY))
+    ticket = context.book.slots.get((leg.leg, ENTRY))
     if entry.state in order.FREE or ticket is None or ticket.attached is None:
         return None
     return Price(ticket.attached.trigger)
@@ -33,7 +36,10 @@ def is_current(leg: LegBook, report: StopReport) -> bool:
 
 def current(leg: LegBook) -> StopReport | None:
     """The stop that covers, as far as it is known to be live."""
-    return next((report for report in leg.stops.values() if is_current(leg, report)), None)
+    for report in leg.stops.values():
+        if is_current(leg, report):
+            return report
+    return None
 
 
 def may_cover(context: Context, leg: LegBook, report: StopReport) -> bool:
@@ -53,7 +59,7 @@ def sweep_others(context: Context, address: Address, effect: protection.SweepOth
 
 def sweep_the_left(context: Context, leg: LegBook) -> None:
     """What a complete reading shows beside the stop that covers: a sweep that was lost is asked for again."""
-    if context.bot.slot(leg.leg).protection.state is protection.S.COVERED:
+    if context.bot.slot(leg.leg).protection.state is COVERED:
         _sweep_beside(context, leg)
 
 
@@ -73,7 +79,7 @@ def keep_the_tightest(context: Context, leg: LegBook, others: Sequence[StopRepor
     """
     losers = list(others)
     covering = current(leg)
-    may_change = context.bot.slot(leg.leg).protection.state is protection.S.COVERED
+    may_change = context.bot.slot(leg.leg).protection.state is COVERED
     if may_change and covering is not None and covering.trigger is not None:
         best = covering, Price(covering.trigger)
         for one in others:

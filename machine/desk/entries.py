@@ -18,6 +18,7 @@ from anchorwatch.machine.strategy.asking import StrategyFailed, StrategyOverran
 from anchorwatch.machine.units import Contracts, LegKey, Side
 
 EXIT = Wish.EXIT
+ENTERED = Became.ENTRY
 
 
 def decide(context: Context, chart: Chart) -> None:
@@ -100,7 +101,7 @@ def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
 def open_leg(context: Context, instrument: str) -> LegBook | None:
     """The position that the strategy is asked about."""
     for leg in context.book.legs.values():
-        if leg.leg.instrument == instrument and leg.contracts:
+        if leg.leg.instrument == instrument and leg.account.contracts:
             return leg
     return None
 
@@ -117,7 +118,7 @@ def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) 
         _remember(context, chart, decision, Became.DENIED, obstacles)
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
-    _remember(context, chart, decision, Became.ENTRY)
+    _remember(context, chart, decision, ENTERED)
     regime = {"regime": chart.regime.value} if chart.regime is not None else {}
     context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why, **regime)
     context.book.decided_px[leg] = context.book.marks[leg.instrument]
@@ -144,6 +145,6 @@ def denied(context: Context, address: Address, effect: EntryDenied) -> None:
     assert address.leg is not None
     context.book.entry_sizes.pop(address.leg, None)
     kept = context.book.considered.get(address.leg.instrument)
-    if kept and kept[-1].became is Became.ENTRY:
+    if kept and kept[-1].became is ENTERED:
         kept[-1] = msgspec.structs.replace(kept[-1], became=Became.DENIED, denied=effect.reasons)
     context.announce("info", "ENTRY_DENIED", leg=address.leg, because="; ".join(effect.reasons))

@@ -38,8 +38,11 @@ EVENT_OF = {
 }
 
 
-ENTRY = order.Role.ENTRY
-_PARTS = {ENTRY: Part.ENTRY, order.Role.CLOSE: Part.CLOSE}
+# Asked for with every order; a member of an enumeration is found by a slow search.
+ENTRY, CLOSE, CANCELLED, PARTIAL = order.Role.ENTRY, order.Role.CLOSE, order.S.CANCELLED, OrderState.PARTIAL
+MARKET = OrderKind.MARKET
+ZERO = Decimal(0)
+_PARTS = {ENTRY: Part.ENTRY, CLOSE: Part.CLOSE}
 
 
 def part_of(role: order.Role) -> Part:
@@ -54,7 +57,7 @@ def take_report(context: Context, report: OrderReport) -> None:
         twins.look_at_order(context, report)
         return  # not of this life: its fills count, its fate is nobody's here
     event = EVENT_OF[report.state]
-    if not added and report.state is OrderState.PARTIAL:
+    if not added and report.state is PARTIAL:
         event = order.OrderSeenLive
     address = of_leg(part_of(ticket.role), ticket.leg)
     if ticket.role is ENTRY:
@@ -62,7 +65,7 @@ def take_report(context: Context, report: OrderReport) -> None:
         switch.note_firing(context, report)
     was_out = _state(context, ticket) in order.OUT
     context.tell(address, event(ticket.seq))
-    if was_out and ticket.role is ENTRY and _state(context, ticket) is order.S.CANCELLED:
+    if was_out and ticket.role is ENTRY and _state(context, ticket) is CANCELLED:
         making.go_on(context, ticket, report)
 
 
@@ -81,7 +84,7 @@ def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
     fact = OrderEndedFact(
         client_id=ticket.client_id,
         state=effect.end.value,
-        filled=Decimal(0),
+        filled=ZERO,
         avg_px=None,
         at_ms=context.report_ms or context.now_ms,
     )
@@ -91,7 +94,7 @@ def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
 def _portion_given_back(context: Context, ticket: OrderTicket) -> tuple[PartialTakenFact, ...]:
     """A part whose order ended without a fill was not taken."""
     leg, order_of_leg = context.book.leg(ticket.leg), context.bot.slot(ticket.leg).close
-    if ticket.role is not order.Role.CLOSE or order_of_leg.data.has_fills:
+    if ticket.role is not CLOSE or order_of_leg.data.has_fills:
         return ()
     for reason, taken in list(leg.partials.items()):
         if taken.client_id == ticket.client_id:
@@ -114,8 +117,7 @@ def take_query(context: Context, event: world.OrderAsked) -> None:
 def cancel_orphans(context: Context, reading: AccountReading) -> None:
     """A resting order with our prefix that no ticket knows is an earlier life's, and nobody waits for it."""
     for report in reading.orders:
-        is_ours = ids.parse(report.client_id) is not None
-        if not is_ours or report.client_id in context.book.tickets:
+        if not ids.is_ours(report.client_id) or report.client_id in context.book.tickets:
             continue
         if report.instrument not in context.book.instruments:
             continue
@@ -162,7 +164,7 @@ def record_intent(context: Context, address: Address, effect: order.RecordIntent
     contracts = context.book.entry_sizes.pop(address.leg) if is_entry else closing.size(context, leg)
     made_for = ids.Made.ENTRY if is_entry else ids.Made.CLOSE
     instrument = context.book.instruments[address.leg.instrument]
-    kind, price = making.terms(context, address.leg) if is_entry else (OrderKind.MARKET, None)
+    kind, price = making.terms(context, address.leg) if is_entry else (MARKET, None)
     ticket = OrderTicket(
         leg=address.leg,
         role=effect.role,

@@ -25,6 +25,11 @@ from anchorwatch.machine.world import (
     PositionReport,
 )
 
+# Asked for with every fill; a member of an enumeration is found by a slow search.
+POSITION, WATCHED = Part.POSITION, position.S.WATCHED
+ZERO = Decimal(0)
+NOTHING_COUNTED = ("", ZERO)
+
 PUSH_SETTLES_MS = 1_000
 """Orders and positions are pushed without order between them; a difference that lasts longer is a drift."""
 
@@ -37,7 +42,7 @@ def take_fills(context: Context, report: OrderReport) -> bool:
     added = report.filled - booked.contracts
     if added <= 0:
         return False
-    worth = report.filled * (report.average_price or Decimal(0))
+    worth = report.filled * (report.average_price or ZERO)
     if report.fill is not None and report.fill.contracts == added:
         price, at_ms = report.fill.price, report.fill.at_ms
     else:
@@ -67,7 +72,7 @@ def _book_fill(
         # One that is older than the position is of the one before, whose end is told already.
         if is_shared and is_ours and state in position.OURS and at_ms >= leg.entered_ms:
             _book_late_fill(context, leg, report, contracts, price, fee, opens=opens)
-        elif is_shared and is_ours and opens and state is position.S.WATCHED:
+        elif is_shared and is_ours and opens and state is WATCHED:
             _claim_late_fill(context, leg, report, contracts, price, fee, at_ms)
         return
     is_late, leg.version_ms = at_ms < leg.version_ms, max(leg.version_ms, at_ms)
@@ -78,7 +83,7 @@ def _book_fill(
         _book_strangers_fill(context, leg, report, contracts, price, opens=opens, is_late=is_late)
         return
     if opens:
-        if is_shared and is_ours and state is position.S.WATCHED:
+        if is_shared and is_ours and state is WATCHED:
             sharing.open_on_theirs(context, leg)
         was_flat = not leg.contracts
         account = Account(key.side, leg.account.contract_size) if was_flat else leg.account
@@ -214,7 +219,7 @@ def _close(
         before = leg.account.realised
         leg.account = leg.account.closed(closing, price, fee)
         leg.close_tries = 0
-        if context.bot.slot(key).position.state is not position.S.WATCHED:
+        if context.bot.slot(key).position.state is not WATCHED:
             context.book.totals.fees += fee
             context.book.totals.realised_pnl += leg.account.realised - before
         _shrunk(context, leg, report)
@@ -222,7 +227,7 @@ def _close(
 
 def _shrunk(context: Context, leg: LegBook, report: OrderReport) -> None:
     if leg.contracts:
-        if ids.parse(report.client_id) is not None:
+        if ids.is_ours(report.client_id):
             leg.counted = (report.client_id, report.filled)
         _remember(context, leg)
         stops.mind_size(context, leg)
@@ -231,7 +236,7 @@ def _shrunk(context: Context, leg: LegBook, report: OrderReport) -> None:
 
 
 def _end(context: Context, key: LegKey, cause: str) -> None:
-    context.tell(of_leg(Part.POSITION, key), position.EndConfirmed(cause))
+    context.tell(of_leg(POSITION, key), position.EndConfirmed(cause))
     sharing.leave_to_others(context, key)
 
 
@@ -240,7 +245,7 @@ def _cause(close_reason: str, report: OrderReport) -> str:
         return report.category
     if report.stop_client_id:
         return STOPPED
-    if ids.parse(report.client_id) is not None:
+    if ids.is_ours(report.client_id):
         return close_reason or CLOSED_BY_US
     return CLOSED_BY_HAND
 
@@ -257,7 +262,7 @@ def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found:
     context.book.totals.positions_opened += 1
     stops.set_first_level(context, leg, is_found=is_found)
     _remember(context, leg)
-    context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+    context.tell(of_leg(POSITION, key), position.PositionSeen())
 
 
 def _remember(context: Context, leg: LegBook) -> None:
@@ -553,11 +558,11 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
         uncovered_ms=leg.uncovered_ms,
     )
     context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
-    if context.bot.slot(address.leg).position.state is not position.S.WATCHED:
+    if context.bot.slot(address.leg).position.state is not WATCHED:
         risk.take_end(context, leg, was_by_hand=effect.cause == CLOSED_BY_HAND)
     leg.account = Account(address.leg.side, leg.account.contract_size)
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
-    leg.partials, leg.counted, leg.cut = {}, ("", Decimal(0)), Decimal(0)
+    leg.partials, leg.counted, leg.cut = {}, NOTHING_COUNTED, ZERO
     leg.was_mixed, leg.unresizable = bool(leg.others), ""
     leg.close_tries, leg.slice_max = 0, None
     leg.part_in_doubt = leg.fills_are_unknown = leg.is_hearsay = False

@@ -16,6 +16,10 @@ from anchorwatch.machine.readiness import EQUITY_AGE_MS
 from anchorwatch.machine.requests import Record
 from anchorwatch.machine.units import Contracts, LegKey
 
+# Asked for with every order and every end; a member of an enumeration is found by a slow search.
+HALTED, FLAT = permission.S.HALTED, position.S.FLAT
+ZERO = Decimal(0)
+
 
 def remember(context: Context, facts: Facts) -> None:
     """Counters, pauses and the day's account outlive the process (P17)."""
@@ -60,7 +64,7 @@ def take_end(context: Context, leg: LegBook, *, was_by_hand: bool) -> None:
 def look(context: Context, closed: LegKey | None = None) -> None:
     """Halt entries when a limit of loss is reached, what is open counted at mark. ``closed`` is counted already."""
     risk = context.book.risk
-    if risk is None or context.bot.permission.state is permission.S.HALTED:
+    if risk is None or context.bot.permission.state is HALTED:
         return
     reason = limits.breach(risk, _open_net(context, closed), context.parameters.limits)
     if not reason:
@@ -74,7 +78,7 @@ def look(context: Context, closed: LegKey | None = None) -> None:
 def room_to_halt(context: Context) -> Decimal | None:
     """How much more may be lost, what is open counted at mark, before a limit halts entries; None where nothing can."""
     risk, own = context.book.risk, context.parameters.limits
-    if risk is None or context.bot.permission.state is permission.S.HALTED:
+    if risk is None or context.bot.permission.state is HALTED:
         return None
     net = _open_net(context, None)
     rooms = []
@@ -86,13 +90,13 @@ def room_to_halt(context: Context) -> Decimal | None:
 
 
 def _open_net(context: Context, closed: LegKey | None) -> Decimal:
-    net = Decimal(0)
+    net = ZERO
     for leg in context.book.open_legs():
         mark = context.book.marks.get(leg.leg.instrument)
         is_ours = context.bot.slot(leg.leg).position.state in position.OURS
         if leg.leg != closed and is_ours and mark is not None:
             account = leg.account
-            net += account.pnl_of(leg.contracts, mark) + account.realised - account.fees + leg.funding
+            net += account.pnl_of(account.contracts, mark) + account.realised - account.fees + leg.funding
     return net
 
 
@@ -109,7 +113,7 @@ def obstacles(context: Context, leg: LegKey, contracts: Contracts) -> tuple[str,
     busy = [
         key
         for key, slot in context.bot.legs
-        if slot.position.state is not position.S.FLAT or slot.entry.state not in order.FREE
+        if slot.position.state is not FLAT or slot.entry.state not in order.FREE
     ]
     reasons = []
     if len(busy) >= parameters.max_positions:
@@ -120,7 +124,7 @@ def obstacles(context: Context, leg: LegKey, contracts: Contracts) -> tuple[str,
     reasons += limits.reentry_obstacles(
         book.streaks.get(leg.instrument), leg.side, context.now_ms, trading.reentry
     )
-    held = tuple(_exposure(context, key, _size(context, key)) for key in busy)
+    held = [_exposure(context, key, _size(context, key)) for key in busy]
     wanted = _exposure(context, leg, contracts)
     reasons += limits.size_obstacles(held, wanted, book.equity, parameters.limits)
     reasons += _correlated(context, leg, busy)

@@ -16,15 +16,19 @@ from decimal import Decimal
 
 import msgspec
 
-from anchorwatch.machine import ids, position, protection
+from anchorwatch.machine import position, protection
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import Part
+from anchorwatch.machine.desk import belonging
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.requests import ReadOwnOrders
 from anchorwatch.machine.units import Contracts, LegKey, PositionMode, opening_deal
 from anchorwatch.machine.world import OrderReport, PositionReport, StopReport
 
 ZERO = Decimal(0)
+
+# Asked for with every stop; a member of an enumeration is found by a slow search.
+PROTECTION, NET = Part.PROTECTION, PositionMode.NET
 
 RESTED_MS = 3_600_000
 """An entry may have rested for so long before its first fill began the position."""
@@ -39,8 +43,7 @@ def is_of_us(context: Context, report: OrderReport) -> bool:
     """Whether we are behind this order: it is ours, or the child of a stop of ours."""
     if not context.may_touch(report.instrument):
         return False
-    ours = ids.parse(report.client_id) or ids.parse(report.stop_client_id)
-    return ours is not None or context.adopts(report.instrument)
+    return belonging.is_by_us(report) or context.adopts(report.instrument)
 
 
 # What the venue shows, and what of it is ours.
@@ -191,9 +194,7 @@ def _must_be_exact(context: Context, leg: LegBook, stop: StopReport) -> bool:
     """Whether more than what is ours would do harm: where it sells a stranger's, and in net mode, where a stop of a size
     that is no reduce-only order (one that came with an entry may be none) turns the position."""
     is_whole = stop.contracts is None
-    return is_shared(context, leg.leg.instrument) or (
-        context.parameters.mode is PositionMode.NET and not is_whole
-    )
+    return is_shared(context, leg.leg.instrument) or (context.parameters.mode is NET and not is_whole)
 
 
 def refused_size(leg: LegBook, stop: StopReport | None) -> None:
@@ -208,7 +209,7 @@ def mind_size(context: Context, leg: LegBook, stop: StopReport | None) -> None:
     state = context.bot.slot(leg.leg).protection.state
     if stop is None or not leg.contracts or state not in RESIZABLE:
         return
-    address = of_leg(Part.PROTECTION, leg.leg)
+    address = of_leg(PROTECTION, leg.leg)
     if not is_enough(leg, stop):
         if _cannot_resize(leg, stop):
             context.tell(address, protection.BridgeWanted(context.next_sequence()))

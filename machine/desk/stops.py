@@ -30,7 +30,9 @@ KEPT = (position.S.OPEN, position.S.REDUCING)
 """States of a position that nothing is closing as a whole."""
 
 # What most pushes say; a member of an enumeration is found by a slow search.
-LIVE, PROTECTION = StopState.LIVE, Part.PROTECTION
+LIVE, TRIGGERED = StopState.LIVE, StopState.TRIGGERED
+PROTECTION, POSITION = Part.PROTECTION, Part.POSITION
+ARMING, CLOSING = protection.S.ARMING, position.S.CLOSING
 
 
 def set_first_level(context: Context, leg: LegBook, *, is_found: bool) -> None:
@@ -90,12 +92,12 @@ def take_push(context: Context, report: StopReport) -> None:
     leg.end_stop(report.venue_id)
     if not leg.contracts:
         return
-    if report.state is StopState.TRIGGERED and (is_current or was_ours):
+    if report.state is TRIGGERED and (is_current or was_ours):
         context.tell(address, protection.StopTriggered(seq))
-    elif is_current and context.bot.slot(leg.leg).position.state is position.S.CLOSING:
+    elif is_current and context.bot.slot(leg.leg).position.state is CLOSING:
         # The venue drops the stop of a position that closes, and may say so before the fill.
         leg.dropped_stop = leg.stop_client_id
-    elif is_current and report.state is not StopState.TRIGGERED:
+    elif is_current and report.state is not TRIGGERED:
         context.book.uncover(leg, report.updated_ms)
         context.tell(address, protection.StopGone(seq, report.state.value))
         if report.state is StopState.CANCELLED:
@@ -364,7 +366,7 @@ def want_close(context: Context, leg: LegBook, reason: str) -> None:
     """
     if leg.others and context.bot.slot(leg.leg).protection.state is protection.S.TRIGGERED:
         return
-    context.tell(of_leg(Part.POSITION, leg.leg), position.CloseWanted(reason))
+    context.tell(of_leg(POSITION, leg.leg), position.CloseWanted(reason))
 
 
 def want_reduce(context: Context, leg: LegBook, contracts: Decimal, reason: str) -> bool:
@@ -503,8 +505,12 @@ def start_naked_clock(context: Context, address: Address, effect: protection.Sta
 
 def _is_bridged(context: Context, leg: LegBook) -> bool:
     """Whether a stop of ours that rests covers all of it while another one is being made."""
-    is_arming = context.bot.slot(leg.leg).protection.state is protection.S.ARMING
-    return is_arming and any(belts.may_cover(context, leg, report) for report in leg.stops.values())
+    if context.bot.slot(leg.leg).protection.state is not ARMING:
+        return False
+    for report in leg.stops.values():
+        if belts.may_cover(context, leg, report):
+            return True
+    return False
 
 
 def stop_naked_clock(context: Context, address: Address, effect: protection.StopNakedClock) -> None:

@@ -16,12 +16,15 @@ from anchorwatch.machine.world import StopReport
 
 
 def is_ours(report: StopReport) -> bool:
-    return ids.parse(report.client_id) is not None
+    return ids.is_ours(report.client_id)
 
 
 def has_ours(leg: LegBook) -> bool:
     """Whether any stop of ours rests on this leg."""
-    return any(is_ours(report) for report in leg.stops.values())
+    for report in leg.stops.values():
+        if is_ours(report):
+            return True
+    return False
 
 
 def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
@@ -33,9 +36,10 @@ def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
     """
     is_net = context.parameters.mode is PositionMode.NET
     sides = tuple(Side) if is_net else (leg.side,)
-    books = [context.book.leg(msgspec.structs.replace(leg, side=side)) for side in sides]
-    if any(book.swept_ms or (not book.contracts and has_ours(book)) for book in books):
-        return ("a stop of the position before may rest still",)
+    for side in sides:
+        book = context.book.leg(msgspec.structs.replace(leg, side=side))
+        if book.swept_ms or (not book.contracts and has_ours(book)):
+            return ("a stop of the position before may rest still",)
     return ()
 
 
@@ -52,7 +56,7 @@ def sweep_all(context: Context, address: Address, effect: protection.SweepAll) -
     """What rests on a leg that has ended."""
     assert address.leg is not None
     leg = context.book.leg(address.leg)
-    ours = tuple(venue_id for venue_id, report in leg.stops.items() if is_ours(report))
+    ours = tuple([venue_id for venue_id, report in leg.stops.items() if is_ours(report)])
     leg.resting, leg.stop_client_id, leg.stop_venue_id = None, "", ""
     leg.stops = {}  # what is heard of them from now on speaks of a leg that is over
     leg.swept_ms.update(dict.fromkeys(ours, context.now_ms))

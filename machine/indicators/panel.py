@@ -168,9 +168,10 @@ class Rows(Sequence[Readings | None]):
     def __getitem__(self, index: int | slice) -> Readings | list[Readings | None] | None:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        if self._undefined[index]:
-            return None
-        return Readings(*self._table[index].tolist())
+        return self.at(index)
+
+    def at(self, row: int) -> Readings | None:
+        return None if self._undefined[row] else Readings(*self._table[row].tolist())
 
 
 def columns(high: Floats, low: Floats, close: Floats, periods: Periods) -> Columns:
