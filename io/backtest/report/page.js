@@ -22,6 +22,7 @@ const figure = (name, value, note, kind) => {
   if (note) box.lastChild.append(make("small", note));
   byId("figures").append(box);
 };
+const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const change = sum.equity_end - sum.cash_begin;
 figure("Account at the end", money(sum.equity_end), `began with ${money(sum.cash_begin)}`);
 figure("Result", money(change), `${(100 * change / sum.cash_begin).toFixed(2)} % of the beginning`, sign(change));
@@ -30,7 +31,7 @@ figure("Closed trades", sum.trades, `${sum.won} won, ${sum.lost} lost, ${sum.sti
 figure("Fees", money(sum.fees), `${sum.maker_fills} fills as maker, ${sum.taker_fills} as taker`);
 figure("Time in the market", `${(100 * sum.exposed_fraction).toFixed(1)} %`,
   sum.average_holding_min === null ? "" : `${sum.average_holding_min.toFixed(1)} min on average`);
-figure("Longest without a stop", `${sum.uncovered_longest_s.toFixed(2)} s`, `${sum.alarms} alarms, ${sum.liquidations} liquidations`);
+figure("Longest without a stop", `${sum.uncovered_longest_s.toFixed(2)} s`, `${counted(sum.alarms, "alarm")}, ${counted(sum.liquidations, "liquidation")}`);
 
 /* Several instruments: each has its colour. */
 const names = Object.keys(run.prices);
@@ -162,7 +163,7 @@ const table = (id, columns, rows, onClick) => {
     for (const column of columns) {
       const value = row[column.key];
       const cell = made.insertCell();
-      cell.textContent = typeof value === "number" && column.money ? money(value) : value;
+      cell.textContent = typeof value !== "number" ? value : column.money ? money(value) : column.digits ? value.toFixed(column.digits) : value;
       cell.className = [column.text ? "t" : "", column.wide ? "w" : "", column.signed ? sign(value) : ""].join(" ");
     }
     if (onClick) made.onclick = () => onClick(row);
@@ -172,7 +173,7 @@ const table = (id, columns, rows, onClick) => {
 const groups = (name) => [
   { key: "name", name, text: true, wide: true }, { key: "trades", name: "trades" }, { key: "won", name: "won" },
   { key: "gross", name: "gross", money: true }, { key: "fees", name: "fees", money: true },
-  { key: "net", name: "net", money: true, signed: true }, { key: "held_min", name: "held, min" },
+  { key: "net", name: "net", money: true, signed: true }, { key: "held_min", name: "held, min", digits: 1 },
 ];
 table("instruments", groups("instrument"), run.instruments);
 for (const row of byId("instruments").tBodies[0].rows) {
@@ -189,10 +190,10 @@ byId("said").textContent = run.said.join("\n") || "none";
 let order = { key: "number", down: false };
 const columns = [
   ["number", "#"], ["instrument", "instrument", "t"], ["side", "side", "t"], ["regime", "regime", "t"], ["entered", "entered", "t"],
-  ["held_min", "held, min"], ["contracts", "contracts"], ["entry_price", "entry"], ["exit_price", "exit"], ["gross", "gross", "m"],
+  ["held_min", "held, min", "1"], ["contracts", "contracts"], ["entry_price", "entry"], ["exit_price", "exit"], ["gross", "gross", "m"],
   ["fees", "fees", "m"], ["funding", "funding", "m"], ["net", "net", "s"], ["cause", "left because", "w"], ["why", "entered because", "w"],
 ].filter(([key]) => key !== "instrument" || names.length > 1).map(([key, name, kind]) => ({
-  key, name, text: kind === "t" || kind === "w", wide: kind === "w", money: kind === "m" || kind === "s", signed: kind === "s",
+  key, name, text: kind === "t" || kind === "w", wide: kind === "w", money: kind === "m" || kind === "s", digits: kind === "1" ? 1 : 0, signed: kind === "s",
   sort: (column) => { order = { key: column.key, down: order.key === column.key ? !order.down : column.signed }; list(); },
 }));
 const list = () => {
