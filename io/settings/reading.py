@@ -184,7 +184,10 @@ def _unknown(key: str, section: str = "", allowed: Iterable[str] = ()) -> Proble
         candidates = [*KEYS, *GROUPS, "symbols", "candles", "symbol"]
         near = difflib.get_close_matches(key, candidates, n=1)
         near = near or [by_name[name] for name in difflib.get_close_matches(name, list(by_name), n=1)]
-    return Problem(full, f"unknown setting{_meant(near)}")
+    head, _, name = key.rpartition(".")
+    siblings = [one for one in KEYS if one.startswith(f"{head}.")] if head else [*GROUPS, "symbol"]
+    listed = "" if near or not siblings else f"; allowed: {', '.join(siblings)}"
+    return Problem(full, f"unknown setting{_meant(near)}{listed}")
 
 
 def _meant(near: list[str]) -> str:

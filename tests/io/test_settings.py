@@ -120,6 +120,11 @@ def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> 
         ("symbol = 3", "symbol: allowed: sections such as"),
         ("[protecton]\nstop_fraction = 0.01", "protecton: unknown setting; did you mean protection?"),
         ("[protection]\nstop_fracton = 0.01", "did you mean protection.stop_fraction?"),
+        (
+            "[zzz]\nx = 0.01",
+            "zzz: unknown setting; allowed: venue, account, strategy, sizing, entry, protection, ",
+        ),
+        ("[log]\nxyzzy = 1", "log.xyzzy: unknown setting; allowed: log.format, log.level"),
         ("[sizing]\nleverage = 3", "sizing.leverage: unknown setting; did you mean account.leverage?"),
         ("protection = 3", "protection: is a value; allowed: a section [protection]"),
         ('[venue]\nrest_url = "http://127.0.0.1:8000"', "venue.ws_url: is not set; allowed: both addresses"),
