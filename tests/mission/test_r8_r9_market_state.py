@@ -30,6 +30,22 @@ async def test_r8_1_history_of_every_symbol_is_loaded_at_ready(autojump_clock: M
         assert life.bot.missing == ()
 
 
+async def test_r8_1_the_histories_are_loaded_beside_each_other_and_within_the_rate_limit(
+    autojump_clock: MockClock,
+) -> None:
+    """Ten requests of a second each, one after the other, would take the stage ten seconds."""
+    asked = (("1m", 300), ("5m", 300), ("15m", 300), ("1H", 120), ("1Dutc", 3))
+    given = still(symbols=BOTH, candles=dict(asked))
+    async with exchange() as scene:
+        scene.fault("slow_answer", "market/candles", times=0, delay_ms=1_000)
+        async with scene.life(given) as life:
+            await life.ready()
+            stage = next(one for one in life.telemetry.summary.stages if one.name == "CANDLES")
+            assert 1 <= stage.seconds < 4, stage
+            assert scene.rig.venue.faults.struck_by_kind["slow_answer"] >= 10
+            assert not life.lines("HISTORY_MISSED")
+
+
 async def test_r8_2_indicators_are_initialised_from_history_and_not_from_what_comes(
     autojump_clock: MockClock,
 ) -> None:
