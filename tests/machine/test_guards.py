@@ -13,6 +13,7 @@ from anchorwatch.machine.guards import LIQUIDATION, SLIPPAGE, Guarding, Room, ro
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.lifecycle import StopStep
 from anchorwatch.machine.parameters import Making
+from anchorwatch.machine.regime import Regime, RegimeState
 from anchorwatch.machine.units import LegKey, OrderKind, PositionMode, Side, closing_deal
 from anchorwatch.machine.world import OrderState
 from tests.machine.desk_rig import BTC, ENTRY, LONG, SHORT, DeskRig
@@ -113,6 +114,8 @@ def test_a_stranger_s_position_is_told_of_and_never_closed() -> None:
     rig.asked.clear()
     rig.mark(50_100)
     assert lines(rig, "LIQUIDATION_NEAR") == ["alarm"]
+    rig.mark(49_900)
+    assert rig.desk.context.liquidation_of(LONG).state is g.L.DANGER
     assert rig.taken(requests.PlaceOrder) == []
 
 
@@ -153,17 +156,49 @@ def test_a_wide_spread_shuts_entries_and_a_narrow_one_opens_them() -> None:
 
 
 @pytest.mark.parametrize("kind", [OrderKind.MARKET, OrderKind.POST_ONLY])
-def test_an_entry_that_was_planned_and_not_written_yet_is_kept_from_the_wire(kind: OrderKind) -> None:
-    rig = DeskRig(making=Making(kind)).booted()
+@SIDES
+def test_an_entry_that_was_planned_and_not_written_yet_is_kept_from_the_wire(
+    side: Side, kind: OrderKind
+) -> None:
+    leg = LegKey(BTC, side)
+    rig = DeskRig(wants=side, making=Making(kind)).booted()
     rig.journal_writes = False
-    rig.cross(Side.LONG)
-    assert rig.slot().entry.state is order.S.PLANNED
+    rig.cross(side)
+    assert rig.slot(leg).entry.state is order.S.PLANNED
     quote(rig, "60000", "60100")
-    assert rig.slot().entry.state is order.S.WITHDRAWN
+    assert rig.slot(leg).entry.state is order.S.WITHDRAWN
     assert rig.taken(requests.PlaceOrder) == []
 
 
-@pytest.mark.parametrize("side", Side, ids=lambda side: side.value)
+BY_REGIME = [
+    (Regime.TRENDING, Guarding().spread_trending, Guarding().drift_trending),
+    (Regime.RANGING, Guarding().spread_ranging, Guarding().drift_ranging),
+    (Regime.CHOPPY, Guarding().spread_choppy, Guarding().drift_choppy),
+    (None, Guarding().spread_ranging, Guarding().drift_ranging),
+]
+
+
+@pytest.mark.parametrize(("regime", "spread", "drift"), BY_REGIME)
+def test_how_wide_and_how_far_is_too_much_depends_on_the_regime(
+    regime: Regime | None, spread: Decimal, drift: Decimal
+) -> None:
+    rig = DeskRig(making=Making(OrderKind.POST_ONLY)).booted()
+    market = rig.desk.context.charts[BTC].market
+    market.regime = RegimeState(regime, 0, 0) if regime is not None else None
+    ticket = rig.enter()
+    rig.say(world.OrderPushed(rig.ended(ticket, OrderState.LIVE)))
+    within, beyond = Decimal("0.98"), Decimal("1.02")
+    rig.say(world.MarkMoved(BTC, ENTRY * (1 + drift * within), rig.now_ms))
+    assert rig.taken(requests.CancelOrder) == []
+    rig.say(world.MarkMoved(BTC, ENTRY * (1 + drift * beyond), rig.now_ms))
+    assert rig.only(requests.CancelOrder).ticket.client_id == ticket.client_id
+    quote(rig, "60000", str(60_000 * (1 + spread * within)))
+    assert (BTC, "spread within limits") not in rig.bot.missing
+    quote(rig, "60000", str(60_000 * (1 + spread * beyond)))
+    assert (BTC, "spread within limits") in rig.bot.missing
+
+
+@SIDES
 def test_a_resting_entry_whose_price_has_run_away_is_given_up_and_the_way_back_is_not(side: Side) -> None:
     rig = DeskRig(wants=side, making=Making(OrderKind.POST_ONLY)).booted()
     ticket = rig.enter()
