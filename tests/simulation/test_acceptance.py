@@ -270,6 +270,28 @@ def test_a_question_about_an_order_that_the_slot_held_before_is_none_about_the_o
     assert "not found" in rejection([*triggered[: at + 1], told, *triggered[at + 1 :]]).event
 
 
+def test_two_questions_about_one_order_have_two_answers() -> None:
+    """It filled after both were asked, and both answers are of before; of a third one it is not known who asked."""
+    trace = trace_of("maker-entry", 1)
+    placed = next(e for one in trace if is_handled(one) for e in one.effects if is_order(e)).ticket
+    seen = place(trace, lambda one: is_handled(one) and isinstance(one.event, world.OrderPushed))
+    live = trace[seen]
+    assert isinstance(live, Handled)
+    assert isinstance(live.event, world.OrderPushed)
+    filled = place(
+        trace[seen:],
+        lambda one: isinstance(one, OrderStood) and one.client_id == placed.client_id and one.filled > 0,
+    )
+    before, after = trace[: seen + filled], trace[seen + filled :]
+    opened = next(number for number, one in enumerate(after) if isinstance(one, Handled))
+    asked = Handled(live.at_ms, world.ClockTicked(), (requests.QueryOrder(placed),), live.bot, ())
+    answer = world.OrderAsked(placed.leg, placed.role, placed.seq, live.event.report, is_final=False)
+    told = Handled(live.at_ms, answer, (), live.bot, ())
+    begun = [*before, asked, asked, *after[:opened]]
+    assert accepts([*begun, told, told, *after[opened:]]).rejections == ()
+    assert "found live" in rejection([*begun, told, told, told]).event
+
+
 def is_order(effect: Effect) -> TypeGuard[requests.PlaceOrder]:
     return isinstance(effect, requests.PlaceOrder)
 

@@ -189,7 +189,7 @@ class Hearing:
             news = has(i.OrderNews(role, found))
 
             def answers(leg: Leg, move: i.Move) -> bool:
-                return news(leg, move) and leg.order(role).query is not move.leg.order(role).query
+                return news(leg, move) and not _is_still_asked(leg, move, role)
 
             self._tracks.tell_read(track, f"the {role.value} is found {_short(found)}", answers, of)
         self._answered(track, role)
@@ -210,7 +210,7 @@ class Hearing:
         news = has(i.OrderNews(role, found))
 
         def pushes(leg: Leg, move: i.Move) -> bool:
-            return news(leg, move) and leg.order(role).query is move.leg.order(role).query
+            return news(leg, move) and _is_still_asked(leg, move, role)
 
         self._tracks.tell(
             track, f"push: the {role.value} is {_short(found)}", pushes, frozenset((role.value,))
@@ -268,6 +268,14 @@ def _seq(bot: Bot, leg: LegKey, role: Role) -> int:
 def _seq_of(bot: Bot, leg: LegKey, part: Part) -> int | None:
     found = getattr(getattr(bot.slot(leg), part.value).data, "seq", None)
     return None if found is None else int(found)
+
+
+def _is_still_asked(leg: Leg, move: i.Move, role: Role) -> bool:
+    """Whether what is asked about the order, or answered, is as it was before the move.
+
+    By value: moves are worked out once for all legs that are equal, and what such a leg holds is another object.
+    """
+    return leg.order(role).query == move.leg.order(role).query
 
 
 def _short(report: Report) -> str:
