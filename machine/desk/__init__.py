@@ -452,7 +452,7 @@ TAKERS: dict[type[Event], Callable[[Desk, Any], None]] = {
     world.AbsenceExplained: lambda desk, event: positions.take_explanation(desk.context, event),
     world.AbsenceUnexplained: lambda desk, event: positions.take_no_explanation(desk.context, event.leg),
     world.OwnOrdersRead: lambda desk, event: positions.take_own_orders(desk.context, event),
-    world.RulesRead: lambda desk, event: rules.take(desk.context, event),
+    world.RulesRead: lambda desk, event: closing.take_rules(desk.context, event),
 }
 """Which room takes which event."""
 

@@ -77,6 +77,27 @@ def take_leg(context: Context, event: world.LegRead) -> None:
     context.tell(address, position.ReadEnded())
 
 
+def take_rules(context: Context, event: world.RulesRead) -> None:
+    """The rules as they are now. Where orders are taken again, a close that waits for its next try waits no longer:
+    while it waits the position may have no stop.
+    """
+    known = context.book.instruments.get(event.instrument)
+    rules.take(context, event)
+    if known is not None and not known.is_live and context.book.instruments[event.instrument].is_live:
+        _hurry(context, event.instrument)
+
+
+def _hurry(context: Context, instrument: str) -> None:
+    """The reading before the next try is asked for anew, at the first pause; the older one's answer says nothing."""
+    for key, slot in context.bot.legs:
+        is_waiting = slot.position.state in CLOSERS and slot.close.state in order.FINAL
+        leg = context.book.leg(key)
+        # What was asked for within this millisecond would be answered twice.
+        if key.instrument == instrument and is_waiting and leg.asked_ms < context.now_ms:
+            leg.asked_ms = context.now_ms
+            context.ask(ReadLeg(key, context.parameters.pace.close_verify_s, context.now_ms))
+
+
 def _count_try(context: Context, leg: LegBook) -> None:
     leg.close_tries += 1
     tries = leg.close_tries

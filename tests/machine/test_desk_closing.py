@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from anchorwatch.io.okx.refusals import answer_to_close
@@ -12,7 +13,9 @@ from anchorwatch.machine.bot import Part
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Deal
 from anchorwatch.machine.world import CloseRefusal
-from tests.machine.desk_rig import LONG, RULES, DeskRig, of, px
+from tests.machine.desk_rig import BTC, LONG, RULES, DeskRig, of, px
+
+SUSPENDED = msgspec.structs.replace(RULES, is_live=False)
 
 
 def closing(*, is_exclusive: bool = True) -> tuple[DeskRig, OrderTicket]:
@@ -101,3 +104,39 @@ def test_a_close_that_nobody_could_make_of_what_seemed_gone_is_made_when_it_is_f
     assert rig.taken(requests.PlaceOrder) == []
     rig.tell(of(Part.POSITION), position.PositionSeen())
     assert rig.only(requests.PlaceOrder).ticket.deal is Deal.SELL
+
+
+def waits_while_suspended() -> tuple[DeskRig, requests.ReadLeg]:
+    """Four closes were declined because the instrument is suspended; the next try waits."""
+    rig, ticket = closing()
+    rig.say(world.RulesRead(BTC, SUSPENDED))
+    read = refused(rig, ticket, "51022")
+    for _ in range(3):
+        read = refused(rig, still_there(rig, read), "51022")
+    assert read.after_s == 4.0
+    rig.pass_s(1)
+    return rig, read
+
+
+def test_a_close_that_waits_is_tried_as_soon_as_the_instrument_is_back() -> None:
+    rig, waits = waits_while_suspended()
+    rig.say(world.RulesRead(BTC, RULES))
+    soon = rig.only(requests.ReadLeg)
+    assert soon.after_s == 0.5
+    ticket = still_there(rig, soon)
+    assert ticket.deal is Deal.SELL
+    rig.pass_s(waits.after_s)
+    rig.say(world.LegRead(LONG, (rig.position(rig.leg().contracts),), waits.asked_ms))
+    assert rig.taken(requests.PlaceOrder) == []  # there is one already
+    rig.say(world.OrderPushed(rig.filled(ticket, ticket.contracts, 60_000)))
+    assert rig.slot().position.state is position.S.FLAT
+
+
+def test_a_close_that_does_not_wait_for_the_instrument_is_not_hurried() -> None:
+    rig, waits = waits_while_suspended()
+    changed = msgspec.structs.replace(SUSPENDED, tick_size=px("0.5"))
+    rig.say(world.RulesRead(BTC, changed))  # still suspended
+    assert rig.taken(requests.ReadLeg) == []
+    still_there(rig, waits)
+    rig.say(world.RulesRead(BTC, RULES))  # a closing order is on its way
+    assert rig.taken(requests.ReadLeg) == []

@@ -292,6 +292,26 @@ def test_two_questions_about_one_order_have_two_answers() -> None:
     assert "found live" in rejection([*begun, told, told, told]).event
 
 
+def test_the_answer_to_a_reading_that_was_asked_for_anew_says_nothing(triggered: Trace) -> None:
+    at = place(triggered, lambda one: is_handled(one) and isinstance(one.event, world.StopPushed))
+    handled = triggered[at]
+    assert isinstance(handled, Handled)
+    leg = next(e for one in triggered if is_handled(one) for e in one.effects if is_order(e)).ticket.leg
+    now_ms = handled.at_ms
+    asked, again = (
+        Handled(now_ms, world.ClockTicked(), (requests.ReadLeg(leg, 0.5, asked_ms),), handled.bot, ())
+        for asked_ms in (now_ms - 1, now_ms)
+    )
+    late, answer = (
+        Handled(now_ms, world.LegRead(leg, None, asked_ms), (), handled.bot, ())
+        for asked_ms in (now_ms - 1, now_ms)
+    )
+    begun = [*triggered[: at + 1], asked, again]
+    assert accepts([*begun, late, answer, *triggered[at + 1 :]]).rejections == ()
+    assert accepts([*begun, answer, late, *triggered[at + 1 :]]).rejections == ()
+    assert "cannot be read" in rejection([*begun, answer, answer]).event
+
+
 def is_order(effect: Effect) -> TypeGuard[requests.PlaceOrder]:
     return isinstance(effect, requests.PlaceOrder)
 

@@ -113,8 +113,10 @@ class Hearing:
                     return i.StopsAnswer(found) in move.items
 
                 self._tracks.tell_read(track, f"the stops read: {found}", lists, OF_STOPS)
-            case world.LegRead(leg, positions):
-                self._told_leg(self._tracks.of(leg), positions)
+            case world.LegRead(leg, positions, asked_ms):
+                track = self._tracks.of(leg)
+                if asked_ms == track.read_asked_ms:
+                    self._told_leg(track, positions)
             case world.AbsenceExplained(leg):
                 words = "the history says why the leg is flat"
                 explains = has(i.Explained())

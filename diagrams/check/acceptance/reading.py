@@ -225,7 +225,8 @@ class Reader:
                 tracks.ask(tracks.of(leg), "the stop is moved", protection.MoveStop(0), "move")
             case requests.ReadStops(leg):
                 tracks.ask(tracks.of(leg), "the stops are read", protection.ReadStop(0))
-            case requests.ReadLeg(leg):
+            case requests.ReadLeg(leg, _, asked_ms):
+                tracks.of(leg).read_asked_ms = asked_ms
                 tracks.ask(tracks.of(leg), "the position is read", position.ReadPosition())
             case requests.ExplainAbsence(leg):
                 tracks.ask(tracks.of(leg), "the end is explained", position.ConfirmAbsence())

@@ -80,6 +80,7 @@ class Track:
         self.stops: dict[str, tuple[str, bool]] = {}  # live ones by the exchange's id: client id, is whole
         self.children: dict[str, None] = {}  # orders that stops have made, and that are live
         self.asked: dict[str, None] = {}  # client ids of the stops that our lives have asked for
+        self.read_asked_ms = 0  # when the position was read for last: what was asked for earlier says nothing
         self.meant = ("", "")  # the stop's client id, and the exchange's
         self.contracts = 0
         self.booked = 0
