@@ -48,6 +48,10 @@ class Portion(msgspec.Struct, frozen=True):
     reason: str
 
 
+Counted = tuple[str, Decimal]
+"""An order of ours by its client id, and how many of its contracts are booked."""
+
+
 @dataclass(slots=True)
 class LegBook:
     """The numbers of one leg."""
@@ -94,7 +98,8 @@ class LegBook:
     was_mixed: bool = (
         False  # a stranger shared this position at some time: the venue's totals are not ours alone
     )
-    counted: tuple[str, Decimal] = ("", Decimal(0))  # our order that filled last, and how much is booked
+    entry_counted: Counted = ("", Decimal(0))  # of our entry
+    close_counted: Counted = ("", Decimal(0))  # of the closing order of ours that filled last
     close_tries: int = 0  # closing orders in a row after which the position was still there, unchanged
     slice_max: Contracts | None = None  # a closing order of more than this was too large for the venue
     portion: Portion | None = None  # what is to be closed of it by the next closing order, when not the whole

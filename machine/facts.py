@@ -44,9 +44,14 @@ class LegOpenedFact(Fact, frozen=True):
     regime: str
     stop_px: Decimal | None
     strategy: str
-    order_id: str = ""  # our order that filled last, and how much of its fills ``contracts`` counts
+    order_id: str = ""  # our closing order that filled last, and how much of its fills ``contracts`` counts
     order_filled: Decimal = Decimal(0)
     is_hearsay: bool = False  # an order of somebody else's seemed to open it, and no report had shown it
+    entry_id: str = ""  # our entry, and how much of its fills ``contracts`` counts
+    entry_filled: Decimal = Decimal(0)
+    cut: Decimal = Decimal(
+        0
+    )  # taken off ``contracts`` because the venue showed less, before any fill said why
 
 
 class LegStopFact(Fact, frozen=True):
@@ -80,6 +85,10 @@ class LegClosedFact(Fact, frozen=True):
     at_ms: int
     cause: str
     realised_pnl: Decimal
+    entry_id: str = (
+        ""  # an entry of ours that might still fill, and how much of its fills is over with the leg
+    )
+    entry_filled: Decimal = Decimal(0)
 
 
 class RiskFact(Fact, frozen=True):

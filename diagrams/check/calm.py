@@ -60,6 +60,10 @@ def calmed(leg: Leg, facets: Facets, bounds: Bounds) -> Leg:
         leg = replace(leg, naked_due=False)  # it was before everything that is said from then on
     if facets.is_born and facets.protection is protection.S.NONE:
         leg = _unprotected(leg)
+    if not bounds.crashes:  # what only a next life would ask
+        for field in ("entry", "close", "child"):
+            if getattr(leg, field).kept:
+                leg = replace(leg, **{field: replace(getattr(leg, field), kept=0)})
     if leg.late_read is not None and not bounds.late_reads:
         leg = replace(leg, late_read=None)
     if leg.child.pushes and not leg.is_shared:

@@ -48,6 +48,8 @@ def classify(leg: Leg, facets: Facets, item: i.Item) -> Classified:
 def _order_news(leg: Leg, facets: Facets, news: i.OrderNews) -> Classified:
     """First its fills, then its fate."""
     report, role = news.report, news.role
+    if leg.is_shared and role is not None:
+        leg = sharing.with_what_was_remembered(leg, role)
     added = report.filled - leg.order(role).booked
     told: tuple[i.Item, ...] = ()
     if added > 0:
@@ -74,6 +76,9 @@ def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added:
     if role is Role.ENTRY:
         was_flat = not leg.booked
         leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
+        leg = sharing.noted(leg, role, filled)
+        if not was_flat and leg.is_shared and facets.position in position.GONE:
+            return sharing.doubted(_grown(leg, filled)), ()
         if not was_flat:
             return _grown(leg, filled), (i.to_position(position.PositionGrown), i.MindSize())
         return _opened(leg), (i.to_position(position.PositionSeen),)
@@ -89,6 +94,7 @@ def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added:
         if not left:
             told = (*told, i.to_position(position.EndConfirmed), i.LeaveToOthers())
         else:
+            leg = sharing.noted(leg, role, filled)
             told = (*told, i.MindSize())
     return leg, told
 
@@ -227,6 +233,8 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
 def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
     if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
+    if leg.part_in_doubt:
+        return leg, ()  # it may be the end of what was before what is asked about
     if leg.booked and leg.closed is not None:
         leg = replace(_restated(leg, 0, leg.closed), others=0, news=leg.news if leg.held else ())
         if leg.reading is not None:  # of before its end, which the book knows
@@ -267,11 +275,14 @@ def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
 def _recall(leg: Leg, reading: Reading) -> Classified:
     told: tuple[i.Item, ...] = ()
     if leg.remembered:
-        if reading.contracts:
+        if reading.contracts and leg.is_shared:
+            leg, told = sharing.recalled(leg, reading)
+        elif reading.contracts:
             leg = replace(_restated(leg, reading.contracts, reading.filled), wanted=leg.kept)
             told = (i.Adopt(), i.to_position(position.PositionSeen))
         else:
             leg = replace(leg, booked=leg.remembered, reading=replace(reading, overtaken=True))
+            leg = replace(leg, fills_unknown=leg.is_shared)
             told = (i.to_position(position.PositionMissed),)
     for role in (Role.CLOSE, Role.ENTRY):
         if leg.order(role).intent:
@@ -322,8 +333,14 @@ def _find_again(leg: Leg, facets: Facets, item: i.FindAgain) -> Classified:
     assert leg.reading is not None
     if not leg.reading.contracts or facets.position not in position.GONE:
         return leg, ()
+    if leg.is_shared:  # what is shown may be a stranger's
+        return sharing.doubted(leg), ()
+    return leg, _seen_again(leg)
+
+
+def _seen_again(leg: Leg) -> tuple[i.Item, ...]:
     told = (i.to_position(position.PositionSeen), i.MindSize())
-    return leg, (*told, i.to_position(position.CloseWanted)) if leg.is_unwanted else told
+    return (*told, i.to_position(position.CloseWanted)) if leg.is_unwanted else told
 
 
 def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
@@ -356,17 +373,20 @@ def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
         is_gone = facets.position in position.GONE
         return leg, (i.to_position(position.ConfirmationFailed),) if is_gone else ()
     told: tuple[i.Item, ...] = ()
-    leg = replace(leg, own_known=True)
+    if leg.fills_unknown:
+        leg = sharing.with_fills_found(leg, answer.filled)
+    leg = replace(leg, own_known=True, part_in_doubt=True, fills_unknown=False)
     for role in (Role.ENTRY, Role.CLOSE, None):
         filled = _of(answer.filled, role)
         added = filled - leg.order(role).booked
         if added > 0:
             leg, said = _take_fills(leg, facets, role, filled, added)
             told = (*told, *said)
+    leg = replace(leg, part_in_doubt=False)
     if leg.others and leg.booked:  # what is left when our part is over is theirs, and known
         told = (*told, i.to_reconciliation(reconciliation.BookDoubted))
     if leg.booked and facets.position in position.GONE:
-        told = (*told, i.to_position(position.PositionSeen))
+        told = (*told, *_seen_again(leg))
     return leg, told
 
 

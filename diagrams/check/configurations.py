@@ -160,6 +160,19 @@ SMALL: tuple[Bounds, ...] = (
     Bounds(
         "shared", entries=1, size=2, faults=2, shared=True, moves=True, closes=False, doubts=True, prompt=True
     ),
+    Bounds("shared, over a crash", entries=1, faults=1, crashes=1, shared=True, doubts=True, prompt=True),
+    Bounds(
+        "a shared part, over a crash",
+        entries=1,
+        size=2,
+        faults=1,
+        crashes=1,
+        shared=True,
+        rests=True,
+        closes=False,
+        doubts=True,
+        prompt=True,
+    ),
     Bounds(
         "exact stops",
         entries=1,
@@ -302,6 +315,20 @@ THOROUGH: tuple[Bounds, ...] = (
         lossy=PRIVATES,
         empties=True,
         checks=True,
+        doubts=True,
+        prompt=True,
+    ),
+    Bounds(
+        "shared, faults and a crash", entries=1, faults=2, crashes=1, shared=True, doubts=True, prompt=True
+    ),
+    Bounds(
+        "a shared part closed, over a crash",
+        entries=1,
+        size=2,
+        faults=1,
+        crashes=1,
+        shared=True,
+        rests=True,
         doubts=True,
         prompt=True,
     ),

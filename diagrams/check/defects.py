@@ -459,6 +459,16 @@ LIVE_DEFECTS: tuple[Defect, ...] = (
 )
 """Defects that break a property of liveness and no other."""
 
+
+def _all_ours(leg: Leg, facets: Facets, item: i.Compare) -> classification.Classified:
+    after, told = classification.CLASSIFIED_AS_PROMISED[i.Compare](leg, facets, item)
+    if leg.recalled or not after.booked:
+        return after, told
+    after = replace(after, booked=after.booked + after.others, others=0, part_in_doubt=False)
+    missed = i.to_position(position.PositionMissed)
+    return after, tuple(i.to_position(position.PositionSeen) if one == missed else one for one in told)
+
+
 DESK_DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the fills that a reading of the leg counts are booked again",
@@ -471,6 +481,12 @@ DESK_DEFECTS: tuple[Defect, ...] = (
         "S8",
         Bounds("two entries, overtaken", entries=2, overtaking=True, late_reads=True),
         lambda: classifying(i.StopsAnswer, _late_stops),
+    ),
+    Defect(
+        "all that a new life is shown is ours",
+        "S11",
+        Bounds("shared, over a crash", entries=1, faults=1, crashes=1, shared=True, prompt=True),
+        lambda: classifying(i.Compare, _all_ours),
     ),
 )
 """Defects of what the desk makes of reports: they need larger worlds, and a minute."""

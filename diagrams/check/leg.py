@@ -88,6 +88,7 @@ class Order(msgspec.Struct, frozen=True):
     pushes: tuple[Report, ...] = ()
     booked: int = 0  # fills that the desk has taken
     counted: int = 0  # fills that are in figures of the venue which the book took over
+    kept: int = 0  # fills that are in what the journal holds as ours; of which child they are it does not say
 
     @property
     def report(self) -> Report:
@@ -192,6 +193,7 @@ class Leg(msgspec.Struct, frozen=True):
     is_shared: bool = False
     theirs: int = 0
     news: tuple[int, ...] = ()  # strangers' trades whose pushes are on their way
+    taken: int = 0  # contracts of ours that they took; below zero: ours took of theirs
     closed: Filled | None = None  # its history shows that the position that the book means was closed
     entry: Order = Order()
     close: Order = Order()
@@ -227,6 +229,10 @@ class Leg(msgspec.Struct, frozen=True):
     cut: int = 0  # taken off ours because the venue showed less, before any fill said why
     dropped: bool = False  # the stop that is meant has gone while the leg was being closed
     is_fixed: bool = False  # the venue has refused to change the size of the stop that is meant
+    part_in_doubt: bool = (
+        False  # after a crash: our stop is not there, and our own orders say whose what is shown is
+    )
+    fills_unknown: bool = False  # which fills the life before had booked is found from what it remembered
     portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended
     remembered: int = 0  # contracts of the position that the journal holds as open

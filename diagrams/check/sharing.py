@@ -24,6 +24,53 @@ def is_enough(leg: Leg, stop: Stop) -> bool:
     return not stop.seen or stop.seen >= leg.booked
 
 
+def noted(leg: Leg, role: Role | None, filled: int) -> Leg:
+    """What the next life must know: how many fills of an order of ours are in what it is told is ours."""
+    if not leg.is_shared:
+        return leg
+    return leg.with_order(role, replace(leg.order(role), kept=filled))
+
+
+def with_what_was_remembered(leg: Leg, role: Role) -> Leg:
+    """A life before this one booked the beginning of this order."""
+    this = leg.order(role)
+    return leg if this.booked else leg.with_order(role, replace(this, booked=this.kept))
+
+
+def doubted(leg: Leg) -> Leg:
+    """Part of it is gone, and part is new: which there is of ours, our own orders say."""
+    return leg if leg.part_in_doubt else replace(leg, part_in_doubt=True, own_read=True)
+
+
+def recalled(leg: Leg, reading: Reading) -> Classified:
+    """No more than was remembered is ours. Without the stop that was meant it may have been sold, and our own orders are asked."""
+    own = min(leg.remembered, reading.contracts)
+    leg = replace(
+        _counted(leg, reading.filled),
+        booked=own,
+        cut=leg.cut + leg.remembered - own,
+        others=reading.contracts - own,
+        wanted=leg.kept,
+        fills_unknown=True,
+    )
+    if not leg.mine.known:
+        return replace(leg, part_in_doubt=True), (i.to_position(position.PositionMissed),)
+    return leg, (i.Adopt(), i.to_position(position.PositionSeen))
+
+
+def with_fills_found(leg: Leg, filled: Filled) -> Leg:
+    """What the life before had booked of our own orders: all but as many of the last fills as its figure lacks."""
+    beyond = leg.contracts + leg.taken - leg.booked - leg.cut
+    missing, more = max(0, -beyond), max(0, beyond)
+    for role, all_of_it in ((None, filled.child), (Role.CLOSE, filled.close)):
+        unseen = min(missing, all_of_it)
+        missing -= unseen
+        leg = leg.with_order(role, replace(leg.order(role), booked=all_of_it - unseen))
+    known = with_what_was_remembered(leg, Role.ENTRY).entry.booked
+    unseen = min(more, max(0, filled.entry - known))
+    return leg.with_order(Role.ENTRY, replace(leg.entry, booked=filled.entry - unseen))
+
+
 def taken_over(leg: Leg, shown: int, filled: Filled) -> Leg:
     """The venue's figure of a position that is ours in part."""
     if leg.others and shown < leg.booked + leg.others and not leg.own_known:
@@ -86,6 +133,7 @@ def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Clas
     """A fill of ours that figures taken over have counted: it is ours, whatever was taken for theirs."""
     if facets.position is position.S.WATCHED:
         leg = replace(leg, booked=added, remembered=added, others=max(0, leg.others - added), closed=None)
+        leg = noted(leg, role, leg.entry.booked)
         for one in (Role.CLOSE, None):
             this = leg.order(one)
             leg = leg.with_order(one, replace(this, booked=max(this.booked, this.counted)))
@@ -95,12 +143,17 @@ def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Clas
     if role is Role.ENTRY:
         ours = leg.booked + added
         leg = replace(leg, booked=ours, remembered=ours, others=max(0, leg.others - added))
+        leg = noted(leg, role, leg.entry.booked)
+        if facets.position in position.GONE:
+            return doubted(leg), ()
         return leg, (i.to_position(position.PositionGrown), i.MindSize())
     known = min(added, leg.cut)
     rest = min(added - known, leg.booked)
     left = leg.booked - rest
     leg = replace(leg, cut=leg.cut - known, booked=left, others=leg.others + rest)
     if left:
+        leg = replace(leg, remembered=left)
+        leg = noted(leg, role, leg.order(role).booked)
         return leg, (i.MindSize(),)
     return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
 

@@ -47,7 +47,7 @@ SPEAK: dict[type[Effect], tuple[str, ...]] = {
     order.SendOrder: ("S2", "S3"),
     order.OrderEnded: ("S5",),
     position.EndLeg: ("S13",),
-    protection.PlaceStop: ("S9",),
+    protection.PlaceStop: ("S9", "S11"),
     protection.MoveStop: ("S9",),
     protection.SweepOthers: ("S10",),
     protection.SweepAll: ("S10",),
@@ -76,7 +76,7 @@ def _record_intent(leg: Leg, effect: order.RecordIntent, bounds: Bounds) -> Abso
     if before.may_fill or before.call is Call.QUEUED:
         return leg, "S4" if is_entry else "S12"
     size = bounds.size if is_entry else min(leg.portion, leg.booked) or leg.booked
-    if not size:
+    if not size or (not is_entry and _is_theirs_too(leg, size)):
         return leg, "S11"
     leg = leg.with_order(effect.role, Order(size=size, record=Call.WIRE, is_fresh=True))
     leg = leg if is_entry else replace(leg, portion=0)
@@ -137,6 +137,8 @@ def _note_part(leg: Leg, effect: position.StartReduce, bounds: Bounds) -> Absorb
 
 
 def _explain(leg: Leg, effect: position.ConfirmAbsence, bounds: Bounds) -> Absorbed:
+    if leg.part_in_doubt:
+        return replace(leg, own_read=True), ""
     return replace(leg, explanation=True), ""
 
 
@@ -147,7 +149,14 @@ def _confirm_later(leg: Leg, effect: position.StartConfirmationTimer, bounds: Bo
 def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
-    leg = replace(leg, cut=0, is_fixed=False, dropped=False)
+    leg = replace(leg, cut=0, taken=0, is_fixed=False, dropped=False)
+    leg = replace(leg, part_in_doubt=False, fills_unknown=False)
+    for role in (Role.ENTRY, Role.CLOSE, None):
+        this = leg.order(role)
+        if this.kept and not (
+            role is Role.ENTRY and this.intent
+        ):  # of an entry that may still fill it is noted
+            leg = leg.with_order(role, replace(this, kept=0))
     over = replace(leg, booked=0, remembered=0, closed=None, is_unwanted=False, portion=0)
     return replace(over, wanted=0, kept=0, rested=0), ""
 
@@ -156,8 +165,14 @@ def _has_unbooked_fills(leg: Leg) -> bool:
     """The venue has moved on, and the news of it is not in the book yet: nobody can know better."""
     orders = (leg.entry, leg.close, leg.child)
     if leg.is_shared:  # figures that were taken over do not say whose it is
-        return any(this.filled > this.booked for this in orders)
+        return any(this.filled > max(this.booked, this.kept) for this in orders)
     return any(this.filled > max(this.booked, this.counted) for this in orders)
+
+
+def _is_theirs_too(leg: Leg, size: int) -> bool:
+    """So many would take a stranger's with ours, and nothing is on its way, or was missed, that says what ours is."""
+    is_heard = not leg.news and leg.taken <= 0 and not _has_unbooked_fills(leg)
+    return leg.is_shared and size > leg.contracts and is_heard
 
 
 def _watch(leg: Leg, effect: position.WatchLeg, bounds: Bounds) -> Absorbed:
@@ -171,6 +186,8 @@ def _place(leg: Leg, effect: protection.PlaceStop, bounds: Bounds) -> Absorbed:
     is_under_way = leg.place is Call.WIRE
     leg = without_meaning(leg)
     size = leg.booked if leg.is_shared else 0
+    if _is_theirs_too(leg, size):
+        return leg, "S11"
     if bounds.mailbox and leg.place is not Call.NONE:
         leg = replace(leg, late_place=Call.LOST if is_under_way else leg.place)
     leg = replace(
@@ -315,6 +332,13 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             naked_clock=False,
             fill_clock=False,
             booked=0,
+            others=0,
+            news=(),
+            own_read=False,
+            own_known=False,
+            is_fixed=False,
+            part_in_doubt=False,
+            fills_unknown=False,
             portion=0,
             wanted=0,
             is_unwanted=False,

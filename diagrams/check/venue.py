@@ -136,9 +136,10 @@ def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
     leg = replace(
         leg.with_order(role, replace(order, filled=filled, at=at)),
         contracts=contracts,
-        theirs=max(0, leg.theirs - beyond),
         own_known=False,
     )
+    if beyond:
+        leg = replace(leg, theirs=max(0, leg.theirs - beyond), taken=leg.taken - beyond)
     leg = _pushed(leg, role, facets)
     if role is Role.ENTRY:
         return leg
@@ -362,7 +363,7 @@ def _trades_of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move
         taken = replace(leg, theirs=leg.theirs - 1)
         yield Move("somebody takes theirs", told(taken if taken.held else flat(taken, facets), -1), faults=1)
     elif leg.contracts and bounds.others:
-        taken = replace(leg, contracts=leg.contracts - 1)
+        taken = replace(leg, contracts=leg.contracts - 1, taken=leg.taken + 1)
         yield Move("somebody takes of ours", told(taken if taken.held else flat(taken, facets), -1), faults=1)
 
 

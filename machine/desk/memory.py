@@ -13,9 +13,9 @@ from decimal import Decimal
 from anchorwatch.machine import ids, order, position, world
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import OrderRemembered, Part
-from anchorwatch.machine.desk import drifting, orders, sharing, stops, sweeping, switch
+from anchorwatch.machine.desk import belts, drifting, orders, sharing, stops, switch
 from anchorwatch.machine.desk.context import Context, of_leg
-from anchorwatch.machine.facts import Facts, IntentFact, LegFacts
+from anchorwatch.machine.facts import Facts, IntentFact, LegClosedFact, LegFacts, LegOpenedFact
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.requests import AttachedStop, OrderTicket, ReadPeak
@@ -65,6 +65,8 @@ class Memory:
                 self._restore(context, facts, report)
         for intent in reversed(self._facts.intents):
             self._doubt(context, intent)
+        for over in self._facts.closed:
+            self._count_what_is_over(context, over)
         self._facts = Facts()  # thousands of ended orders are among them, and nobody asks again
 
     def _restore(self, context: Context, facts: LegFacts, report: world.PositionReport) -> None:
@@ -72,12 +74,12 @@ class Memory:
         assert facts.opened is not None
         leg = context.book.leg(facts.leg)
         opened = facts.opened
-        leg.counted = (opened.order_id, opened.order_filled)
+        _count(leg, opened)
         leg.version_ms = leg.restated_ms = max(leg.version_ms, report.updated_ms)
         if sharing.is_shared(context, facts.leg.instrument):
             own = min(opened.contracts, report.contracts)
             leg.account = leg.account.restated(own, opened.entry_px)
-            leg.cut, leg.fills_are_unknown = opened.contracts - own, True
+            leg.cut, leg.fills_are_unknown = opened.cut + opened.contracts - own, True
             sharing.set_others(context, leg, report.contracts - own)
         else:
             leg.account = leg.account.restated(report.contracts, report.entry_price or opened.entry_px)
@@ -94,7 +96,7 @@ class Memory:
             leg.stop_client_id = facts.stop.algo_client_id
         elif opened.stop_px is not None:
             leg.wanted = Price(opened.stop_px)
-        if sharing.is_shared(context, facts.leg.instrument) and not sweeping.has_ours(leg):
+        if sharing.is_shared(context, facts.leg.instrument) and belts.current(leg) is None:
             self._doubt_part(context, leg, report)
             return
         context.report_ms = context.now_ms
@@ -120,7 +122,10 @@ class Memory:
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionSeen())
 
     def _doubt_part(self, context: Context, leg: LegBook, report: world.PositionReport) -> None:
-        """Our stop is not there: it may have sold our part, and what is shown is a stranger's. Our orders say."""
+        """Our stop is not there: it may have sold our part, and what is shown is a stranger's. Our orders say.
+
+        Another stop of ours that rests says nothing: one that was late, or a twin's, may have been left behind.
+        """
         leg.part_in_doubt = True
         context.announce("warning", "PART_IN_DOUBT", leg=leg.leg, ours=leg.contracts, shown=report.contracts)
         context.tell(of_leg(Part.POSITION, leg.leg), position.PositionMissed())
@@ -134,8 +139,19 @@ class Memory:
         leg.peak = Price(facts.opened.entry_px)
         leg.is_hearsay = facts.opened.is_hearsay
         leg.version_ms = reading.started_ms
+        _count(leg, facts.opened)
+        leg.cut, leg.fills_are_unknown = facts.opened.cut, sharing.is_shared(context, facts.leg.instrument)
         _tell(context, DriftKind.REMOVE, facts.leg, facts.opened.contracts, Decimal(0))
         context.tell(of_leg(Part.POSITION, facts.leg), position.PositionMissed())
+
+    def _count_what_is_over(self, context: Context, over: LegClosedFact) -> None:
+        """What an entry without an end had filled is over with the position that it made."""
+        ticket = context.book.slots.get((over.leg, order.Role.ENTRY))
+        if ticket is None or ticket.client_id != over.entry_id:
+            return
+        leg = context.book.leg(over.leg)
+        if not leg.contracts:
+            leg.entry_counted = (over.entry_id, over.entry_filled)
 
     def _doubt(self, context: Context, intent: IntentFact) -> None:
         """An order that may live, or may have filled: asked for by its id until the venue says."""
@@ -168,6 +184,12 @@ class Memory:
         assert parsed is None or parsed.made_for is made_for, "an intent is recorded under its own role"
         context.announce("warning", "IN_DOUBT", leg=intent.leg, role=role.value, order=intent.client_id)
         context.tell(address, OrderRemembered(role))
+
+
+def _count(leg: LegBook, opened: LegOpenedFact) -> None:
+    """Of which orders the earlier life had booked how much."""
+    leg.entry_counted = (opened.entry_id, opened.entry_filled)
+    leg.close_counted = (opened.order_id, opened.order_filled)
 
 
 def _belt(intent: IntentFact) -> AttachedStop | None:

@@ -9,9 +9,9 @@ import msgspec
 from anchorwatch.machine import ids, order, position, reconciliation, world
 from anchorwatch.machine.book import Filled, LegBook
 from anchorwatch.machine.bot import RECONCILIATION, Address, Part
-from anchorwatch.machine.desk import belonging, drifting, risk, sharing, stops
+from anchorwatch.machine.desk import belonging, drifting, remembering, risk, sharing, stops
 from anchorwatch.machine.desk.context import Context, of_leg
-from anchorwatch.machine.facts import LegClosedFact, LegOpenedFact
+from anchorwatch.machine.facts import LegClosedFact
 from anchorwatch.machine.ledger import Account
 from anchorwatch.machine.reconcile import Drift, DriftKind, Held, drifts
 from anchorwatch.machine.requests import ExplainAbsence, ReadPeak, Record, StartTimer
@@ -94,7 +94,7 @@ def _book_fill(
         if was_flat:
             leg.uncovered_ms = 0
             context.book.uncover(leg, at_ms)
-            leg.counted = (report.client_id, report.filled)
+            leg.entry_counted = (report.client_id, report.filled)
             _open(context, key, at_ms, is_ours=is_ours)
             if not is_by_us and context.parameters.mode is PositionMode.NET:
                 _take_hearsay(context, leg)
@@ -122,7 +122,7 @@ def _note_hearsay(context: Context, leg: LegBook, *, is_hearsay: bool) -> None:
     if leg.is_hearsay is not is_hearsay:
         leg.is_hearsay = is_hearsay
         if leg.contracts:
-            _remember(context, leg)
+            remembering.note(context, leg)
 
 
 def _shows(leg: LegBook, report: PositionReport) -> bool:
@@ -162,15 +162,19 @@ def _claim_late_fill(
     sharing.open_on_theirs(context, leg)
     sharing.counted_late(leg, contracts, price, fee)
     context.book.totals.fees += fee
-    leg.counted = (report.client_id, report.filled)
+    leg.entry_counted = (report.client_id, report.filled)
     leg.uncovered_ms = 0
     context.book.uncover(leg, at_ms)
     _open(context, leg.leg, at_ms, is_ours=True)
 
 
 def _grown(context: Context, leg: LegBook, report: OrderReport) -> None:
-    leg.counted = (report.client_id, report.filled)
-    _remember(context, leg)
+    leg.entry_counted = (report.client_id, report.filled)
+    remembering.note(context, leg)
+    is_gone = context.bot.slot(leg.leg).position.state in position.GONE
+    if is_gone and sharing.is_shared(context, leg.leg.instrument):
+        sharing.doubt_part(context, leg)
+        return
     context.tell(of_leg(Part.POSITION, leg.leg), position.PositionGrown())
     stops.mind_size(context, leg)
 
@@ -181,10 +185,8 @@ def _count_what_was_remembered(context: Context, report: OrderReport, booked: Fi
     if ticket is None or not sharing.is_shared(context, report.instrument):
         return
     leg = context.book.leg(ticket.leg)
-    client_id, filled = leg.counted
-    if client_id == report.client_id:
-        booked.contracts = filled
-        booked.worth = filled * (report.average_price or Decimal(0))
+    booked.contracts = sharing.counted_before(leg, report.client_id)
+    booked.worth = booked.contracts * (report.average_price or Decimal(0))
 
 
 def _book_strangers_fill(
@@ -228,8 +230,8 @@ def _close(
 def _shrunk(context: Context, leg: LegBook, report: OrderReport) -> None:
     if leg.contracts:
         if ids.is_ours(report.client_id):
-            leg.counted = (report.client_id, report.filled)
-        _remember(context, leg)
+            leg.close_counted = (report.client_id, report.filled)
+        remembering.note(context, leg)
         stops.mind_size(context, leg)
     else:
         _end(context, leg.leg, _cause(leg.close_reason, report))
@@ -261,25 +263,8 @@ def _open(context: Context, key: LegKey, at_ms: int, *, is_ours: bool, is_found:
     leg.regime = chart.regime if chart is not None and not is_found else None
     context.book.totals.positions_opened += 1
     stops.set_first_level(context, leg, is_found=is_found)
-    _remember(context, leg)
+    remembering.note(context, leg)
     context.tell(of_leg(POSITION, key), position.PositionSeen())
-
-
-def _remember(context: Context, leg: LegBook) -> None:
-    """What the next life must know of this leg."""
-    fact = LegOpenedFact(
-        leg=leg.leg,
-        entered_at_ms=leg.entered_ms,
-        entry_px=leg.account.average_price,
-        contracts=leg.contracts,
-        regime=leg.regime.value if leg.regime is not None else "",
-        stop_px=leg.wanted,
-        strategy="",
-        order_id=leg.counted[0],
-        order_filled=leg.counted[1],
-        is_hearsay=leg.is_hearsay,
-    )
-    context.ask(Record((fact,)))
 
 
 def _doubt(context: Context, reason: str) -> None:
@@ -349,15 +334,19 @@ def _note_who_is_shown(context: Context, reading: world.AccountReading) -> None:
 def _find_again(context: Context, reading: world.AccountReading) -> None:
     """A leg whose absence is being asked about, and which is shown: it never left."""
     for report in reading.positions:
-        if context.book.leg(report.leg).part_in_doubt:
-            continue  # what is shown may be a stranger's
         if report.contracts and context.bot.slot(report.leg).position.state in position.GONE:
-            context.tell(of_leg(Part.POSITION, report.leg), position.PositionSeen())
-            leg = context.book.leg(report.leg)
-            leg.gone_since_ms = 0
-            stops.mind_size(context, leg)
-            if leg.close_reason:
-                stops.want_close(context, leg, leg.close_reason)
+            if sharing.is_shared(context, report.leg.instrument):
+                sharing.doubt_part(context, context.book.leg(report.leg))
+                continue  # what is shown may be a stranger's
+            _see_again(context, context.book.leg(report.leg))
+
+
+def _see_again(context: Context, leg: LegBook) -> None:
+    context.tell(of_leg(Part.POSITION, leg.leg), position.PositionSeen())
+    leg.gone_since_ms = 0
+    stops.mind_size(context, leg)
+    if leg.close_reason:
+        stops.want_close(context, leg, leg.close_reason)
 
 
 def _mend(context: Context, drift: Drift) -> None:
@@ -413,6 +402,8 @@ def take_explanation(context: Context, event: world.AbsenceExplained) -> None:
     if context.bot.slot(event.leg).position.state not in position.GONE:
         return  # a fill told the end first, or the position was shown again
     leg = context.book.leg(event.leg)
+    if leg.part_in_doubt:
+        return  # it may be the end of what was before what is asked about
     if leg.contracts:
         # The venue's record is of the whole position: what partial closes brought is in it, and booked already.
         realised = event.realised_pnl
@@ -448,15 +439,16 @@ def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
     ours = sharing.own_orders(context, leg, event.orders)
     if leg.fills_are_unknown:
         sharing.count_as_booked(context, leg, ours)
-    leg.part_in_doubt = leg.fills_are_unknown = False
+    leg.part_in_doubt, leg.fills_are_unknown = True, False
     leg.own_known_ms = leg.own_asked_ms
     for report in ours:
         take_fills(context, report)
+    leg.part_in_doubt = False
     if leg.others:
         _doubt(context, f"{key}: our own part is known, and a stranger's is not")
     if leg.contracts and context.bot.slot(key).position.state in position.GONE:
         context.book.uncover(leg, context.now_ms)
-        context.tell(of_leg(Part.POSITION, key), position.PositionSeen())
+        _see_again(context, leg)
 
 
 def _claim(context: Context, leg: LegBook, ours: list[OrderReport]) -> None:
@@ -557,12 +549,15 @@ def end_leg(context: Context, address: Address, effect: position.EndLeg) -> None
         fees=leg.account.fees,
         uncovered_ms=leg.uncovered_ms,
     )
-    context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised),)))
+    is_entry_out = context.bot.slot(address.leg).entry.state in order.OUT
+    entry = leg.entry_counted if is_entry_out else NOTHING_COUNTED
+    context.ask(Record((LegClosedFact(address.leg, at_ms, effect.cause, leg.account.realised, *entry),)))
     if context.bot.slot(address.leg).position.state is not WATCHED:
         risk.take_end(context, leg, was_by_hand=effect.cause == CLOSED_BY_HAND)
     leg.account = Account(address.leg.side, leg.account.contract_size)
     leg.peak = leg.wanted = leg.moving_to = leg.portion = None
-    leg.partials, leg.counted, leg.cut = {}, NOTHING_COUNTED, ZERO
+    leg.partials, leg.cut = {}, ZERO
+    leg.entry_counted = leg.close_counted = NOTHING_COUNTED
     leg.was_mixed, leg.unresizable = bool(leg.others), ""
     leg.close_tries, leg.slice_max = 0, None
     leg.part_in_doubt = leg.fills_are_unknown = leg.is_hearsay = False

@@ -19,7 +19,7 @@ import msgspec
 from anchorwatch.machine import position, protection
 from anchorwatch.machine.book import LegBook
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.desk import belonging
+from anchorwatch.machine.desk import belonging, remembering
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.requests import ReadOwnOrders
 from anchorwatch.machine.units import Contracts, LegKey, PositionMode, opening_deal
@@ -64,14 +64,24 @@ def take_over(context: Context, leg: LegBook, report: PositionReport) -> None:
         return  # whose part has shrunk is not said by a size
     leg.restated_ms = max(leg.restated_ms, report.updated_ms)
     own = min(leg.contracts, report.contracts)
-    leg.cut += leg.contracts - own
+    lacking = leg.contracts - own
+    leg.cut += lacking
     leg.account = leg.account.restated(own, leg.account.average_price)
     set_others(context, leg, report.contracts - own)
+    if lacking:
+        remembering.note(context, leg)
 
 
 def ask_for_own_orders(context: Context, leg: LegBook) -> None:
     leg.own_asked_ms = context.now_ms
     context.ask(ReadOwnOrders(leg.leg, leg.entered_ms - RESTED_MS))
+
+
+def doubt_part(context: Context, leg: LegBook) -> None:
+    """Whether what is shown, or was added, is all that is ours, or beside something of ours that is gone: our orders say."""
+    if not leg.part_in_doubt:
+        leg.part_in_doubt = True
+        ask_for_own_orders(context, leg)
 
 
 def own_orders(context: Context, leg: LegBook, reports: tuple[OrderReport, ...]) -> list[OrderReport]:
@@ -93,16 +103,37 @@ def filled_by(leg: LegBook, reports: list[OrderReport]) -> Decimal:
 
 
 def count_as_booked(context: Context, leg: LegBook, reports: list[OrderReport]) -> None:
-    """What an earlier life booked of these orders, found from what it remembered: all but the newest closing fills."""
+    """What an earlier life booked of these orders, found from what it remembered: all but the newest fills.
+
+    Where it remembers more than they left, closing ones are missing; where less, those of an entry without an end.
+    """
     opening = opening_deal(leg.leg.side)
-    missing = max(ZERO, leg.contracts + leg.cut - filled_by(leg, reports))
+    beyond = filled_by(leg, reports) - leg.contracts - leg.cut
+    unseen_of = {True: max(ZERO, beyond), False: max(ZERO, -beyond)}
     for report in reversed(reports):
-        unseen = ZERO if report.deal is opening else min(missing, report.filled)
-        missing -= unseen
-        booked = context.book.filled_of(report.venue_id)
+        opens, booked = report.deal is opening, context.book.filled_of(report.venue_id)
+        most = _unheard_at_most(context, leg, report, booked.contracts) if opens else report.filled
+        unseen = min(unseen_of[opens], most)
+        unseen_of[opens] -= unseen
         booked.contracts = report.filled - unseen
         booked.worth = booked.contracts * (report.average_price or ZERO)
         booked.fee = report.fee * booked.contracts / report.filled
+
+
+def _unheard_at_most(context: Context, leg: LegBook, report: OrderReport, booked: Decimal) -> Decimal:
+    """How much of this entry may have filled unheard: nothing when its end is in the journal, whose fills came before.
+
+    What it filled beyond the position is what a stranger took of ours then.
+    """
+    if report.client_id not in context.book.tickets:
+        return ZERO
+    return report.filled - max(booked, counted_before(leg, report.client_id))
+
+
+def counted_before(leg: LegBook, client_id: str) -> Contracts:
+    """How much of this order of ours an earlier life had booked."""
+    known = (leg.entry_counted, leg.close_counted)
+    return Contracts(next((filled for counted_id, filled in known if counted_id == client_id), ZERO))
 
 
 def set_others(context: Context, leg: LegBook, others: Decimal) -> None:

@@ -34,7 +34,7 @@ from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, EntryWanted, Part
 from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
-from anchorwatch.machine.parameters import Making
+from anchorwatch.machine.parameters import Making, Pace
 from anchorwatch.machine.protection import Refusal
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal, opening_deal
@@ -98,6 +98,7 @@ class Walked(DeskRig):
             is_exclusive=not bounds.shared,
             connecting=connection.Limits(attempts_max=bounds.attempts_max),
             facts=journal.read(),
+            pace=Pace(move_interval_s=0) if bounds.shared else None,
             generation=generation,
         )
         self._journal = journal
@@ -131,6 +132,9 @@ class DeskWalk:
         self._position_ms = self._opened_ms = self.rig.now_ms
         self._strangers: deque[tuple[int, int]] = deque()  # their trades that were not heard of: change, time
         self._traded = 0
+        self._filled: dict[
+            str, OrderReport
+        ] = {}  # what the venue's history has of our own orders, by client id
 
     def _born(self, now_ms: int) -> Walked:
         self._lives += 1
@@ -218,6 +222,7 @@ class DeskWalk:
                 self._changed_ms[name, now.report] = self.rig.now_ms
             for push in now.pushes:
                 self._changed_ms.setdefault((name, push), self.rig.now_ms)
+        self._keep_fills(before, after)
         if after.child.size:
             filled = before.contracts - after.contracts if label.startswith("the child fills") else 0
             self._child_base += before.child.filled + filled - after.child.filled
@@ -236,6 +241,16 @@ class DeskWalk:
                 self._child += 1
                 self._child_base = 0
             self._child_stop = self._stop_ids[label.startswith("another")] if "triggers" in label else ""
+
+    def _keep_fills(self, before: Leg, after: Leg) -> None:
+        for name in ("entry", "close", "child"):
+            now = getattr(after, name)
+            if now.filled and (now.at, now.filled) != (
+                getattr(before, name).at,
+                getattr(before, name).filled,
+            ):
+                report = self._report(name, now.report)
+                self._filled[report.client_id] = report
 
     # What reaches the desk.
 
@@ -269,9 +284,7 @@ class DeskWalk:
         elif words.startswith("push: somebody has "):
             rig.say(world.OrderPushed(self._strangers_report()))
         elif words == "answer: our own orders and their fills":
-            names = [name for name in ("entry", "close", "child") if getattr(before, name).filled]
-            reports = tuple(self._report(name, getattr(before, name).report) for name in names)
-            rig.say(world.OwnOrdersRead(LONG, reports))
+            rig.say(world.OwnOrdersRead(LONG, tuple(self._filled.values())))
         elif words == "answer: our own orders could not be read":
             rig.say(world.OwnOrdersRead(LONG, None))
         elif words.startswith(("time to look at the size", "time to see that the stop")):

@@ -25,6 +25,7 @@ from tests.diagrams.desk_walk import STRANGERS, DeskWalk, comparable
 PRIVATES = (Name.PRIVATE, Name.PRIVATE_BUSINESS)
 STEPS_MAX = 80
 STRANGERS_WEIGH = 4
+SELDOM = 0.05
 WALKS = 80
 
 
@@ -39,9 +40,8 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
         ]
         if not choices:
             break
-        # Strangers are few among all that may happen, and are what a world that has them is for.
         weights = [
-            STRANGERS_WEIGH if model.labels.values[edge & LABEL_MASK] in STRANGERS else 1
+            weight(model.bounds, model.labels.values[edge & LABEL_MASK], model.shown(core)[1])
             for edge, _ in choices
         ]
         [(edge, purse)] = random.choices(choices, weights)
@@ -55,6 +55,17 @@ def walked(model: Model, random: Random) -> tuple[list[str], str]:
             return labels, f"{label}: the model says {ours}, the desk {walk.seen()}"
         core = after
     return labels, ""
+
+
+def weight(bounds: Bounds, label: str, leg: Leg) -> float:
+    """Strangers are few among all that may happen, and what a world that has them is for; but not before there is
+    something of ours to share, without which no entry is made, and nothing can be lost in a crash."""
+    if not bounds.shared:
+        return 1
+    is_ours = bool(leg.contracts or leg.remembered)
+    if label in STRANGERS:
+        return STRANGERS_WEIGH if is_ours else SELDOM
+    return SELDOM if label == "the process dies" and not is_ours else 1
 
 
 def booked(bounds: Bounds, leg: Leg) -> object:
@@ -80,6 +91,26 @@ def booked(bounds: Bounds, leg: Leg) -> object:
         Bounds("crashes", entries=1, faults=2, crashes=2, prompt=True),
         Bounds("crashes at any time", entries=1, faults=1, crashes=1, size=2, reduces=True),
         Bounds("crashes of a maker", entries=1, faults=2, crashes=1, rests=True, moves=True, prompt=True),
+        Bounds(
+            "shared and crashes",
+            entries=1,
+            faults=2,
+            crashes=2,
+            shared=True,
+            doubts=True,
+            checks=True,
+            prompt=True,
+        ),
+        Bounds(
+            "shared parts and crashes",
+            entries=1,
+            size=2,
+            faults=2,
+            crashes=1,
+            shared=True,
+            doubts=True,
+            prompt=True,
+        ),
         Bounds("strangers and crashes", entries=1, faults=2, crashes=1, strangers=True, doubts=True),
         Bounds(
             "stops and connections", entries=1, faults=2, crashes=1, lossy=PRIVATES, checks=True, stops=True
