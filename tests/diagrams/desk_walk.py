@@ -224,7 +224,7 @@ class DeskWalk:
                 self._changed_ms.setdefault((name, push), self.rig.now_ms)
         self._keep_fills(before, after)
         if after.child.size:
-            filled = before.contracts - after.contracts if label.startswith("the child fills") else 0
+            filled = before.held - after.held if label.startswith("the child fills") else 0
             self._child_base += before.child.filled + filled - after.child.filled
         if after.held != before.held:
             self._position_ms = self.rig.now_ms
