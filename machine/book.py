@@ -137,7 +137,7 @@ class LegBook:
         return Contracts(self.account.contracts + self.others)
 
 
-class Pursuit(msgspec.Struct):
+class Pursuit(msgspec.Struct, gc=False):
     """One wish for an entry, over all the orders that are made for it."""
 
     first: Price | None  # the price that it began at; None at market
@@ -160,7 +160,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
 
 
-class Filled(msgspec.Struct):
+class Filled(msgspec.Struct, gc=False):
     """How much of one order is booked: reports are cumulative, and may repeat or overtake each other."""
 
     contracts: Decimal = Decimal(0)

@@ -9,7 +9,7 @@ import msgspec
 from anchorwatch.machine.units import LegKey
 
 
-class Fact(msgspec.Struct, frozen=True, tag=True):
+class Fact(msgspec.Struct, frozen=True, tag=True, gc=False):
     """One thing to remember. Times are UTC milliseconds, sizes contracts, prices per coin."""
 
 

@@ -18,7 +18,7 @@ from anchorwatch.machine.units import Contracts, Price, Side, Usd
 ZERO = Decimal(0)
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, gc=False):
     """What the fills of one leg add up to. ``fees`` are positive when paid."""
 
     side: Side

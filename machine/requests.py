@@ -17,14 +17,14 @@ from anchorwatch.machine.order import Role
 from anchorwatch.machine.units import Deal, LegKey, OrderKind, Price
 
 
-class AttachedStop(msgspec.Struct, frozen=True):
+class AttachedStop(msgspec.Struct, frozen=True, gc=False):
     """The belt: a stop that the venue makes when the entry fills."""
 
     client_id: str
     trigger: Decimal
 
 
-class OrderTicket(msgspec.Struct, frozen=True):
+class OrderTicket(msgspec.Struct, frozen=True, gc=False):
     """One order, ready to be sent. Sizes in contracts; ``price`` is None at market."""
 
     leg: LegKey

@@ -15,6 +15,7 @@ from anchorwatch.io.venue.fill import latencies_ms
 from anchorwatch.machine.units import Deal
 
 ZERO = Decimal(0)
+BUY = Deal.BUY
 
 LATENCIES = 1_024
 """Requests whose latencies are drawn at once: a few kilobytes, and some days of scalping."""
@@ -36,7 +37,7 @@ class Costs(msgspec.Struct, frozen=True):
         """The price made worse by the slippage, on the tick."""
         if not self.slippage:
             return price
-        if deal is Deal.BUY:
+        if deal is BUY:
             return (price * (1 + self.slippage) / tick).to_integral_value(ROUND_CEILING) * tick
         return max(tick, (price * (1 - self.slippage) / tick).to_integral_value(ROUND_FLOOR) * tick)
 

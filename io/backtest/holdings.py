@@ -28,7 +28,7 @@ class Position:
         return self.leg.side.sign * self.contracts * self.size * (mark - self.average)
 
 
-class Resting(msgspec.Struct):
+class Resting(msgspec.Struct, gc=False):
     """A stop that waits for mark. ``contracts`` None closes whatever is open."""
 
     report: StopReport

@@ -19,7 +19,7 @@ SAID_KEPT = 200
 """Warnings and alarms that are quoted; their number is told in full."""
 
 
-class Fill(msgspec.Struct, frozen=True):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     is_entry: bool
     contracts: Decimal
@@ -28,7 +28,7 @@ class Fill(msgspec.Struct, frozen=True):
     is_maker: bool
 
 
-class Trade(msgspec.Struct):
+class Trade(msgspec.Struct, gc=False):
     """One position from its first contract to its last. Money in settlement currency; ``funding`` positive when
     received; ``net`` is profit after fees and funding. ``stops`` are (time, level) as they came to rest."""
 

@@ -58,6 +58,7 @@ RECONCILED_EVERY_S = 86_400.0
 """No push is lost in a file, so that comparing the book with the account finds only defects of ours: once a day."""
 
 READY = lifecycle.S.READY
+NONE = (0, 0)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -177,6 +178,9 @@ class Backtest:
         self.shell.inbox.extend(self.exchange.forecasts(self._funding_ms))
         self.shell.drain()
         tell_ms = self.start_ms
+        idle_until_ms = (
+            0  # nothing is due before, and no trade matters: so it is behind minutes that were left out
+        )
         while True:
             next_ms = self._candle_ms
             for tape in self.tapes.values():
@@ -185,8 +189,9 @@ class Backtest:
                     next_ms = opens_ms
             if next_ms > self.end_ms or (next_ms == self.end_ms and self._candle_ms != next_ms):
                 break
-            self._until(next_ms)
-            passed = self._minutes_that_decide_nothing(next_ms)
+            if next_ms >= idle_until_ms:
+                self._until(next_ms)
+            passed, idle_until_ms = self._minutes_that_decide_nothing(next_ms)
             if passed:
                 next_ms += (passed - 1) * MINUTE_MS
                 self._set_clock(next_ms)
@@ -214,31 +219,32 @@ class Backtest:
 
     # Many minutes at once.
 
-    def _minutes_that_decide_nothing(self, next_ms: int) -> int:
-        """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`)."""
+    def _minutes_that_decide_nothing(self, next_ms: int) -> tuple[int, int]:
+        """How many boundaries from ``next_ms`` on, with the minutes that they open, can be left out (`skipping`); and
+        before when nothing is due."""
         if len(self._ahead) < len(self.tapes) or self._candle_ms != next_ms:
-            return 0
+            return NONE
         minutes = NEVER_MS
         for name, ahead in self._ahead.items():
             tape = self.tapes[name]
             if tape.next_open_ms != next_ms:
-                return 0
+                return NONE
             minutes = min(minutes, ahead.rows_until_asked(tape.row, self.desk.open_side(name)))
             if len(self._ahead) > 1:
                 # Lest the regimes of several be recorded in another order.
                 minutes = min(minutes, ahead.rows_to_regime(tape.row))
         if minutes <= 0 or not self.ready:
-            return 0
+            return NONE
         limit_ms = min(self._funding_ms, self.end_ms, self._tick_ms, self.shell.next_due_ms())
         minutes = min(minutes, (limit_ms - 1 - next_ms) // MINUTE_MS + 1)
         if minutes <= 0:
-            return 0
+            return NONE
         for name in self._ahead:
             if not self.desk.may_pass(name):
-                return 0
+                return NONE
         for watch in self._watches:
             minutes = watch.quiet_rows(self._ahead[watch.tape.name], minutes)
-        return minutes
+        return (minutes, limit_ms) if minutes else NONE
 
     def _pass_over(self, minutes: int) -> None:
         """The clock stands at the last of the boundaries that are left out."""

@@ -43,6 +43,8 @@ class Tape:
         seeds = mix_many(self.key, series.ts_ms)
         self._last_steps = last_steps(series.open, series.high, series.low, series.close, seeds).data
         self.row = int(series.ts_ms.searchsorted(start_ms)) - 1
+        # When the next minute of the file opens; None after the last.
+        self.next_open_ms = self._opening_ms(self.row + 1)
         self.close = self._close[self.row] if self.row >= 0 else self._open[0]
         self.previous_close = self.close
         self.high = self.low = self.close
@@ -58,15 +60,13 @@ class Tape:
 
     # The running minute.
 
-    @property
-    def next_open_ms(self) -> int | None:
-        """When the next minute of the file opens; None after the last."""
-        row = self.row + 1
+    def _opening_ms(self, row: int) -> int | None:
         return self.opens_ms[row] if row < len(self.opens_ms) else None
 
     def open_minute(self) -> None:
         """Play the first trade of the next minute; what was left of the running one has been played."""
         self.row += 1
+        self.next_open_ms = self._opening_ms(self.row + 1)
         self.trades += 1
         self.previous_close = self.close
         price = self._open[self.row]

@@ -28,29 +28,27 @@ def decide(context: Context, chart: Chart) -> None:
     if leg is not None:
         entry_px = leg.account.average_price
         holding = Holding(leg.leg.side, entry_px, leg.entered_ms, leg.regime)
-    decision = _asked(context, chart, view_of(chart.market, chart.quote, chart.funding, holding))
+    view = view_of(chart.market, chart.quote, chart.funding, holding)
+    decision = _asked(context, chart, view)
     intent = decision.intent
     if intent is None:
-        _remember(context, chart, decision, Became.REFUSED if decision.fired else Became.NOTHING)
+        _remember(context, view, decision, Became.REFUSED if decision.fired else Became.NOTHING)
     elif intent.wish is EXIT:
         if leg is None or leg.leg.side is not intent.side:
-            _remember(context, chart, decision, Became.DENIED, (f"no {intent.side.value} is open",))
+            _remember(context, view, decision, Became.DENIED, (f"no {intent.side.value} is open",))
             return
-        _remember(context, chart, decision, Became.EXIT)
+        _remember(context, view, decision, Became.EXIT)
         stops.want_close(context, leg, intent.why)
     elif intent.side not in context.parameters.of(chart.instrument).sides:
-        _remember(context, chart, decision, Became.DENIED, ("strategy.sides does not allow it",))
+        _remember(context, view, decision, Became.DENIED, ("strategy.sides does not allow it",))
     else:
-        _want_entry(context, chart, intent.side, decision)
+        _want_entry(context, chart, view, intent.side, decision)
 
 
 def _remember(
-    context: Context, chart: Chart, decision: Decision, became: Became, denied: tuple[str, ...] = ()
+    context: Context, view: MarketView, decision: Decision, became: Became, denied: tuple[str, ...] = ()
 ) -> None:
-    market = chart.market.buffer()
-    newest = market.newest
-    closed_ms = newest.open_ms + market.span_ms if newest is not None else context.now_ms
-    context.book.consider(chart.instrument, Considered(closed_ms, decision, became, denied))
+    context.book.consider(view.instrument, Considered(view.now_ms, decision, became, denied))
 
 
 def _asked(context: Context, chart: Chart, view: MarketView) -> Decision:
@@ -106,7 +104,7 @@ def open_leg(context: Context, instrument: str) -> LegBook | None:
     return None
 
 
-def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) -> None:
+def _want_entry(context: Context, chart: Chart, view: MarketView, side: Side, decision: Decision) -> None:
     assert decision.intent is not None
     leg, why = LegKey(chart.instrument, side, context.parameters.margin), decision.intent.why
     contracts = _size(context, leg)
@@ -115,10 +113,10 @@ def _want_entry(context: Context, chart: Chart, side: Side, decision: Decision) 
     if not contracts:
         obstacles += ("the size is below the instrument's minimum",)
     if obstacles:
-        _remember(context, chart, decision, Became.DENIED, obstacles)
+        _remember(context, view, decision, Became.DENIED, obstacles)
         context.announce("info", "ENTRY_DENIED", leg=leg, why=why, because="; ".join(obstacles))
         return
-    _remember(context, chart, decision, ENTERED)
+    _remember(context, view, decision, ENTERED)
     regime = {"regime": chart.regime.value} if chart.regime is not None else {}
     context.announce("info", "ENTRY", leg=leg, contracts=contracts, why=why, **regime)
     context.book.decided_px[leg] = context.book.marks[leg.instrument]

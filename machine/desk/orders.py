@@ -63,9 +63,9 @@ def take_report(context: Context, report: OrderReport) -> None:
     if ticket.role is ENTRY:
         making.note_price(context, ticket, report)
         switch.note_firing(context, report)
-    was_out = _state(context, ticket) in order.OUT
+    was_out = ticket.role is ENTRY and _state(context, ticket) in order.OUT
     context.tell(address, event(ticket.seq))
-    if was_out and ticket.role is ENTRY and _state(context, ticket) is CANCELLED:
+    if was_out and _state(context, ticket) is CANCELLED:
         making.go_on(context, ticket, report)
 
 

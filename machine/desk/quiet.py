@@ -26,7 +26,7 @@ ALL = Decimal("Infinity")
 ZERO = Decimal(0)
 
 
-class Quiet(msgspec.Struct, frozen=True):
+class Quiet(msgspec.Struct, frozen=True, gc=False):
     """No mark strictly between ``low`` and ``high`` changes a decision, and no clock tick before ``until_ms`` does."""
 
     low: Decimal

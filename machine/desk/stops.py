@@ -13,6 +13,7 @@ from anchorwatch.machine.bot import Address, Part
 from anchorwatch.machine.desk import belts, drifting, sharing, sweeping, switch
 from anchorwatch.machine.desk.context import Context, of_leg
 from anchorwatch.machine.facts import LegPeakFact, LegStopFact
+from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.reconcile import DriftKind
 from anchorwatch.machine.requests import (
     CancelTimer,
@@ -70,8 +71,6 @@ def take_push(context: Context, report: StopReport) -> None:
     if report.instrument not in context.book.instruments:
         return
     leg = context.book.leg(leg_of(context, report))
-    address = of_leg(PROTECTION, leg.leg)
-    seq = context.bot.slot(leg.leg).protection.data.seq
     context.report_ms = report.updated_ms
     is_current = belts.is_current(leg, report)
     if report.state is LIVE:
@@ -83,7 +82,7 @@ def take_push(context: Context, report: StopReport) -> None:
         if is_current:
             _see_level(leg, report)
             if sharing.is_enough(leg, report):
-                context.tell(address, protection.StopSeenLive(seq))
+                _tell(context, leg, protection.StopSeenLive(_seq(context, leg)))
             mind_size(context, leg)
         elif sweeping.is_ours(report) and _covers(context, leg.leg):
             belts.keep_the_tightest(context, leg, (report,))
@@ -93,15 +92,24 @@ def take_push(context: Context, report: StopReport) -> None:
     if not leg.contracts:
         return
     if report.state is TRIGGERED and (is_current or was_ours):
-        context.tell(address, protection.StopTriggered(seq))
+        _tell(context, leg, protection.StopTriggered(_seq(context, leg)))
     elif is_current and context.bot.slot(leg.leg).position.state is CLOSING:
         # The venue drops the stop of a position that closes, and may say so before the fill.
         leg.dropped_stop = leg.stop_client_id
     elif is_current and report.state is not TRIGGERED:
         context.book.uncover(leg, report.updated_ms)
-        context.tell(address, protection.StopGone(seq, report.state.value))
+        _tell(context, leg, protection.StopGone(_seq(context, leg), report.state.value))
         if report.state is StopState.CANCELLED:
             switch.note_lost_stop(context, report.updated_ms, report.updated_ms)
+
+
+def _seq(context: Context, leg: LegBook) -> int:
+    """Of the request about its stop that its protection made last."""
+    return context.bot.slot(leg.leg).protection.data.seq
+
+
+def _tell(context: Context, leg: LegBook, event: Event) -> None:
+    context.tell(of_leg(PROTECTION, leg.leg), event)
 
 
 def take_read(context: Context, event: world.StopsRead) -> None:

@@ -45,7 +45,7 @@ class Wish(Word):
     EXIT = "exit"
 
 
-class Intent(msgspec.Struct, frozen=True):
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """``side`` is the side of the position; ``why`` is for people."""
 
     wish: Wish
@@ -53,7 +53,7 @@ class Intent(msgspec.Struct, frozen=True):
     why: str
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """The open position. ``regime`` is the one in which it was entered, None where that is not known."""
 
     side: Side
@@ -104,7 +104,7 @@ class Refusal(msgspec.Struct, frozen=True):
     why: str
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided and everything that it rests on. Without intent, ``because`` says what was lacking."""
 
     intent: Intent | None
@@ -125,7 +125,7 @@ class Became(Word):
     EXIT = "exit"
 
 
-class Considered(msgspec.Struct, frozen=True):
+class Considered(msgspec.Struct, frozen=True, gc=False):
     """One decision with what became of it. ``at_ms`` is the close of its candle; ``denied`` is what stood in the way."""
 
     at_ms: int
@@ -160,15 +160,14 @@ def view_of(
     holding: Holding | None = None,
 ) -> MarketView:
     """What a strategy may know now. The market must have a signal candle."""
-    newest = market.buffer().newest
+    candles, pivots = market.buffer(), market.pivots
+    newest = candles.newest
     assert newest is not None, "a view without a candle"
-    now_ms = newest.open_ms + market.buffer().span_ms
-    pivots = market.pivots
     return MarketView(
         instrument=market.instrument,
-        candles=market.buffer(),
+        candles=candles,
         open_side=holding.side if holding is not None else None,
-        now_ms=now_ms,
+        now_ms=newest.open_ms + candles.span_ms,
         frames=market.frames(),
         regime=market.regime.regime if market.regime is not None else None,
         # The levels of another day are none: its daily candle has not come.
