@@ -14,6 +14,7 @@ from anchorwatch.io.settings.strategies import BadStrategy
 from anchorwatch.io.settings.tuning import EMA_CROSS, EMA_CROSS_OWN, strategy_of
 from anchorwatch.io.venue.instruments import INSTRUMENTS, inst_id_from_file_name, instrument_for
 from anchorwatch.machine.market import candles_wanted
+from anchorwatch.machine.sizing import SizedBy
 from anchorwatch.machine.units import MarginMode
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,20}-USDT-SWAP")
@@ -151,6 +152,13 @@ def _trading(settings: Settings, instrument: str | None) -> Iterator[Problem]:
             key("protection", "take_profit_fraction"),
             f"{shown(protection.take_profit_fraction)}; allowed: 0, or above trail_activation_fraction "
             f"({shown(protection.trail_activation_fraction)}), or the stop would never trail",
+        )
+    total_usd = settings.limits.total_usd
+    if own.sizing.by is SizedBy.NOTIONAL and 0 < total_usd < own.sizing.notional_usd:
+        yield Problem(
+            key("sizing", "notional_usd"),
+            f"{shown(own.sizing.notional_usd)}; allowed: at most limits.total_usd ({shown(total_usd)}), or nothing "
+            "would ever be entered",
         )
 
 

@@ -118,6 +118,14 @@ def test_a_later_source_wins_and_each_value_tells_its_origin(tmp_path: Path) -> 
         ),
         ('[symbol."BTC-USDT-SWAP"]\nstop = 1', 'symbol."BTC-USDT-SWAP".stop: unknown setting'),
         ("symbol = 3", "symbol: allowed: sections such as"),
+        (
+            "[sizing]\nnotional_usd = 1001",
+            "sizing.notional_usd: 1001; allowed: at most limits.total_usd (1000), or nothing would ever be entered",
+        ),
+        (
+            '[symbol."BTC-USDT-SWAP"]\nnotional_usd = 1001',
+            'symbol."BTC-USDT-SWAP".notional_usd: 1001; allowed: at most limits.total_usd (1000)',
+        ),
         ("[protecton]\nstop_fraction = 0.01", "protecton: unknown setting; did you mean protection?"),
         ("[protection]\nstop_fracton = 0.01", "did you mean protection.stop_fraction?"),
         (
