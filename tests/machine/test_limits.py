@@ -63,6 +63,10 @@ def test_a_drawdown_is_measured_from_the_best_result_over_all_days() -> None:
     assert limits.breach(risk, Decimal("-9.99"), bounds) == ""
     assert limits.breach(risk, Decimal(-10), bounds) == "drawdown: 80.00 of 1000.00 USD (8.0%)"
     assert limits.breach(limits.counted_anew(risk), Decimal(-10), bounds) == ""
+    # Of the equity of the first day, whatever was paid in or out since.
+    richer = limits.begun(risk, Decimal(5_000), DAY + DAY_MS)
+    assert (richer.day_equity, richer.first_equity) == (5_000, 1_000)
+    assert limits.breach(richer, Decimal(-10), bounds) == "drawdown: 80.00 of 1000.00 USD (8.0%)"
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), max_size=5))
@@ -75,7 +79,7 @@ def test_money_paid_in_or_out_is_neither_profit_nor_loss(equities: list[int]) ->
 
 def test_five_losses_in_a_row_pause_the_symbol_and_a_gain_breaks_the_row() -> None:
     known: StreakFact | None = None
-    for net, losses in ((-1, 1), (-1, 2), (3, 0), (-1, 1), (-1, 2), (-1, 3), (-1, 4)):
+    for net, losses in ((-1, 1), (-1, 2), (3, 0), (-1, 1), (0, 0), (-1, 1), (-1, 2), (-1, 3), (-1, 4)):
         known = limits.streak_after(known, BTC, Side.LONG, Decimal(net), 7_000, Limits())
         assert (known.losses, known.paused_until_ms) == (losses, 0)
     known = limits.streak_after(known, BTC, Side.LONG, Decimal(-1), 7_000, Limits())
