@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchorwatch.machine import requests, world
+from anchorwatch.machine import requests
 from anchorwatch.machine.candles import Arrays, CandleBuffer
 from anchorwatch.machine.correlation import correlation
 from anchorwatch.machine.desk import risk
 from anchorwatch.machine.limits import Limits
 from anchorwatch.machine.units import Contracts, LegKey, Side
 from anchorwatch.machine.world import Candle, CandleClosed
-from tests.machine.desk_rig import BTC, ENTRY, MINUTE_MS, RULES, START_MS, DeskRig
-from tests.machine.test_limits import ETH, rig_with
+from tests.machine.desk_rig import BTC, MINUTE_MS, START_MS, DeskRig
+from tests.machine.test_limits import ETH, rig_of_two
 
 RETURNS = 60
 FIRST_MS = START_MS - 200 * MINUTE_MS
@@ -83,15 +82,7 @@ def test_a_market_that_stands_still_moves_with_none() -> None:
 
 def with_btc_on_its_way(bounds: Limits, eth: tuple[Candle, ...] | None = None) -> DeskRig:
     """A long entry of BTC is under way; ETH has the same candles, or these."""
-    rig = rig_with(bounds, None, None, BTC, ETH)
-    rules = (RULES, msgspec.structs.replace(RULES, name=ETH))
-    ready = msgspec.structs.replace(rig.venue_ready(), instruments=rules)
-    history = rig.history()
-    rig.say(ready, history, world.HistoryLoaded(ETH, "1m", history.candles if eth is None else eth))
-    rig.candles -= len(history.candles)
-    rig.boot()
-    rig.say(ready, world.MarkMoved(ETH, ENTRY, START_MS), world.QuoteMoved(ETH, ENTRY, ENTRY, START_MS))
-    rig.asked.clear()
+    rig = rig_of_two(bounds, eth)
     rig.journal_writes = False
     crossing = rig.next_candle(Side.LONG)
     rig.say(CandleClosed(BTC, "1m", crossing))

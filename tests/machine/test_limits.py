@@ -29,16 +29,38 @@ BEGUN = RiskFact(DAY, Decimal(1_000), Decimal(0), Decimal(1_000), Decimal(0), De
 
 
 def rig_with(
-    bounds: Limits | None = None, facts: Facts | None = None, reentry: Reentry | None = None, *symbols: str
+    bounds: Limits | None = None,
+    facts: Facts | None = None,
+    reentry: Reentry | None = None,
+    *symbols: str,
+    max_positions: int = 5,
 ) -> DeskRig:
     """A desk with these limits, booted, whose journal is kept in ``rig.recorded``."""
     rig = DeskRig()
     trading = Trading(reentry=reentry or Reentry(0, 0, 0), making=rig.desk.context.parameters.of(BTC).making)
     names = symbols or (BTC,)
-    parameters = Parameters(tuple((name, trading) for name in names), limits=bounds or Limits())
+    parameters = Parameters(
+        tuple((name, trading) for name in names), limits=bounds or Limits(), max_positions=max_positions
+    )
     links = {name: connection.Limits() for name in Name}
     bot = bots.unborn(lifecycle.Limits(), links, PositionMode.HEDGE)
     rig.desk = Desk(parameters, bot, "rig00001", facts)
+    return rig
+
+
+def rig_of_two(
+    bounds: Limits, eth: tuple[world.Candle, ...] | None = None, *, max_positions: int = 5
+) -> DeskRig:
+    """BTC and ETH, both ready to be entered. ETH has the candles of BTC, or these."""
+    rig = rig_with(bounds, None, None, BTC, ETH, max_positions=max_positions)
+    rules = (RULES, msgspec.structs.replace(RULES, name=ETH))
+    ready = msgspec.structs.replace(rig.venue_ready(), instruments=rules)
+    history = rig.history()
+    rig.say(ready, history, world.HistoryLoaded(ETH, "1m", history.candles if eth is None else eth))
+    rig.candles -= len(history.candles)
+    rig.boot()
+    rig.say(ready, world.MarkMoved(ETH, ENTRY, START_MS), world.QuoteMoved(ETH, ENTRY, ENTRY, START_MS))
+    rig.asked.clear()
     return rig
 
 
@@ -65,7 +87,7 @@ def test_a_drawdown_is_measured_from_the_best_result_over_all_days() -> None:
     assert limits.breach(limits.counted_anew(risk), Decimal(-10), bounds) == ""
     # Of the equity of the first day, whatever was paid in or out since.
     richer = limits.begun(risk, Decimal(5_000), DAY + DAY_MS)
-    assert (richer.day_equity, richer.first_equity) == (5_000, 1_000)
+    assert (richer.day_equity, richer.first_equity) == (Decimal(5_000), Decimal(1_000))
     assert limits.breach(richer, Decimal(-10), bounds) == "drawdown: 80.00 of 1000.00 USD (8.0%)"
 
 
@@ -111,6 +133,22 @@ def test_the_way_back_in_waits_by_side_and_by_result(side: Side, was_loss: bool,
     assert limits.reentry_obstacles(streak, side, last_ms, Reentry()) == ()
 
 
+def test_after_a_loss_the_longer_of_the_two_waits_counts() -> None:
+    streak = StreakFact(BTC, 0, 0, "long", True, 1_000_000)
+    patient = Reentry(same_side_s=300, after_loss_s=180)
+    assert limits.reentry_obstacles(streak, Side.LONG, 1_299_999, patient)
+    assert limits.reentry_obstacles(streak, Side.LONG, 1_300_000, patient) == ()
+
+
+def test_a_halt_that_was_lifted_begins_the_day_s_count_anew() -> None:
+    bounds = Limits(daily_loss=Fraction(Decimal("0.05")), drawdown=Fraction(Decimal(0)))
+    lost = limits.with_end(BEGUN, Decimal(-60))
+    assert limits.breach(lost, Decimal(0), bounds)
+    lifted = limits.counted_anew(lost)
+    assert limits.breach(lifted, Decimal("-49.99"), bounds) == ""
+    assert limits.breach(lifted, Decimal(-50), bounds)
+
+
 def test_a_loss_beyond_the_day_s_limit_halts_and_the_halt_and_its_count_are_recorded() -> None:
     rig = rig_with(Limits(daily_loss=Fraction(Decimal("0.0005")))).booted()  # 5 USD of 10,000
     rig.enter_and_fill()
@@ -129,23 +167,32 @@ def test_a_loss_beyond_the_day_s_limit_halts_and_the_halt_and_its_count_are_reco
 
 def test_what_is_under_way_holds_its_size_against_the_total() -> None:
     """Two symbols cross in one moment, and the total allows one position: the second finds its place taken."""
-    bounds = Limits(total_usd=Usd(Decimal(200)), correlation=1.0)
-    rig = rig_with(bounds, None, None, BTC, ETH)
-    rules = (RULES, msgspec.structs.replace(RULES, name=ETH))
-    ready = msgspec.structs.replace(rig.venue_ready(), instruments=rules)
-    history = rig.history()
-    rig.say(ready, history, msgspec.structs.replace(history, instrument=ETH))
-    rig.candles -= len(history.candles)
-    rig.boot()
-    rig.say(ready, world.MarkMoved(ETH, ENTRY, START_MS), world.QuoteMoved(ETH, ENTRY, ENTRY, START_MS))
-    assert not rig.bot.missing
-    rig.asked.clear()
+    rig = rig_of_two(Limits(total_usd=Usd(Decimal(200)), correlation=1.0))
     crossing = rig.next_candle(Side.LONG)
     rig.journal_writes = False
     rig.say(*(world.CandleClosed(name, "1m", crossing) for name in (BTC, ETH)))
     lines = {line.name: dict(line.fields) for line in rig.taken(requests.Announce)}
     assert lines["ENTRY"]["leg"] == f"{BTC}/long"
     assert lines["ENTRY_DENIED"]["because"] == "300 USD in all, allowed 200"
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_an_entry_under_way_takes_a_place_among_the_positions(most: int) -> None:
+    rig = rig_of_two(Limits(correlation=1.0), max_positions=most)
+    crossing = rig.next_candle(Side.LONG)
+    rig.journal_writes = False
+    rig.say(*(world.CandleClosed(name, "1m", crossing) for name in (BTC, ETH)))
+    told = [(line.name, dict(line.fields)) for line in rig.taken(requests.Announce)]
+    assert [name for name, _ in told] == ["ENTRY", "ENTRY" if most == 2 else "ENTRY_DENIED"]
+    if most == 1:
+        assert told[1][1]["because"] == "1 positions are open or under way"
+
+
+def test_the_total_may_be_reached_and_not_passed() -> None:
+    held = (Exposure(Decimal(850), Decimal(10)),)
+    for usd, obstacles in ((150, ()), (151, ("1001 USD in all, allowed 1000",))):
+        wanted = Exposure(Decimal(usd), Decimal(10))
+        assert limits.size_obstacles(held, wanted, Decimal(10_000), Limits()) == obstacles
 
 
 def test_margin_in_use_is_bounded_by_the_equity() -> None:
