@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from anchorwatch.io.journal import open_journal
 from anchorwatch.machine import bot as bots
-from anchorwatch.machine import connection, lifecycle, limits, permission, requests, world
+from anchorwatch.machine import connection, lifecycle, limits, permission, position, requests, world
 from anchorwatch.machine.connection import Name
-from anchorwatch.machine.desk import Desk
+from anchorwatch.machine.desk import Desk, risk
 from anchorwatch.machine.facts import Fact, Facts, RiskFact, StreakFact
 from anchorwatch.machine.limits import Exposure, Limits, Reentry
 from anchorwatch.machine.parameters import Parameters, Trading
+from anchorwatch.machine.readiness import EQUITY_AGE_MS
 from anchorwatch.machine.regime import Regime
 from anchorwatch.machine.sizing import FEES_BOTH_WAYS, SizedBy, Sizing, contracts_of, profile_of, worth
 from anchorwatch.machine.timeframes import DAY_MS
-from anchorwatch.machine.units import Fraction, PositionMode, Side, Usd, closing_deal
+from anchorwatch.machine.units import Contracts, Fraction, PositionMode, Side, Usd, closing_deal
 from tests.machine.desk_rig import BTC, ENTRY, LONG, RULES, START_MS, DeskRig
 
 ETH = "ETH-USDT-SWAP"
@@ -162,6 +163,60 @@ def test_a_loss_beyond_the_day_s_limit_halts_and_the_halt_and_its_count_are_reco
     assert any(isinstance(fact, RiskFact) and fact.day_net == 0 for fact in facts)
 
 
+@pytest.mark.parametrize(
+    ("funding", "net", "losses"),
+    [("0", "-0.0250625", 1), ("0.1", "0.0749375", 0), ("-0.1", "-0.1250625", 1)],
+)
+def test_what_an_end_brought_is_its_price_its_fees_and_its_funding(
+    funding: str, net: str, losses: int
+) -> None:
+    """0.25 contracts of 0.01 coins, 50 USD higher: 0.125 USD, and 0.1500625 USD of fees."""
+    rig = rig_with().booted()
+    rig.covered()
+    rig.say(funded(rig, funding))
+    rig.journal_writes = False
+    held = rig.leg().contracts
+    rig.say(world.OrderPushed(rig.traded(LONG, closing_deal(Side.LONG), held, ENTRY + 50)))
+    book = rig.desk.context.book
+    assert book.risk is not None
+    assert book.risk.day_net == Decimal(net)
+    assert book.streaks[BTC].losses == losses
+
+
+def test_what_is_open_counts_with_what_its_parts_its_fees_and_its_funding_have_brought() -> None:
+    """5 USD may be lost: a part lost 0.1, what is left stands at -0.3, 0.10495 went for fees and 2 for funding."""
+    bounds = Limits(daily_loss=Fraction(Decimal("0.0005")), drawdown=Fraction(Decimal(0)))
+    rig = rig_with(bounds).booted()
+    rig.covered()
+    rig.say(funded(rig, "-2"))
+    rig.say(world.OrderPushed(rig.traded(LONG, closing_deal(Side.LONG), "0.1", ENTRY - 100)))
+    rig.mark(ENTRY - 200)
+    assert rig.leg().contracts == Decimal("0.15")
+    assert risk.room_to_halt(rig.desk.context) == 5 - Decimal("2.50495")
+
+
+def test_what_a_stranger_loses_on_the_account_halts_nobody() -> None:
+    rig = DeskRig(is_exclusive=False, limits=Limits(daily_loss=Fraction(Decimal("0.0005")))).booted()
+    rig.reconcile(rig.reading(rig.position("5")))
+    assert rig.slot().position.state is position.S.WATCHED
+    rig.mark(ENTRY - 1_000)  # 50 USD
+    rig.say(world.ClockTicked())
+    assert rig.bot.permission.state is permission.S.OPEN
+
+
+def test_nothing_is_sized_by_an_equity_that_was_not_told_for_a_minute() -> None:
+    rig = rig_with().booted()
+    for later_ms, obstacles in ((EQUITY_AGE_MS, ()), (1, ("the equity is not fresh",))):
+        rig.now_ms += later_ms
+        rig.say(world.MarkMoved(BTC, ENTRY, rig.now_ms))
+        assert risk.obstacles(rig.desk.context, LONG, Contracts(Decimal("0.01"))) == obstacles
+
+
+def funded(rig: DeskRig, funding: str) -> world.PositionPushed:
+    report = rig.position(rig.leg().contracts, created_ms=rig.leg().entered_ms)
+    return world.PositionPushed(msgspec.structs.replace(report, funding=Decimal(funding)))
+
+
 # Size.
 
 
@@ -174,6 +229,17 @@ def test_what_is_under_way_holds_its_size_against_the_total() -> None:
     lines = {line.name: dict(line.fields) for line in rig.taken(requests.Announce)}
     assert lines["ENTRY"]["leg"] == f"{BTC}/long"
     assert lines["ENTRY_DENIED"]["because"] == "300 USD in all, allowed 200"
+
+
+def test_the_margin_of_an_entry_under_way_is_its_worth_by_its_leverage() -> None:
+    """Of 10,000 USD half a percent: 150 USD at 5x bind 30 of these 50, and the second would bind 30 more."""
+    rig = rig_of_two(Limits(margin_share=Fraction(Decimal("0.005")), correlation=1.0))
+    crossing = rig.next_candle(Side.LONG)
+    rig.journal_writes = False
+    rig.say(*(world.CandleClosed(name, "1m", crossing) for name in (BTC, ETH)))
+    lines = {line.name: dict(line.fields) for line in rig.taken(requests.Announce)}
+    assert lines["ENTRY"]["leg"] == f"{BTC}/long"
+    assert lines["ENTRY_DENIED"]["because"].startswith("margin of 60 USD in all")
 
 
 @pytest.mark.parametrize("most", [1, 2])
