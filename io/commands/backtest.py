@@ -29,6 +29,7 @@ from anchorwatch.io.settings.tuning import parameters
 from anchorwatch.io.venue.candle_file import BadMarketFile, CandleSeries
 from anchorwatch.io.venue.feeds import Feed
 from anchorwatch.machine.lifecycle import Exit
+from anchorwatch.machine.strategy.asking import stood_at
 from anchorwatch.machine.strategy.series import Foretelling
 
 TRIED_MS = 86_400_000
@@ -75,7 +76,21 @@ def asked_for(wanted: Wanted, environ: Mapping[str, str], elapsed_s: Callable[[]
     chosen = BacktestOptions(
         files, asked.from_ms, bound.from_ms, out, asked.seed, wanted.has_one_path, wanted.asks_always
     )
-    return backtest(settings, chosen, elapsed_s)
+    try:
+        return backtest(settings, chosen, elapsed_s)
+    except KeyboardInterrupt as stopped:
+        _tell_where_it_stood(settings, stopped)
+        raise
+
+
+def _tell_where_it_stood(settings: Settings, stopped: KeyboardInterrupt) -> None:
+    """A back-test waits for its strategy: where it never comes back, this is what its author wants to know."""
+    for _, trading in parameters(settings).instruments:
+        place = stood_at(trading.strategy, stopped.__traceback__)
+        if place is not None and type(trading.strategy) not in BUILT_IN.values():
+            name = type(trading.strategy).__name__
+            sys.stderr.write(f"anchorwatch: interrupted; the strategy {name} stood at {place}\n")
+            return
 
 
 def backtest(settings: Settings, options: BacktestOptions, elapsed_s: Callable[[], float]) -> Exit:

@@ -24,7 +24,7 @@ class Strategy(msgspec.Struct, frozen=True):
     """The default is the regime-adaptive scalper: it shows a strategy that a scalper recognises, and claims no profit.
 
     While a strategy thinks, nothing else is done: no stop follows, nothing is closed. 2 s are as long as the loop may lag before that is
-    an alarm, and less than half of the 5 s that a position may be without its stop. Code in C that does not return to Python, and a bare
+    an alarm, and less than half of the 5 s that a position may be without its stop; each symbol is a question of its own. Code in C that does not return to Python, and a bare
     `except` that catches whatever comes, may outlast it: then the stops at the exchange are what protects.
     """
 

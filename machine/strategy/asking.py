@@ -78,9 +78,14 @@ def decider(strategy: Strategy) -> Decider:
 def overran(strategy: Strategy, trace: TracebackType | None, within_s: float) -> StrategyOverran:
     """It was interrupted after this long; the innermost line of its own says where it stood."""
     file, line = _written(strategy, _asked_by(strategy))
-    stood = place_of(trace, file)
+    stood = stood_at(strategy, trace)
     words = f"no answer within {within_s:g} s" + (f", interrupted at {stood}" if stood is not None else "")
     return StrategyOverran(type(strategy).__name__, f"{file}:{line}", f"{words}; it is asked no more")
+
+
+def stood_at(strategy: Strategy, trace: TracebackType | None) -> str | None:
+    """The line of its own in which it was interrupted; None where it was not asked then."""
+    return place_of(trace, _written(strategy, _asked_by(strategy))[0])
 
 
 def _asked_by(strategy: Strategy) -> str:

@@ -78,6 +78,12 @@ class Floating(Base):
     def foresee(self, views):
         return Foreseen(dict.fromkeys(SIDES, np.zeros(len(views.candles.close))))
 
+class Stuck(Base):
+    def decide(self, view):
+        while True:
+            import signal
+            signal.raise_signal(signal.SIGINT)  # somebody has waited long enough
+
 class Writing(Base):
     def foresee(self, views):
         views.candles.close[:] = 1.0
@@ -152,6 +158,14 @@ def test_a_failure_is_one_line_with_file_line_and_candle(
     assert re.search(rf"^anchorwatch: the strategy {name} failed at .*{words}", error)
     assert len(error.splitlines()) == 1
     assert "Traceback" not in out + error
+
+
+def test_one_that_does_not_come_back_is_waited_for_and_an_interruption_says_where_it_stood(
+    market: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = tried(market, f"{own}:Stuck", capsys)
+    assert code == Exit.STOPPED_AT_ONCE.value
+    assert re.fullmatch(r"anchorwatch: interrupted; the strategy Stuck stood at .*own\.py:\d+\n", error)
 
 
 def test_one_that_foresees_what_it_answers_makes_the_same_trades_asked_at_every_candle(
