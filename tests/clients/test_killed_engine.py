@@ -19,7 +19,6 @@ from tests.venue.rig import BTC
 
 COVERED = says(event="transition", machine="protection", dest="COVERED")
 FLAT = says(event="transition", machine="position", dest="FLAT")
-CLOSING = says(event="transition", machine="order", id=f"{BTC}/long:close", dest="SENT")
 
 # A thousandth of profit closes a position.
 QUICK = {
@@ -83,7 +82,10 @@ async def test_a_process_killed_with_nothing_of_its_tape_written_is_accepted(tmp
 async def test_a_process_killed_while_it_closes_is_accepted_and_its_close_was_recorded_before(
     tmp_path: Path,
 ) -> None:
-    """Some of its tape was written; the close is known from the exchange, and its intent from the journal."""
+    """Some of its tape was written; the close is known from the exchange, and its intent from the journal.
+
+    It is killed while the exchange serves the close: of one that never arrived the next life would be in doubt.
+    """
     two = TwoLives(tmp_path)
 
     async def closing(own: Life, tape: Path) -> None:
@@ -95,18 +97,19 @@ async def test_a_process_killed_while_it_closes_is_accepted_and_its_close_was_re
             seen = own.lines.index(await own.until(FLAT, WITHIN_S, after=seen)) + 1
         two.exchange.by_hand("buy", "0.5")
         await own.until(COVERED, WITHIN_S, after=seen)
-        own.kill_at(CLOSING)
+        two.exchange.when_a_close_arrives(own.kill)
         two.exchange.rise("60300")
 
     trace = await two.live(closing)
     asked = list(beyond_the_tape(trace))
-    assert kinds(asked)[-2:] == [requests.Record, requests.PlaceOrder]
+    (close,) = (one for one in asked if requests.PlaceOrder in kinds([one]))
+    assert kinds([close]) == [requests.Record, requests.PlaceOrder]
     verdict = accepts(trace)
     assert verdict.rejections == (), verdict.rejections[0].lines()
     assert {"the venue accepts the close", "the close fills"} <= set(verdict.used)
     assert accepts([grown(one) for one in trace]).rejections
     # An order that is sent before its intent is durable is what no rule allows.
-    hasty = [unrecorded(one) if one is asked[-1] else one for one in trace]
+    hasty = [unrecorded(one) if one is close else one for one in trace]
     assert "the close is sent" in accepts(hasty).rejections[0].event
 
 

@@ -8,7 +8,7 @@ its end: from there on the trace has what reached the exchange, and what the jou
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,18 @@ class Exchange:
         self._by_hand = self.rig.venue.trading
         self._account = account
         self._journal = journal
+        self._at_close: Callable[[], None] | None = None
         self.rig.venue.trading = Overheard(self.rig.venue, self.trace, self._intent)
+
+    def when_a_close_arrives(self, then: Callable[[], None]) -> None:
+        """``then`` is called while the next request for a close is being served, before it is answered."""
+        self._at_close = then
 
     def _intent(self, ticket: requests.OrderTicket) -> IntentFact | None:
         """The intent as the journal has it while the request arrives: it was to be durable before the first byte."""
+        if ticket.role is order.Role.CLOSE and self._at_close is not None:
+            then, self._at_close = self._at_close, None
+            then()
         known = remembered(self._journal, "demo", KEYS.key)
         return next((one for one in known.intents if one.client_id == ticket.client_id), None)
 
