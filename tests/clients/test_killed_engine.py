@@ -90,10 +90,11 @@ async def test_a_process_killed_while_it_closes_is_accepted_and_its_close_was_re
 
     async def closing(own: Life, tape: Path) -> None:
         seen = 0
+        # What fills the tape is another leg's: each of its positions leaves more that may have happened unseen.
         while not (await trio.Path(tape).stat()).st_size:
-            two.exchange.by_hand("buy", "0.5")
+            two.exchange.by_hand("sell", "0.5", leg="short")
             await own.until(COVERED, WITHIN_S, after=seen)
-            two.exchange.by_hand("sell", "0.5")
+            two.exchange.by_hand("buy", "0.5", leg="short")
             seen = own.lines.index(await own.until(FLAT, WITHIN_S, after=seen)) + 1
         two.exchange.by_hand("buy", "0.5")
         await own.until(COVERED, WITHIN_S, after=seen)

@@ -78,9 +78,9 @@ class Exchange:
         known = remembered(self._journal, "demo", KEYS.key)
         return next((one for one in known.intents if one.client_id == ticket.client_id), None)
 
-    def by_hand(self, side: str, contracts: str) -> None:
+    def by_hand(self, side: str, contracts: str, *, leg: str = "long") -> None:
         self.rig.venue.advance()
-        request = {"instId": BTC, "tdMode": "cross", "side": side, "posSide": "long", "ordType": "market"}
+        request = {"instId": BTC, "tdMode": "cross", "side": side, "posSide": leg, "ordType": "market"}
         row = self._by_hand.place(self._account, {**request, "sz": contracts})
         assert row["sCode"] == "0", row
 
