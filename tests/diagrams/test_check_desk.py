@@ -130,7 +130,8 @@ def test_random_walks_lead_the_desk_where_they_lead_the_model(bounds: Bounds) ->
     assert ("private: the socket is lost" in told) is bool(bounds.lossy or bounds.detailed)
     assert ("the entry fills in part" in told) is (bounds.size > 1)
     assert ("the market moves away from the entry" in told) is bounds.rests
-    assert ("answer to the move: accepted" in told) is bounds.moves
+    if not bounds.shared:  # there a stop is moved for its size too
+        assert ("answer to the move: accepted" in told) is bounds.moves
 
 
 UNSAID = {
