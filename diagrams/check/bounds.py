@@ -73,5 +73,6 @@ class Bounds(msgspec.Struct, frozen=True):
     mailbox: bool = False  # what was put into the mailbox before its wait was ended is still told
     shared: bool = False  # strangers trade in the same position, and only what our own orders filled is ours
     others: int = 1  # contracts that strangers may hold in it
+    disks: bool = False  # and a crash may take the disk with it, while no order of ours is open
     empties: bool = False  # a reading of the account may show nothing though something is there
     states_max: int = 5_000_000  # what fits in memory: beyond it the exploration is cut, and says so

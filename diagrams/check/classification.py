@@ -346,8 +346,9 @@ def _seen_again(leg: Leg) -> tuple[i.Item, ...]:
 def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
     reading = leg.reading
     assert reading is not None
+    leg = replace(leg, own_read=True) if leg.may_be_ours else leg
     if facets.position not in position.HELD:
-        is_orphan = not leg.booked and (leg.mine.known or leg.other.known)
+        is_orphan = not leg.booked and (leg.mine.known or leg.other.known) and not leg.may_be_ours
         if not is_orphan:
             return leg, ()
         return replace(without_meaning(leg), sweep=True), ()
@@ -367,6 +368,10 @@ def _end_reading(leg: Leg, facets: Facets, item: i.EndReading) -> Classified:
 
 def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
     """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
+    if facets.position is position.S.WATCHED and leg.may_be_ours:
+        if answer.filled is None:
+            return leg, (i.to_reconciliation(reconciliation.BookDoubted),)
+        return sharing.claimed(leg, answer.filled)
     if facets.position not in position.OURS:
         return leg, ()
     if answer.filled is None:

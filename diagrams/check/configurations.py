@@ -160,7 +160,16 @@ SMALL: tuple[Bounds, ...] = (
     Bounds(
         "shared", entries=1, size=2, faults=2, shared=True, moves=True, closes=False, doubts=True, prompt=True
     ),
-    Bounds("shared, over a crash", entries=1, faults=1, crashes=1, shared=True, doubts=True, prompt=True),
+    Bounds(
+        "shared, over a crash",
+        entries=1,
+        faults=1,
+        crashes=1,
+        shared=True,
+        disks=True,
+        doubts=True,
+        prompt=True,
+    ),
     Bounds(
         "a shared part, over a crash",
         entries=1,
@@ -319,7 +328,14 @@ THOROUGH: tuple[Bounds, ...] = (
         prompt=True,
     ),
     Bounds(
-        "shared, faults and a crash", entries=1, faults=2, crashes=1, shared=True, doubts=True, prompt=True
+        "shared, faults and a crash",
+        entries=1,
+        faults=2,
+        crashes=1,
+        shared=True,
+        disks=True,
+        doubts=True,
+        prompt=True,
     ),
     Bounds(
         "a shared part closed, over a crash",
@@ -396,7 +412,8 @@ ABSTRACTIONS: tuple[str, ...] = (
     " other, are one.",
     "Stops that are not meant any more are kept as one.",
     "Pushes held before the first reading are lost when their connection is; the desk keeps them.",
-    "The journal keeps what it took, whole: no torn record, no lost disk.",
+    "The journal keeps what it took, whole: no torn record. A disk is lost (`disks`) where strangers share the position"
+    " and no order of ours is open.",
     "A *lossy* connection opens in one step; one that is *detailed* opens, logs in and subscribes in steps.",
     "The stages INIT, CLIENT, MODULES and RESET are done at once, and so is every stop step but the first.",
     "A step that changes nothing is no step.",

@@ -469,6 +469,11 @@ def _all_ours(leg: Leg, facets: Facets, item: i.Compare) -> classification.Class
     return after, tuple(i.to_position(position.PositionSeen) if one == missed else one for one in told)
 
 
+def _unasked(leg: Leg, facets: Facets, item: i.CheckCover) -> classification.Classified:
+    leg = replace(leg, may_be_ours=False)
+    return classification.CLASSIFIED_AS_PROMISED[i.CheckCover](leg, facets, item)
+
+
 DESK_DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the fills that a reading of the leg counts are booked again",
@@ -487,6 +492,12 @@ DESK_DEFECTS: tuple[Defect, ...] = (
         "S11",
         Bounds("shared, over a crash", entries=1, faults=1, crashes=1, shared=True, prompt=True),
         lambda: classifying(i.Compare, _all_ours),
+    ),
+    Defect(
+        "whose it is that a life without its disk finds is not asked",
+        "S14",
+        Bounds("shared, a disk", entries=1, crashes=1, shared=True, disks=True, prompt=True),
+        lambda: classifying(i.CheckCover, _unasked),
     ),
 )
 """Defects of what the desk makes of reports: they need larger worlds, and a minute."""

@@ -232,6 +232,8 @@ class Leg(msgspec.Struct, frozen=True):
     part_in_doubt: bool = (
         False  # after a crash: our stop is not there, and our own orders say whose what is shown is
     )
+    is_first: bool = False  # nothing is remembered by this life: of what it finds our own orders are asked
+    may_be_ours: bool = False  # what is watched, as far as they have not said
     fills_unknown: bool = False  # which fills the life before had booked is found from what it remembered
     portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended

@@ -36,6 +36,10 @@ PAIRS_MAX = 1 << 14
 """Cores, each at one cost, whose steps are found at once: more saves no time and takes memory."""
 
 
+DIES = "the process dies"
+DIES_WITH_DISK = "the process dies, and its disk is lost"
+
+
 class Broken(msgspec.Struct, frozen=True):
     """An edge that breaks a property: found, and not followed."""
 
@@ -79,7 +83,7 @@ class Model:
         self._met = self._forest.plant()
         self._calm = self._forest.plant()
         self._crash = self._forest.plant()
-        self._judged, self._left = Ragged(2), Ragged(1)
+        self._judged, self._left = Ragged(2), Ragged(2)
         self._witnesses = {"S0"}  # every step is a witness of that
         self._unborn: dict[int, int] = {}
         self._begin()
@@ -290,26 +294,33 @@ class Model:
             bots[before == shell], shells[before == shell] = unborn, crashed
         legs: list[Numbers] = []
         at = np.arange(len(cores))
+        labels = np.full(len(cores), self.labels(DIES))
         for column in self.core_legs:
             rows = self.legs.values[column.values[cores[at]]]
             lists = self._forest.answers(np.full(len(rows), self._crash), rows, self._left_by_crash)
-            places, (changes,) = self._left.of(lists)
+            places, (changes, how) = self._left.of(lists)
             rows = rows[places]
             self._changes.make(rows, changes)
-            at, legs = at[places], [leg[places] for leg in legs]
+            at, legs, labels = at[places], [leg[places] for leg in legs], np.maximum(labels[places], how)
             legs.append(self.legs(rows))
         after = self._numbered(bots[at], legs, shells[at])
         # What a crash may leave in several ways that are the same is left once.
         _, first = np.unique(np.stack((owners[at], after)), axis=1, return_index=True)
         first.sort()
-        labels = np.full(len(first), self.labels("the process dies"))
-        return _Found(owners[at][first], labels, after[first], np.zeros_like(labels))
+        return _Found(owners[at][first], labels[first], after[first], np.zeros_like(first))
 
     def _left_by_crash(self, row: int, vector: Vector) -> tuple[list[int], int]:
         look = Look(self.tables, vector)
+        dies = self.labels(DIES)
         left: list[tuple[int, ...]] = [
-            (self._changes(look.changes(one)),) for one in surroundings.after_crash(look.leg())
+            (self._changes(look.changes(one)), dies) for one in surroundings.after_crash(look.leg())
         ]
+        if self.bounds.disks:
+            lost = self.labels(DIES_WITH_DISK)
+            left += [
+                (self._changes(look.changes(one)), lost)
+                for one in surroundings.after_loss_of_disk(look.leg())
+            ]
         return look.reads, self._left.append(left)
 
     def concerned(self, claim: Callable[[Leg], bool]) -> Truths:

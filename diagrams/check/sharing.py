@@ -106,6 +106,8 @@ def mended(leg: Leg, facets: Facets, reading: Reading) -> Classified:
         return replace(leg, others=0, news=()), (*doubted, i.to_position(position.AbsenceSeen))
     event = position.ForeignSeen if not was else position.PositionGrown
     is_news = not was or shown > was
+    if not was:
+        leg = replace(leg, may_be_ours=leg.is_first)
     leg = replace(_counted(leg, reading.filled), others=shown, news=())
     return leg, (*doubted, i.to_position(event)) if is_news else doubted
 
@@ -156,6 +158,16 @@ def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Clas
         leg = noted(leg, role, leg.order(role).booked)
         return leg, (i.MindSize(),)
     return leg, (i.to_position(position.EndConfirmed), i.LeaveToOthers())
+
+
+def claimed(leg: Leg, filled: Filled) -> Classified:
+    """The journal is gone, and the venue's history says that orders with our name made this position."""
+    leg = replace(leg, may_be_ours=False)
+    own = min(leg.contracts + leg.taken, leg.others)
+    if own <= 0:
+        return leg, ()
+    leg = with_fills_found(replace(leg, booked=own, remembered=own, others=leg.others - own), filled)
+    return leg, (i.Adopt(), i.to_position(position.PositionSeen))
 
 
 def taken_by_us(leg: Leg, added: int) -> Classified:

@@ -339,6 +339,8 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             is_fixed=False,
             part_in_doubt=False,
             fills_unknown=False,
+            is_first=False,
+            may_be_ours=False,
             portion=0,
             wanted=0,
             is_unwanted=False,
@@ -355,6 +357,17 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
         if not one.remembered:
             one = without_meaning(one)
         yield replace(one, recalled=not (one.remembered or one.entry.intent or one.close.intent))
+
+
+def after_loss_of_disk(leg: Leg) -> Iterator[Leg]:
+    """What may be left when the journal is gone too: what the venue holds, and nobody knows of."""
+    if not leg.contracts or any(leg.order(role).may_fill for role in Role):
+        return
+    for one in after_crash(leg):
+        for role in Role:
+            one = one.with_order(role, replace(one.order(role), intent=False, kept=0))
+        one = replace(one, remembered=0, cut=0, kept=0, rested=0, recalled=True, is_first=True)
+        yield without_meaning(one)
 
 
 def _order_after_crash(this: Order) -> Iterator[Order]:

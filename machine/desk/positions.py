@@ -377,8 +377,9 @@ def _mend(context: Context, drift: Drift) -> None:
     if drift.kind is DriftKind.ADD:
         context.report_ms = context.now_ms
         context.book.uncover(leg, context.now_ms)
-        stops.adopt_resting(context, leg)
         is_ours = context.adopts(drift.leg.instrument)
+        if is_ours:
+            stops.adopt_resting(context, leg)
         _open(context, drift.leg, drift.theirs.created_ms, is_ours=is_ours, is_found=True)
         if is_ours:
             context.announce("info", "DRIFT_ADD_TSL_CREATED", leg=drift.leg, stop=leg.wanted)
@@ -428,7 +429,10 @@ def take_own_orders(context: Context, event: world.OwnOrdersRead) -> None:
     """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
     key = event.leg
     leg, state = context.book.leg(key), context.bot.slot(key).position.state
-    if state is position.S.WATCHED and leg.may_be_ours and event.orders is not None:
+    if state is WATCHED and leg.may_be_ours:
+        if event.orders is None:
+            _doubt(context, f"{key}: our own orders could not be read, and it may be ours")
+            return
         _claim(context, leg, sharing.own_orders(context, leg, event.orders))
     if state not in position.OURS:
         return

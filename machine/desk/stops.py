@@ -179,6 +179,8 @@ def check_cover(context: Context, reading: world.AccountReading) -> None:
             continue  # it may have filled: what looks like an orphan may be its belt
         if slot.position.state is position.S.WATCHED:
             _time_the_uncovered(context, leg)
+            if context.may_touch(key.instrument) and not leg.may_be_ours:
+                sweeping.sweep_orphans(context, leg, is_theirs=True)
         elif slot.position.state not in position.HELD:
             sweeping.sweep_orphans(context, leg)
         elif (current := belts.current(leg)) is not None:

@@ -43,10 +43,10 @@ def obstacles(context: Context, leg: LegKey) -> tuple[str, ...]:
     return ()
 
 
-def sweep_orphans(context: Context, leg: LegBook) -> None:
-    """What a complete reading shows on a leg that is not there."""
+def sweep_orphans(context: Context, leg: LegBook, *, is_theirs: bool = False) -> None:
+    """What a complete reading shows on a leg that is not there, or of which nothing is ours: it would sell a stranger's."""
     orphans = tuple(venue_id for venue_id, report in leg.stops.items() if is_ours(report))
-    if orphans and not leg.contracts:
+    if orphans and (is_theirs or not leg.contracts):
         drifting.tell(context, DriftKind.STOP_ORPHAN, leg.leg.instrument, leg=leg.leg, stops=len(orphans))
         if context.may_touch(leg.leg.instrument):
             context.ask(CancelStops(leg.leg.instrument, orphans))

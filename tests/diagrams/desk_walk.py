@@ -16,6 +16,7 @@ import msgspec
 from anchorwatch.diagrams.check import process
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.leg import Leg, Report, Shown
+from anchorwatch.diagrams.check.model import DIES, DIES_WITH_DISK
 from anchorwatch.diagrams.check.process import Shell
 from anchorwatch.diagrams.check.production import Facets, Tell, addressed, facets
 from anchorwatch.io.journal import Journal, open_journal
@@ -32,6 +33,7 @@ from anchorwatch.machine import (
 from anchorwatch.machine.book import Portion, Pursuit
 from anchorwatch.machine.bot import LIFECYCLE, RECONCILIATION, EntryWanted, Part
 from anchorwatch.machine.desk import Told
+from anchorwatch.machine.facts import GenerationFact
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.parameters import Making, Pace
@@ -119,6 +121,9 @@ class DeskWalk:
         self._bounds = bounds
         self._kind = OrderKind.POST_ONLY if bounds.rests else OrderKind.MARKET
         self._journal = open_journal(None, "demo", "walked")
+        self._journal.record(
+            [GenerationFact("before", START_MS - 1)]
+        )  # no first start: something is remembered
         self._lives = 0
         self.rig = self._born(START_MS)
         self._tickets: dict[Role, OrderTicket] = {}
@@ -138,12 +143,16 @@ class DeskWalk:
 
     def _born(self, now_ms: int) -> Walked:
         self._lives += 1
-        return Walked(self._journal, self._bounds, self._kind, self._lives, now_ms)
+        born = Walked(self._journal, self._bounds, self._kind, self._lives, now_ms)
+        self._journal.record([GenerationFact(f"life{self._lives}", now_ms)])
+        return born
 
     def step(self, label: str, before: Leg, shell: Shell, after: Leg) -> None:
         """Do on the desk what the model calls ``label``, where leg and shell are ``before`` and ``shell``."""
         self.rig.now_ms += 40  # reports are told apart by their times; timers are the model's to fire
-        if label == "the process dies":
+        if label == DIES_WITH_DISK:
+            self._journal = open_journal(None, "demo", "walked")
+        if label in (DIES, DIES_WITH_DISK):
             self.rig = self._born(self.rig.now_ms)
             if not after.remembered:  # what nobody remembers nobody means
                 self._stop_ids = ["", self._stop_ids[0] or self._stop_ids[1]]

@@ -15,7 +15,7 @@ from anchorwatch.diagrams.check.configurations import BY_NAME, QUICK, SMALL, C
 from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFECTS, ONE, Defect, edited
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
-from anchorwatch.diagrams.check.model import Model
+from anchorwatch.diagrams.check.model import DIES, DIES_WITH_DISK, Model
 from anchorwatch.diagrams.check.probes import defect_of_the_past, stale_defect
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import (
@@ -301,6 +301,14 @@ def test_another_stop_goes_with_its_position_or_stays_and_every_property_holds()
     assert {"another stop goes with its position", "another stop of ours triggers"} <= set(
         checked.explored.labels
     )
+
+
+@pytest.mark.parametrize("name", ["shared, over a crash", "a shared part, over a crash"])
+def test_after_a_crash_ours_is_told_from_a_strangers_and_every_property_holds(name: str) -> None:
+    checked = check(BY_NAME[name])
+    assert checked.is_sound, "\n".join(one.table for one in checked.told)
+    lost = {DIES_WITH_DISK} if BY_NAME[name].disks else set()
+    assert {DIES, "answer: our own orders and their fills", *lost} <= set(checked.explored.labels)
 
 
 def test_every_reason_why_a_row_answers_nowhere_is_about_rows_that_there_are() -> None:

@@ -12,7 +12,7 @@ from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.defects import classifying
 from anchorwatch.diagrams.check.leg import Leg
-from anchorwatch.diagrams.check.model import LABEL_BITS, LABEL_MASK, Model
+from anchorwatch.diagrams.check.model import DIES, DIES_WITH_DISK, LABEL_BITS, LABEL_MASK, Model
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.diagrams.check.recording import Fired, recorded
 from anchorwatch.diagrams.check.search import Search, Step
@@ -65,7 +65,7 @@ def weight(bounds: Bounds, label: str, leg: Leg) -> float:
     is_ours = bool(leg.contracts or leg.remembered)
     if label in STRANGERS:
         return STRANGERS_WEIGH if is_ours else SELDOM
-    return SELDOM if label == "the process dies" and not is_ours else 1
+    return SELDOM if label in (DIES, DIES_WITH_DISK) and not is_ours else 1
 
 
 def booked(bounds: Bounds, leg: Leg) -> object:
@@ -111,6 +111,16 @@ def booked(bounds: Bounds, leg: Leg) -> object:
             doubts=True,
             prompt=True,
         ),
+        Bounds(
+            "shared, disks are lost",
+            entries=1,
+            faults=2,
+            crashes=2,
+            shared=True,
+            disks=True,
+            doubts=True,
+            prompt=True,
+        ),
         Bounds("strangers and crashes", entries=1, faults=2, crashes=1, strangers=True, doubts=True),
         Bounds(
             "stops and connections", entries=1, faults=2, crashes=1, lossy=PRIVATES, checks=True, stops=True
@@ -126,7 +136,8 @@ def test_random_walks_lead_the_desk_where_they_lead_the_model(bounds: Bounds) ->
         assert not difference, "\n".join([f"seed {seed}", *labels, difference])
         told.update(labels)
     assert len(told) > (20 if bounds.stops else 35)  # most lives are asked to stop before long
-    assert ("the process dies" in told) is bool(bounds.crashes)
+    assert (DIES in told) is bool(bounds.crashes)
+    assert (DIES_WITH_DISK in told) is bounds.disks
     assert ("private: the socket is lost" in told) is bool(bounds.lossy or bounds.detailed)
     assert ("the entry fills in part" in told) is (bounds.size > 1)
     assert ("the market moves away from the entry" in told) is bounds.rests

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from anchorwatch.io.journal import Journal, open_journal
-from anchorwatch.machine import position, protection, requests, world
+from anchorwatch.machine import position, protection, reconciliation, requests, world
 from anchorwatch.machine.bot import Part
 from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Deal
-from anchorwatch.machine.world import OrderReport, OrderState
+from anchorwatch.machine.world import OrderReport, OrderState, StopState
 from tests.machine.desk_rig import LONG, DeskRig, of, px
 
 FIRST = px("0.1")
@@ -189,3 +189,44 @@ def test_what_a_stranger_took_of_ours_is_not_given_back_by_what_another_adds_whi
     assert (rig.leg().contracts, rig.leg().others) == (left, left)
     assert rig.slot().protection.state is protection.S.MOVING
     assert rig.only(requests.MoveStop).contracts == left
+
+
+class Forgetful(DeskRig):
+    """A life whose disk was lost: it finds a position, and a stop that bears a name of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(is_exclusive=False)
+        self.left = self.stop("awoldold00s0000001", trigger=px(59_000), contracts=FIRST)
+        self.boot(self.shown())
+
+    def shown(self) -> world.AccountReading:
+        return self.reading(self.position(FIRST), stops=(self.left,))
+
+
+def test_what_may_be_ours_is_asked_about_again_when_our_own_orders_could_not_be_read() -> None:
+    rig = Forgetful()
+    assert rig.slot().position.state is position.S.WATCHED
+    assert rig.taken(requests.ReadOwnOrders)
+    rig.say(world.OwnOrdersRead(LONG, None))
+    seq = rig.only(reconciliation.ReadAccount).seq
+    rig.say(world.AccountRead(seq, rig.shown()))
+    made = rig.traded(LONG, Deal.BUY, FIRST, 60_000, client_id="awoldold00e0000001")
+    assert rig.only(requests.ReadOwnOrders)
+    rig.say(world.OwnOrdersRead(LONG, (made,)))
+    assert rig.slot().position.state is position.S.OPEN
+    assert rig.slot().protection.state is protection.S.COVERED
+    assert not rig.taken(requests.CancelStops)
+
+
+def test_a_stop_of_ours_on_what_turns_out_to_be_a_strangers_is_no_cover_and_is_swept() -> None:
+    rig = Forgetful()
+    assert rig.slot().protection.state is protection.S.NONE
+    assert not rig.taken(requests.CancelStops)  # it may be ours still
+    rig.taken(requests.ReadOwnOrders)
+    rig.say(world.OwnOrdersRead(LONG, ()))
+    rig.pass_s(1)
+    rig.reconcile(rig.shown())
+    assert rig.only(requests.CancelStops).venue_ids == (rig.left.venue_id,)
+    rig.say(world.StopPushed(rig.stop(rig.left.client_id, state=StopState.CANCELLED)))
+    assert not rig.taken(requests.PlaceStop)
+    assert rig.slot().position.state is position.S.WATCHED
