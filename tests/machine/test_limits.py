@@ -302,6 +302,46 @@ def test_the_size_follows_the_equity_as_it_is_now() -> None:
     assert worth(sizing, Decimal(5_000), Decimal("0.006"), None) == 1_250
 
 
+@pytest.mark.parametrize(
+    ("regime", "usd"),
+    [(Regime.TRENDING, 1_300), (Regime.RANGING, 1_200), (Regime.CHOPPY, 1_000), (None, 1_000)],
+)
+def test_by_risk_the_regime_multiplies_what_a_stop_may_cost(regime: Regime | None, usd: int) -> None:
+    """10 USD of 10,000, at a stop of 0.9 % and fees of 0.1 %."""
+    sizing = Sizing(by=SizedBy.RISK, risk=Fraction(Decimal("0.001")))
+    assert worth(sizing, Decimal(10_000), Decimal("0.009"), regime) == usd
+
+
+@pytest.mark.parametrize(
+    ("equity", "leverage", "usd"),
+    [
+        (11, 5, 0),  # 13.75 of the 15 that micro puts in at least
+        (12, 5, 15),
+        (300, 5, 375),  # a quarter as margin
+        (499, 5, 450),
+        (1_000, 5, 750),  # 15 %
+        (1_499, 20, 1_350),
+        (2_000, 5, 1_000),  # 10 %
+        (2_999, 20, 3_000),
+        (10_000, 5, 2_500),  # 5 %
+        (100_000, 20, 15_000),
+    ],
+)
+def test_by_risk_each_profile_has_its_share_of_margin_and_its_bounds(
+    equity: int, leverage: int, usd: int
+) -> None:
+    sizing = Sizing(by=SizedBy.RISK, risk=Fraction(Decimal("0.1")), leverage=leverage)
+    assert worth(sizing, Decimal(equity), Decimal("0.006"), None) == usd
+
+
+@pytest.mark.parametrize(("equity", "least"), [(1_000, 50), (2_000, 150), (10_000, 300)])
+def test_what_a_profile_would_not_put_in_is_not_entered(equity: int, least: int) -> None:
+    """A stop of 0.9 % and fees of 0.1 %: what it may cost is a hundredth of the worth."""
+    for usd, found in ((least, least), (least - 1, 0)):
+        sizing = Sizing(by=SizedBy.RISK, risk=Fraction(Decimal(usd) / 100 / equity))
+        assert worth(sizing, Decimal(equity), Decimal("0.009"), None) == found
+
+
 # Restarts.
 
 
