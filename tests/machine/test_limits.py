@@ -16,9 +16,9 @@ from anchorwatch.machine.connection import Name
 from anchorwatch.machine.desk import Desk, risk
 from anchorwatch.machine.facts import Fact, Facts, RiskFact, StreakFact
 from anchorwatch.machine.limits import Exposure, Limits, Reentry
-from anchorwatch.machine.parameters import Parameters, Trading
+from anchorwatch.machine.parameters import Parameters, Protecting, Trading
 from anchorwatch.machine.readiness import EQUITY_AGE_MS
-from anchorwatch.machine.regime import Regime
+from anchorwatch.machine.regime import Regime, RegimeState
 from anchorwatch.machine.sizing import FEES_BOTH_WAYS, SizedBy, Sizing, contracts_of, profile_of, worth
 from anchorwatch.machine.timeframes import DAY_MS
 from anchorwatch.machine.units import Contracts, Fraction, PositionMode, Side, Usd, closing_deal
@@ -340,6 +340,18 @@ def test_what_a_profile_would_not_put_in_is_not_entered(equity: int, least: int)
     for usd, found in ((least, least), (least - 1, 0)):
         sizing = Sizing(by=SizedBy.RISK, risk=Fraction(Decimal(usd) / 100 / equity))
         assert worth(sizing, Decimal(equity), Decimal("0.009"), None) == found
+
+
+@pytest.mark.parametrize(("regime", "usd"), [(Regime.TRENDING, 650), (Regime.RANGING, 600), (None, 500)])
+def test_an_entry_is_sized_by_its_symbol_s_stop_and_by_the_regime_of_the_moment(
+    regime: Regime | None, usd: int
+) -> None:
+    rig = DeskRig(
+        sizing=Sizing(by=SizedBy.RISK, risk=Fraction(Decimal("0.0005"))),
+        protecting=Protecting(stop_fraction=Fraction(Decimal("0.009"))),
+    ).booted()
+    rig.desk.context.charts[BTC].market.regime = RegimeState(regime, 0, 0) if regime is not None else None
+    assert rig.enter().contracts == RULES.contracts_for(Decimal(usd), ENTRY)
 
 
 # Restarts.
