@@ -341,6 +341,7 @@ class _Run(msgspec.Struct, gc=False):
 
     bot: Bot
     trail: list[Move | Addressed]
+    tells_moves: bool
 
     def next_sequence(self) -> int:
         self.bot = with_next_sequence(self.bot)
@@ -359,7 +360,7 @@ class _Run(msgspec.Struct, gc=False):
             after, effects = definition.step(before, event)
             if after is not before:
                 self.bot = _with_snapshot(self.bot, address, after)
-                if after.state is not before.state:
+                if self.tells_moves and after.state is not before.state:
                     trail.append(move_of(definition.name, address.id, before, event, after))
             if not effects:
                 continue
@@ -464,12 +465,12 @@ class _Run(msgspec.Struct, gc=False):
                     self.tell(address, event)
 
 
-def step(bot: Bot, address: Address, event: Event) -> Outcome:
-    """The next bot, the effects for the shell, and the moves that were made.
+def step(bot: Bot, address: Address, event: Event, *, tells_moves: bool = True) -> Outcome:
+    """The next bot, the effects for the shell, and the moves that were made, where anybody wants to hear of them.
 
     Raises `UnexpectedEvent` when a table says that this cannot happen: a defect of ours.
     """
-    run = _Run(bot, [])
+    run = _Run(bot, [], tells_moves)
     if type(event) not in OF_THE_ROUTER:
         run.tell(address, event)
     elif isinstance(event, EntryWanted):

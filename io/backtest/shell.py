@@ -38,7 +38,7 @@ from anchorwatch.machine.bot import (
 )
 from anchorwatch.machine.candles import Stretch
 from anchorwatch.machine.desk import Desk, Told
-from anchorwatch.machine.kernel import Effect, Event, Move
+from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.lifecycle import Exit, Outcome
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.regime import RegimeState
@@ -195,9 +195,7 @@ class Shell:
     def _perform(self, effects: tuple[Effect, ...]) -> None:
         performers = self.performers
         for effect in effects:
-            kind = type(effect)
-            if kind is not Move:
-                performers[kind](effect)
+            performers[type(effect)](effect)
 
     def note_cash(self) -> None:
         """The venue gathers what changed for a moment and pushes the account once."""

@@ -139,7 +139,10 @@ class Told(Event, frozen=True):
 
 
 class Desk:
-    """The whole deciding half of the bot, as one object that is given events and time."""
+    """The whole deciding half of the bot, as one object that is given events and time.
+
+    ``tells_moves``: the moves of its machines are among its answers. They are for people, and say nothing to a world.
+    """
 
     def __init__(
         self,
@@ -148,6 +151,8 @@ class Desk:
         generation: str,
         facts: Facts | None = None,
         asker: Asker = decider,
+        *,
+        tells_moves: bool = True,
     ) -> None:
         known_facts = facts if facts is not None else Facts()
         self._memory = Memory(known_facts)
@@ -164,6 +169,7 @@ class Desk:
             generation,
             market.remembered(known_facts),
             asker,
+            tells_moves=tells_moves,
         )
         self._context.performers = PERFORMERS
         self._held: list[world.Observed] = []

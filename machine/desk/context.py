@@ -39,6 +39,8 @@ class Context:
         generation: str,
         regimes: Mapping[str, RegimeState] | None = None,
         asker: Asker = decider,
+        *,
+        tells_moves: bool = True,
     ) -> None:
         known = regimes if regimes is not None else {}
         self.parameters = parameters
@@ -59,6 +61,7 @@ class Context:
         self.maintenance: Snapshot[maintenance.Nothing] = maintenance.MAINTENANCE.initial
         self.effects: list[Effect] = []
         self.performers: dict[type[Effect], Performer] = {}
+        self.tells_moves = tells_moves
         self._stop_serial = 0
         self.ask: Callable[[Effect], None] = self.effects.append
         """Something for the shell."""
@@ -73,7 +76,7 @@ class Context:
 
     def tell(self, address: Address, event: Event) -> None:
         """Give a control event to its machine, and put numbers to what the machines ask for."""
-        outcome = bots.step(self.bot, address, event)
+        outcome = bots.step(self.bot, address, event, tells_moves=self.tells_moves)
         self.bot = outcome.bot
         performers, effects = self.performers, self.effects
         for step in outcome.trail:
@@ -89,7 +92,7 @@ class Context:
     ) -> tuple[Snapshot[T], tuple[Effect, ...]]:
         """One step of a machine that the desk keeps for itself, recorded like all others."""
         after, effects = definition.step(before, event)
-        if after.state is not before.state:
+        if self.tells_moves and after.state is not before.state:
             self.effects.append(bots.move_of(definition.name, id, before, event, after))
         return after, effects
 
