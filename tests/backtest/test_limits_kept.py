@@ -28,7 +28,7 @@ def loose() -> Backtest:
         ({"limits__daily_loss": Decimal("0.0002")}, "entered after a limit of loss"),
         ({"limits__drawdown": Decimal("0.0002")}, "entered after a limit of loss"),
         ({"limits__losses_in_row": 2}, "entered in the pause after 2 losses in a row"),
-        ({"limits__total_usd": Decimal(100)}, "USD in all"),
+        ({"limits__total_usd": Decimal(100), "sizing__by": "risk"}, "USD in all"),
         ({"limits__margin_share": Decimal("0.002")}, "USD of margin in use"),
         ({"strategy__cooldown_s": 86_400, "strategy__cooldown_opposite_s": 0}, "back in after"),
         ({"strategy__cooldown_opposite_s": 3_600}, "back in after"),
