@@ -120,6 +120,17 @@ def test_the_other_side_and_a_market_of_its_own_are_free() -> None:
     assert of_eth(apart, Side.LONG) == ()
 
 
+def test_the_limit_lies_where_the_settings_put_it() -> None:
+    eth = history(wandering(5))
+    charts = with_btc_on_its_way(Limits(), eth).desk.context.charts
+    mine, its = (charts[name].market.buffer("1m").arrays() for name in (ETH, BTC))
+    found = correlation(mine, its, RETURNS)
+    assert found is not None
+    for limit, is_denied in ((found - 0.01, True), (found + 0.01, False)):
+        rig = with_btc_on_its_way(Limits(correlation=limit), eth)
+        assert bool(of_eth(rig, Side.LONG)) is is_denied
+
+
 def test_where_too_little_is_known_of_the_other_market_nothing_is_entered_beside_it() -> None:
     rig = with_btc_on_its_way(Limits(), history(wandering(5, RETURNS)))
     assert of_eth(rig, Side.LONG) == (f"whether it moves as {BTC} does is not known",)
