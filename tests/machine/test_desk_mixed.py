@@ -7,10 +7,11 @@ import pytest
 
 from anchorwatch.machine import order, position, protection, requests, world
 from anchorwatch.machine.bot import Part, entry_obstacles
+from anchorwatch.machine.desk import risk
 from anchorwatch.machine.facts import Facts, LegFacts, LegOpenedFact
-from anchorwatch.machine.units import Deal, Side
+from anchorwatch.machine.units import Contracts, Deal, LegKey, Side
 from anchorwatch.machine.world import OrderReport, StopState
-from tests.machine.desk_rig import LONG, START_MS, DeskRig, of, px
+from tests.machine.desk_rig import BTC, LONG, START_MS, DeskRig, of, px
 
 THEIRS = px("0.5")
 
@@ -50,6 +51,13 @@ def test_what_a_stranger_adds_is_theirs_and_changes_nothing_of_ours() -> None:
     rig.pass_s(2)
     assert not rig.taken(requests.MoveStop)
     assert not rig.taken(requests.PlaceStop)
+
+
+def test_what_a_stranger_holds_counts_in_the_limits_of_size() -> None:
+    rig, _ = shared()
+    strangers(rig, Deal.BUY, "5")  # 3,000 USD
+    denied = risk.obstacles(rig.desk.context, LegKey(BTC, Side.SHORT), Contracts(px("0.01")))
+    assert "3156 USD in all, allowed 1000" in denied
 
 
 @pytest.mark.parametrize("added", ["0.5", "0.2"])
