@@ -56,7 +56,7 @@ from anchorwatch.machine.roster import (
     Slot,
     of_leg,
 )
-from anchorwatch.machine.units import Conduct, PositionMode
+from anchorwatch.machine.units import Conduct, LegKey, PositionMode
 
 __all__ = [
     "DEAD_MAN",
@@ -355,11 +355,23 @@ class _Run(msgspec.Struct, gc=False):
         pending: list[Told] = [(address, event)]
         trail = self.trail
         for address, event in pending:
-            before = _snapshot(self.bot, address)
-            definition = DEFINITIONS[address.part]
+            # A leg's machines are looked for once: nearly every event is for one of them.
+            part, leg, bot = address.part, address.leg, self.bot
+            definition = DEFINITIONS[part]
+            if leg is not None:
+                place, slot = _slot_of(bot, leg)
+                before = getattr(slot, _FIELDS[part])
+            else:
+                before = _snapshot_of(bot, address)
             after, effects = definition.step(before, event)
             if after is not before:
-                self.bot = _with_snapshot(self.bot, address, after)
+                if leg is not None:
+                    moved = leg, _SLOT_WITH[part](slot, after)
+                    self.bot = msgspec.structs.replace(
+                        bot, legs=(*bot.legs[:place], moved, *bot.legs[place + 1 :])
+                    )
+                else:
+                    self.bot = _with_snapshot(bot, address, after)
                 if self.tells_moves and after.state is not before.state:
                     trail.append(move_of(definition.name, address.id, before, event, after))
             if not effects:
@@ -514,11 +526,16 @@ _EMPTY = Slot()
 """A leg that was never heard of."""
 
 
-def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
-    leg = address.leg
-    if leg is not None:
-        found: Snapshot[Any] = getattr(bot.slot(leg), _FIELDS[address.part])
-        return found
+def _slot_of(bot: Bot, leg: LegKey) -> tuple[int, Slot]:
+    """The place of a leg's machines among all of them, and they themselves."""
+    for place, (key, slot) in enumerate(bot.legs):
+        if key == leg:
+            return place, slot
+    return len(bot.legs), _EMPTY
+
+
+def _snapshot_of(bot: Bot, address: Address) -> Snapshot[Any]:
+    """Of a machine of the bot, or of one connection."""
     if address.link is not None:
         return bot.link(address.link)
     of_bot: Snapshot[Any] = getattr(bot, _FIELDS[address.part])
@@ -526,16 +543,6 @@ def _snapshot(bot: Bot, address: Address) -> Snapshot[Any]:
 
 
 def _with_snapshot(bot: Bot, address: Address, snapshot: Snapshot[Any]) -> Bot:
-    leg = address.leg
-    if leg is not None:
-        moved, legs = _SLOT_WITH[address.part], bot.legs
-        for place, (key, slot) in enumerate(legs):
-            if key == leg:
-                legs = (*legs[:place], (key, moved(slot, snapshot)), *legs[place + 1 :])
-                break
-        else:
-            legs = (*legs, (leg, moved(_EMPTY, snapshot)))
-        return msgspec.structs.replace(bot, legs=legs)
     if address.link is not None:
         links = tuple(snapshot if link.data.name is address.link else link for link in bot.links)
         return msgspec.structs.replace(bot, links=links)

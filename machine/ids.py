@@ -7,6 +7,8 @@ prefix and another generation is recognised as an earlier life's or a twin's.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from anchorwatch.machine.units import Word
@@ -42,6 +44,11 @@ class ClientId(msgspec.Struct, frozen=True):
         return f"{PREFIX}{self.generation}{self.made_for.value}{_base36(self.seq)}"
 
 
+ASKED_ABOUT = 1_024
+"""Ids whose kind is remembered: every report of an order or a stop asks, and a few dozen of them live at a time."""
+
+
+@lru_cache(maxsize=ASKED_ABOUT)
 def is_ours(text: str) -> bool:
     """Whether an id of ours is written so, of whichever life."""
     return (

@@ -93,9 +93,9 @@ def end(context: Context, address: Address, effect: order.OrderEnded) -> None:
 
 def _portion_given_back(context: Context, ticket: OrderTicket) -> tuple[PartialTakenFact, ...]:
     """A part whose order ended without a fill was not taken."""
-    leg, order_of_leg = context.book.leg(ticket.leg), context.bot.slot(ticket.leg).close
-    if ticket.role is not CLOSE or order_of_leg.data.has_fills:
+    if ticket.role is not CLOSE or context.bot.slot(ticket.leg).close.data.has_fills:
         return ()
+    leg = context.book.leg(ticket.leg)
     for reason, taken in list(leg.partials.items()):
         if taken.client_id == ticket.client_id:
             del leg.partials[reason]
