@@ -40,12 +40,19 @@ def entry_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
         reasons.append(f"the position is {slot.position.state.value}")
     if slot.protection.state is not UNPROTECTED or slot.close.state not in order.FREE:
         reasons.append("the last position is not settled")
-    for key, other in bot.legs:
-        if key != leg and key.instrument == leg.instrument:
-            shared = bot.mode is NET or other.position.state in THERE_OR_GONE
-            if shared and _is_busy(other):
-                reasons.append(f"{key} is not flat")
-    return tuple(reasons)
+    return (*reasons, *other_side_obstacles(bot, leg))
+
+
+def other_side_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
+    """Why the other side of the instrument is in the way: in net mode an entry takes from what is open there."""
+    return tuple(
+        f"{key} is not flat"
+        for key, other in bot.legs
+        if key != leg
+        and key.instrument == leg.instrument
+        and (bot.mode is NET or other.position.state in THERE_OR_GONE)
+        and _is_busy(other)
+    )
 
 
 def adding_obstacles(bot: Bot, leg: LegKey) -> tuple[str, ...]:
@@ -124,7 +131,7 @@ def may_still_send(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
     reasons = [*standing_obstacles(bot, leg.instrument), *resting_obstacles(bot, slot.entry.data.rests)]
     if slot.entry.state is not SENT or slot.entry.data.seq != seq or slot.entry.data.cancel_wanted:
         reasons.append("the entry is not wanted any more")
-    return tuple(reasons)
+    return (*reasons, *other_side_obstacles(bot, leg))
 
 
 def may_still_amend(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
@@ -137,7 +144,7 @@ def may_still_amend(bot: Bot, leg: LegKey, seq: int) -> tuple[str, ...]:
         or slot.entry.data.cancel_wanted
     ):
         reasons.append("the entry is not to be repriced any more")
-    return tuple(reasons)
+    return (*reasons, *other_side_obstacles(bot, leg))
 
 
 def _is_busy(slot: Slot) -> bool:

@@ -60,6 +60,7 @@ class Bounds(msgspec.Struct, frozen=True):
     turns: bool = (
         False  # in net mode: somebody's order, or a stop that outlived its position, opens the other side
     )
+    hearsay: bool = False  # in net mode: somebody's orders open and close what the book holds nothing of
     twins: bool = False  # with them: a twin of the bot places stops of its own, which look like ours
     stages_fail: bool = False
     slow_stages: bool = False  # every stage takes its time, and may fail, be refused or be late

@@ -73,6 +73,7 @@ def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added:
         is_told = leg.is_shared and (facets.position in position.OURS or role is Role.ENTRY)
         return sharing.filled_late(leg, facets, role, added) if is_told else (leg, ())
     leg = _overtaken(leg, role, filled)
+    leg = replace(leg, is_hearsay=False) if leg.is_hearsay and role is not None else leg
     if role is Role.ENTRY:
         was_flat = not leg.booked
         leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
@@ -230,6 +231,22 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
     return leg, (i.to_position(position.ReadEnded),)
 
 
+def _seems_opened(leg: Leg, facets: Facets, item: i.SeemsOpened) -> Classified:
+    """It is protected at once, because it may be there; whether it is, is read."""
+    leg = _opened(replace(leg, booked=1, remembered=1, is_hearsay=True, missed_again=False))
+    return leg, (i.to_position(position.PositionSeen), i.to_reconciliation(reconciliation.BookDoubted))
+
+
+def _no_end_for_long(leg: Leg, facets: Facets, item: i.NoEndForLong) -> Classified:
+    """What nothing but somebody's order has ever told of never was, when another reading has not shown it either."""
+    if not leg.is_hearsay or facets.position not in position.GONE:
+        return leg, (i.to_position(position.ConfirmationOverdue),)
+    if leg.missed_again:
+        return leg, (i.to_position(position.EndConfirmed),)
+    doubted = i.to_reconciliation(reconciliation.BookDoubted)
+    return leg, (doubted, i.to_position(position.ConfirmationFailed))
+
+
 def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
     if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
@@ -266,6 +283,10 @@ def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
         reading.stops.other or (leg.other.known and reading.other_renewed),
     )
     leg = _known(leg, seen)
+    if leg.is_hearsay and reading.contracts:
+        leg = replace(leg, is_hearsay=False)
+    elif leg.is_hearsay and facets.position in position.GONE:
+        leg = replace(leg, missed_again=True)
     told: tuple[i.Item, ...] = ()
     if not leg.recalled:
         leg, told = _recall(leg, reading)
@@ -411,6 +432,8 @@ CLASSIFIERS: dict[type[Any], Callable[[Leg, Facets, Any], Classified]] = {
     i.FindAgain: _find_again,
     i.CheckCover: _check_cover,
     i.TheirNews: sharing.their_news,
+    i.SeemsOpened: _seems_opened,
+    i.NoEndForLong: _no_end_for_long,
     i.OwnOrders: _own_orders,
     i.LeaveToOthers: sharing.left_to_others,
     i.MindSize: sharing.size_minded,

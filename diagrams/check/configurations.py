@@ -244,6 +244,26 @@ SMALL: tuple[Bounds, ...] = (
         prompt=True,
     ),
     Bounds(
+        "hearsay",
+        entries=0,
+        faults=3,
+        both_legs=True,
+        net=True,
+        hearsay=True,
+        lossy=(Name.PRIVATE,),
+        prompt=True,
+    ),
+    Bounds(
+        "hearsay and an entry",
+        entries=1,
+        faults=2,
+        both_legs=True,
+        net=True,
+        hearsay=True,
+        lossy=(Name.PRIVATE,),
+        prompt=True,
+    ),
+    Bounds(
         "start",
         entries=0,
         faults=2,
@@ -404,8 +424,8 @@ ABSTRACTIONS: tuple[str, ...] = (
     " stage, are never of old.",
     "What simulated runs show of strangers' trades (`foreign`) is accepted by rules of this environment that no world"
     " explores; a late stop beside another (`beside`) only where the other one is attached (`belt`).",
-    "In net mode what opens the other side without the bot (`turns`) happens while no entry of ours is at the venue, and"
-    " is told at once or not at all; a person's order that opens a side which nobody holds is not explored.",
+    "In net mode what others open without the bot (`turns`, `hearsay`) happens while no entry of ours is at the venue or,"
+    " on that side, under way, and is told at once or not at all.",
     "Where strangers share the position they hold a contract or two; they trade in the prompt worlds only, and nothing"
     " but sizes tells a position that they closed and opened anew, while a private connection was away, from ours.",
     "Pushes of a stop two generations old are taken as delivered; equal pushes of one stop, one right after the"

@@ -16,6 +16,7 @@ import msgspec
 from anchorwatch.diagrams.check import classification
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
+from anchorwatch.diagrams.check.configurations import BY_NAME
 from anchorwatch.diagrams.check.leg import Leg, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import bot as bots
@@ -474,6 +475,10 @@ def _unasked(leg: Leg, facets: Facets, item: i.CheckCover) -> classification.Cla
     return classification.CLASSIFIED_AS_PROMISED[i.CheckCover](leg, facets, item)
 
 
+def _never_told(leg: Leg, facets: Facets, item: i.NoEndForLong) -> classification.Classified:
+    return leg, (i.to_position(position.ConfirmationFailed),)
+
+
 DESK_DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the fills that a reading of the leg counts are booked again",
@@ -498,6 +503,12 @@ DESK_DEFECTS: tuple[Defect, ...] = (
         "S14",
         Bounds("shared, a disk", entries=1, crashes=1, shared=True, disks=True, prompt=True),
         lambda: classifying(i.CheckCover, _unasked),
+    ),
+    Defect(
+        "what never was is asked about for ever",
+        "L5",
+        BY_NAME["hearsay"],
+        lambda: classifying(i.NoEndForLong, _never_told),
     ),
 )
 """Defects of what the desk makes of reports: they need larger worlds, and a minute."""

@@ -91,6 +91,14 @@ class TheirNews(msgspec.Struct, frozen=True):
     change: int
 
 
+class SeemsOpened(msgspec.Struct, frozen=True):
+    """Somebody's order in net mode, which opened this side, or closed what nobody knew of on the other."""
+
+
+class NoEndForLong(msgspec.Struct, frozen=True):
+    """The venue's history has been asked for long how the position ended, and has not said."""
+
+
 class OwnOrders(msgspec.Struct, frozen=True):
     """What our own orders have filled, as they say themselves; None: they could not be read."""
 
@@ -126,6 +134,8 @@ Item = (
     | FindAgain
     | CheckCover
     | TheirNews
+    | SeemsOpened
+    | NoEndForLong
     | OwnOrders
     | LeaveToOthers
     | MindSize

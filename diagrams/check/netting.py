@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from anchorwatch.diagrams.check.bounds import Bounds
-from anchorwatch.diagrams.check.items import Item, Move, OrderNews, to_reconciliation
+from anchorwatch.diagrams.check.items import Item, Move, OrderNews, SeemsOpened, to_reconciliation
 from anchorwatch.diagrams.check.leg import Leg, StopPush, replace
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.diagrams.check.venue import closed_by_somebody, stop_changed
-from anchorwatch.machine import reconciliation
+from anchorwatch.machine import order, reconciliation
 
 
 def is_met(one: Leg, other: Leg) -> bool:
@@ -65,5 +65,26 @@ def _turned(leg: Leg, other: Leg, facets: Facets, bounds: Bounds) -> Iterator[Tu
         )
 
 
-RULES: tuple[BothRule, ...] = (_turned,)
+def _told_of(leg: Leg, other: Leg, facets: Facets, bounds: Bounds) -> Iterator[Turn]:
+    """Somebody's order, of which the book can only think that it has opened this side, because it holds none.
+
+    Of an account's orders all are pushed (OKX v5), and none says in net mode whether it opens or closes. Where the push
+    about one that opened the other side was lost, the one that closed it seems to have opened this one.
+    """
+    is_entering = facets.entry not in order.FREE or leg.entry.may_fill or other.entry.may_fill
+    if not bounds.hearsay or facets.is_holding or is_entering or leg.booked or other.booked:
+        return
+    if leg.contracts or other.contracts:
+        return
+    told: tuple[Item, ...] = (SeemsOpened(),) if facets.private else ()
+    opened = replace(leg, contracts=1)
+    yield Turn(OPENS, opened, told, faults=1, can_wait=True, other=other)
+    if facets.private:
+        yield Turn(CLOSES, leg, told, faults=1, can_wait=True, other=other)
+
+
+OPENS = "somebody opens a side that nobody holds"
+CLOSES = "somebody closes the other side, and no push has told that it was opened"
+
+RULES: tuple[BothRule, ...] = (_turned, _told_of)
 """Everything that happens to both sides at once."""

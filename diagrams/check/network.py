@@ -25,6 +25,7 @@ from anchorwatch.diagrams.check.items import (
     LegAnswer,
     MindSize,
     Move,
+    NoEndForLong,
     OrderNews,
     OwnOrders,
     Rule,
@@ -370,13 +371,11 @@ def _explanations(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:
         if leg.closed is None:
             failed = (to_position(position.ConfirmationFailed),)
             yield Move("the venue's history does not show an end", after, failed)
-            overdue = (to_position(position.ConfirmationOverdue),)
-            yield Move("the venue's history has not shown an end for long", after, overdue)
+            yield Move("the venue's history has not shown an end for long", after, (NoEndForLong(),))
         else:
             failed = (to_position(position.ConfirmationFailed),)
             yield Move("the venue's history cannot be read", after, failed, 1)
-            overdue = (to_position(position.ConfirmationOverdue),)
-            yield Move("the venue's history cannot be read for long", after, overdue, 1)
+            yield Move("the venue's history cannot be read for long", after, (NoEndForLong(),), 1)
 
 
 def _of_reading(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move]:

@@ -64,7 +64,7 @@ class Offers:
         self._rules = [[(rule, self._forest.plant()) for rule in rules] for _ in range(production.legs_count)]
         self._both_rules = [
             [(partial(rule, bounds=bounds), self._forest.plant()) for rule in netting.RULES]
-            for _ in range(production.legs_count if bounds.turns else 0)
+            for _ in range(production.legs_count if bounds.turns or bounds.hearsay else 0)
         ]
         self._running_only = len(venue.RULES)
         self._happenings: dict[int, int] = {}

@@ -35,6 +35,7 @@ DECIDING: tuple[Callable[..., Any], ...] = (
     bots._Run._flatten_late_fills,
     bots._Run._doubt_after_relogin,
     gate.entry_obstacles,
+    gate.other_side_obstacles,
     gate.adding_obstacles,
     gate.standing_obstacles,
     gate.lacks_a_fact_of_the_bot,

@@ -150,7 +150,7 @@ def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
     leg = replace(leg, cut=0, taken=0, is_fixed=False, dropped=False)
-    leg = replace(leg, part_in_doubt=False, fills_unknown=False)
+    leg = replace(leg, part_in_doubt=False, fills_unknown=False, is_hearsay=False, missed_again=False)
     for role in (Role.ENTRY, Role.CLOSE, None):
         this = leg.order(role)
         if this.kept and not (
@@ -341,6 +341,7 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             fills_unknown=False,
             is_first=False,
             may_be_ours=False,
+            missed_again=False,
             portion=0,
             wanted=0,
             is_unwanted=False,

@@ -16,6 +16,7 @@ from anchorwatch.diagrams.check.defects import DEFECTS, DESK_DEFECTS, LIVE_DEFEC
 from anchorwatch.diagrams.check.leg import At, Leg, Order, Stop, StopPush
 from anchorwatch.diagrams.check.liveness import PROMISES
 from anchorwatch.diagrams.check.model import DIES, DIES_WITH_DISK, Model
+from anchorwatch.diagrams.check.netting import CLOSES, OPENS
 from anchorwatch.diagrams.check.probes import defect_of_the_past, stale_defect
 from anchorwatch.diagrams.check.process import Shell, crashed, unborn
 from anchorwatch.diagrams.check.production import (
@@ -309,6 +310,17 @@ def test_after_a_crash_ours_is_told_from_a_strangers_and_every_property_holds(na
     assert checked.is_sound, "\n".join(one.table for one in checked.told)
     lost = {DIES_WITH_DISK} if BY_NAME[name].disks else set()
     assert {DIES, "answer: our own orders and their fills", *lost} <= set(checked.explored.labels)
+
+
+def test_what_somebody_s_order_seems_to_open_is_found_or_never_was() -> None:
+    model = Model(BY_NAME["hearsay"])
+    search = Search(model)
+    search.run(1, lambda: False)
+    assert search.complete
+    assert {OPENS, CLOSES, f"short: {OPENS}", f"short: {CLOSES}"} <= set(model.used_labels())
+    seemed = [leg for core in range(len(model)) if (leg := model.shown(core)[1]).is_hearsay]
+    assert any(leg.contracts for leg in seemed)
+    assert any(leg.missed_again and not leg.contracts for leg in seemed)
 
 
 def test_every_reason_why_a_row_answers_nowhere_is_about_rows_that_there_are() -> None:

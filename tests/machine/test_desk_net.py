@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from anchorwatch.machine import bot as bots
 from anchorwatch.machine import position, reconciliation, requests, world
 from anchorwatch.machine.desk import sweeping
 from anchorwatch.machine.units import Deal, PositionMode, Side
@@ -79,3 +80,17 @@ def test_a_stop_that_is_left_of_the_long_keeps_the_short_shut_where_both_are_one
     assert sent == ([] if mode is PositionMode.NET else [SHORT])
     rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
     assert sweeping.obstacles(rig.desk.context, SHORT) == ()
+
+
+@pytest.mark.parametrize("mode", PositionMode)
+def test_an_entry_does_not_go_out_when_a_person_has_opened_the_other_side_meanwhile(
+    mode: PositionMode,
+) -> None:
+    rig = DeskRig(mode=mode).booted()
+    ticket = rig.enter()
+    assert not bots.may_still_send(rig.bot, LONG, ticket.seq)
+    rig.pass_s(1)
+    rig.say(world.OrderPushed(rig.traded(SHORT, Deal.SELL, "0.02", 60_000)))
+    assert rig.slot(SHORT).position.state is position.S.OPEN
+    rig.reconcile(rig.reading(rig.position("0.02", leg=SHORT)))
+    assert bool(bots.may_still_send(rig.bot, LONG, ticket.seq)) is (mode is PositionMode.NET)

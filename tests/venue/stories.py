@@ -46,6 +46,7 @@ class Story(LibraryRig):
     def __init__(
         self,
         *,
+        mode: PositionMode = PositionMode.HEDGE,
         kind: OrderKind = OrderKind.MARKET,
         protecting: Protecting | None = None,
         usd: int = 150,
@@ -53,7 +54,7 @@ class Story(LibraryRig):
         is_exclusive: bool = True,
     ) -> None:
         super().__init__(
-            PositionMode.HEDGE,
+            mode,
             making=Making(kind),
             protecting=protecting,
             sizing=Sizing(notional_usd=Usd(Decimal(usd))),
@@ -87,8 +88,7 @@ class Story(LibraryRig):
         self.tell(Address(Part.POSITION, leg=LONG), position.CloseWanted("the story asks"))
 
     def cancel_entry(self) -> None:
-        seq = self.slot().entry.data.seq
-        self.tell(Address(Part.ENTRY, leg=LONG), order.CancelWanted(seq, "the story asks"))
+        self.tell(Address(Part.ENTRY, leg=LONG), order.CancelWanted(self.slot().entry.data.seq, "a story"))
 
     def until(self, kind: type[Effect]) -> None:
         """Carry out what was asked for, up to a request of this kind, which is left to be carried out."""

@@ -83,10 +83,31 @@ def each_obstacle_shuts_entries_by_itself() -> bool:
 
 
 def the_other_side_is_in_the_way_where_the_position_is_one() -> bool:
-    """S11: in net mode both sides are one position; in hedge mode only where it is not known whose the other is."""
+    """S11: in net mode both sides are one position; in hedge mode only where it is not known whose the other is.
+
+    So it is when an entry is planned, and in the last look at it or at its amendment: a person may have opened it since.
+    """
+
+    def looks(slot: Slot, mode: PositionMode) -> tuple[bool, ...]:
+        planned, sent, amending = (
+            ready(legs=((KEY, own), (OTHER_SIDE, slot)), mode=mode)
+            for own in (
+                Slot(),
+                Slot(entry=Snapshot(O.SENT, ENTRY)),
+                Slot(entry=Snapshot(O.AMENDING, RESTING)),
+            )
+        )
+        return (
+            bool(bots.entry_obstacles(planned, KEY)),
+            bool(bots.may_still_send(sent, KEY, 7)),
+            bool(bots.may_still_amend(amending, KEY, 7)),
+        )
 
     def is_shut(slot: Slot, mode: PositionMode) -> bool:
-        return bool(bots.entry_obstacles(ready(legs=((KEY, Slot()), (OTHER_SIDE, slot)), mode=mode), KEY))
+        return all(looks(slot, mode))
+
+    def is_open(slot: Slot, mode: PositionMode) -> bool:
+        return not any(looks(slot, mode))
 
     flat = Slot()
     entering = Slot(entry=Snapshot(O.SENT, ENTRY))
@@ -97,10 +118,10 @@ def the_other_side_is_in_the_way_where_the_position_is_one() -> bool:
     return (
         is_shut(OPEN, net)
         and is_shut(entering, net)
-        and not is_shut(flat, net)
-        and not is_shut(flat, hedge)
-        and not is_shut(OPEN, hedge)
-        and not is_shut(entering, hedge)
+        and is_open(flat, net)
+        and is_open(flat, hedge)
+        and is_open(OPEN, hedge)
+        and is_open(entering, hedge)
         and all(is_shut(slot, mode) for slot in unsure for mode in (net, hedge))
     )
 
