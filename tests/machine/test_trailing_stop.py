@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,13 @@ def p(text: str) -> Price:
 def test_a_level_is_rounded_away_from_the_price() -> None:
     assert levels.behind(Side.LONG, p("60000.7"), Decimal("0.003"), RULES) == p("59820.6")  # 59,820.6979
     assert levels.behind(Side.SHORT, p("60000.7"), Decimal("0.003"), RULES) == p("60180.8")  # 60,180.7021
+
+
+def test_a_level_on_a_tick_that_has_grown_goes_away_from_the_market() -> None:
+    coarse = msgspec.structs.replace(RULES, tick_size=Decimal("0.5"))
+    for side, level in ((Side.LONG, p("59990.0")), (Side.SHORT, p("59990.5"))):
+        assert levels.on_tick(side, p("59990.3"), coarse) == level
+        assert levels.on_tick(side, level, coarse) == level
 
 
 def test_the_first_level_is_the_strategys_distance_from_the_entry() -> None:
