@@ -42,6 +42,12 @@ def test_a_close_realises_the_way_from_the_average_entry(side: Side, pnl: str) -
     assert (closed.realised, closed.fees, closed.contracts) == (d(pnl), d("1.2"), d(0))
 
 
+def test_what_parts_realise_adds_up() -> None:
+    held = account().opened(d(3), d(60_000), d("0.9"))
+    parts = held.closed(d(1), d(60_100), d("0.3")).closed(d(2), d(59_900), d("0.6"))
+    assert (parts.realised, parts.fees) == (d(1) - d(2), d("1.8"))
+
+
 def test_a_leg_that_is_flat_has_no_entry() -> None:
     assert account().opened(d(1), d(60_000), d(0)).closed(d(1), d(60_000), d(0)).average_price == 0
 
