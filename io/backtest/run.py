@@ -328,11 +328,16 @@ class Backtest:
         shell = self.shell
         while True:
             undisturbed_ms = self._undisturbed_until(limit_ms)
-            while (due_ms := shell.next_due_ms()) < undisturbed_ms:
+            due_ms = shell.next_due_ms()
+            if due_ms < undisturbed_ms:
+                # Nothing is traded meanwhile: prices are news once at most.
                 shell.clock = self.exchange.clock = due_ms
                 for tape in self.tapes.values():
                     shell.tell_prices(tape)
+            while due_ms < undisturbed_ms:
+                shell.clock = self.exchange.clock = due_ms
                 shell.drain()
+                due_ms = shell.next_due_ms()
             watched, trade_ms = self._next_watched(limit_ms)
             # Looking anew may have met an order, and what the desk asked for then is due before what was known here.
             at_ms = min(trade_ms, shell.next_due_ms(), self._tick_ms)
