@@ -55,6 +55,11 @@ def test_a_verdict_for_the_regime_in_between_begins_the_count_anew() -> None:
     assert {state.regime for state in after(said)} == {RANGING}
 
 
+def test_a_verdict_for_the_regime_as_it_is_is_no_rival_and_no_new_beginning() -> None:
+    *_, last = after([RANGING] * 9)
+    assert last == RegimeState(RANGING, since_ms=STEP_MS, judged_ms=9 * STEP_MS)
+
+
 def test_it_stays_for_its_least_time_however_loud_the_rival() -> None:
     states = after([RANGING, TRENDING, TRENDING, TRENDING, TRENDING])
     # 15 minutes after the first verdict is the fourth candle.
