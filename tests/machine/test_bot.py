@@ -529,3 +529,11 @@ def test_the_walks_go_where_it_matters() -> None:
 
 def test_an_unborn_bot_denies_every_entry() -> None:
     assert isinstance(wanted(unborn()).effects[0].effect, bots.EntryDenied)
+
+
+def test_a_bot_that_tells_no_moves_does_and_asks_for_the_same() -> None:
+    address, close = at(Part.POSITION), position.CloseWanted("enough")
+    told = bots.step(entered(ready()), address, close)
+    silent = bots.step(entered(ready()), address, close, tells_moves=False)
+    assert [move.dest for move in told.moves] == ["CLOSING", "PLANNED"]
+    assert (silent.bot, silent.trail) == (told.bot, told.effects)
