@@ -312,12 +312,22 @@ def test_a_return_does_not_stand_in_the_way_of_a_strong_trend() -> None:
     assert refused_by(proposal(is_reverting=True, profile=below, frames=frames(m5=against))) == [
         "higher timeframe"
     ]
+    # Averages on the other side are what a return comes from: a continuation alone must have them behind it.
+    weak = calm(adx=15.0, plus_di=10.0, minus_di=20.0, ema_fast=99.0)
+    assert refused_by(proposal(is_reverting=True, profile=below, frames=frames(m5=weak, m15=weak))) == []
     assert refused_by(proposal(is_reverting=True)) == ["volume profile"]  # most volume lies below already
 
 
 def test_nothing_continues_right_into_a_level_or_into_most_of_the_volume() -> None:
     near_level = msgspec.structs.replace(LEVELS, resistance_1=100.4)
     assert refused_by(proposal(pivots=near_level)) == ["pivots"]
+    below = msgspec.structs.replace(PROFILE, point_of_control=101.0)
+    assert refused_by(proposal(is_reverting=True, profile=below, pivots=near_level)) == []
+    falling = calm(adx=30.0, plus_di=10.0, minus_di=30.0, ema_fast=99.0)
+    down: dict[str, Any] = {"frames": frames(m1=falling, m5=falling, m15=falling), "profile": below}
+    assert refused_by(proposal(SHORT, **down)) == []
+    near_support = msgspec.structs.replace(LEVELS, support_1=99.6)
+    assert refused_by(proposal(SHORT, pivots=near_support, **down)) == ["pivots"]
     assert refused_by(proposal(profile=msgspec.structs.replace(PROFILE, point_of_control=100.2))) == [
         "volume profile"
     ]
