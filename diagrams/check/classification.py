@@ -22,6 +22,7 @@ from anchorwatch.diagrams.check.leg import (
     StopsSeen,
     replace,
     with_other_meant,
+    with_whose,
     without_meaning,
 )
 from anchorwatch.diagrams.check.production import Facets, Tell
@@ -73,7 +74,7 @@ def _take_fills(leg: Leg, facets: Facets, role: Role | None, filled: int, added:
         is_told = leg.is_shared and (facets.position in position.OURS or role is Role.ENTRY)
         return sharing.filled_late(leg, facets, role, added) if is_told else (leg, ())
     leg = _overtaken(leg, role, filled)
-    leg = replace(leg, is_hearsay=False) if leg.is_hearsay and role is not None else leg
+    leg = with_whose(leg, is_hearsay=False) if leg.whose.is_hearsay and role is not None else leg
     if role is Role.ENTRY:
         was_flat = not leg.booked
         leg = replace(leg, booked=leg.booked + added, remembered=leg.booked + added)
@@ -233,15 +234,16 @@ def _leg_answer(leg: Leg, facets: Facets, answer: i.LegAnswer) -> Classified:
 
 def _seems_opened(leg: Leg, facets: Facets, item: i.SeemsOpened) -> Classified:
     """It is protected at once, because it may be there; whether it is, is read."""
-    leg = _opened(replace(leg, booked=1, remembered=1, is_hearsay=True, missed_again=False))
+    leg = _opened(with_whose(leg, is_hearsay=True, missed_again=False))
+    leg = replace(leg, booked=1, remembered=1)
     return leg, (i.to_position(position.PositionSeen), i.to_reconciliation(reconciliation.BookDoubted))
 
 
 def _no_end_for_long(leg: Leg, facets: Facets, item: i.NoEndForLong) -> Classified:
     """What nothing but somebody's order has ever told of never was, when another reading has not shown it either."""
-    if not leg.is_hearsay or facets.position not in position.GONE:
+    if not leg.whose.is_hearsay or facets.position not in position.GONE:
         return leg, (i.to_position(position.ConfirmationOverdue),)
-    if leg.missed_again:
+    if leg.whose.missed_again:
         return leg, (i.to_position(position.EndConfirmed),)
     doubted = i.to_reconciliation(reconciliation.BookDoubted)
     return leg, (doubted, i.to_position(position.ConfirmationFailed))
@@ -250,7 +252,7 @@ def _no_end_for_long(leg: Leg, facets: Facets, item: i.NoEndForLong) -> Classifi
 def _explained(leg: Leg, facets: Facets, item: i.Explained) -> Classified:
     if facets.position not in position.GONE:
         return leg, ()  # a fill told the end first, or the position was shown again
-    if leg.part_in_doubt:
+    if leg.whose.part_in_doubt:
         return leg, ()  # it may be the end of what was before what is asked about
     if leg.booked and leg.closed is not None:
         leg = replace(_restated(leg, 0, leg.closed), others=0, news=leg.news if leg.held else ())
@@ -283,10 +285,10 @@ def _compare(leg: Leg, facets: Facets, item: i.Compare) -> Classified:
         reading.stops.other or (leg.other.known and reading.other_renewed),
     )
     leg = _known(leg, seen)
-    if leg.is_hearsay and reading.contracts:
-        leg = replace(leg, is_hearsay=False)
-    elif leg.is_hearsay and facets.position in position.GONE:
-        leg = replace(leg, missed_again=True)
+    if leg.whose.is_hearsay and reading.contracts:
+        leg = with_whose(leg, is_hearsay=False)
+    elif leg.whose.is_hearsay and facets.position in position.GONE:
+        leg = with_whose(leg, missed_again=True)
     told: tuple[i.Item, ...] = ()
     if not leg.recalled:
         leg, told = _recall(leg, reading)
@@ -303,7 +305,7 @@ def _recall(leg: Leg, reading: Reading) -> Classified:
             told = (i.Adopt(), i.to_position(position.PositionSeen))
         else:
             leg = replace(leg, booked=leg.remembered, reading=replace(reading, overtaken=True))
-            leg = replace(leg, fills_unknown=leg.is_shared)
+            leg = with_whose(leg, fills_unknown=leg.is_shared)
             told = (i.to_position(position.PositionMissed),)
     for role in (Role.CLOSE, Role.ENTRY):
         if leg.order(role).intent:
@@ -367,9 +369,9 @@ def _seen_again(leg: Leg) -> tuple[i.Item, ...]:
 def _check_cover(leg: Leg, facets: Facets, item: i.CheckCover) -> Classified:
     reading = leg.reading
     assert reading is not None
-    leg = replace(leg, own_read=True) if leg.may_be_ours else leg
+    leg = replace(leg, own_read=True) if leg.whose.may_be_ours else leg
     if facets.position not in position.HELD:
-        is_orphan = not leg.booked and (leg.mine.known or leg.other.known) and not leg.may_be_ours
+        is_orphan = not leg.booked and (leg.mine.known or leg.other.known) and not leg.whose.may_be_ours
         if not is_orphan:
             return leg, ()
         return replace(without_meaning(leg), sweep=True), ()
@@ -389,7 +391,7 @@ def _end_reading(leg: Leg, facets: Facets, item: i.EndReading) -> Classified:
 
 def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
     """Our own orders say which part of a shared position is ours: what was missed of them is booked now."""
-    if facets.position is position.S.WATCHED and leg.may_be_ours:
+    if facets.position is position.S.WATCHED and leg.whose.may_be_ours:
         if answer.filled is None:
             return leg, (i.to_reconciliation(reconciliation.BookDoubted),)
         return sharing.claimed(leg, answer.filled)
@@ -399,16 +401,16 @@ def _own_orders(leg: Leg, facets: Facets, answer: i.OwnOrders) -> Classified:
         is_gone = facets.position in position.GONE
         return leg, (i.to_position(position.ConfirmationFailed),) if is_gone else ()
     told: tuple[i.Item, ...] = ()
-    if leg.fills_unknown:
+    if leg.whose.fills_unknown:
         leg = sharing.with_fills_found(leg, answer.filled)
-    leg = replace(leg, own_known=True, part_in_doubt=True, fills_unknown=False)
+    leg = with_whose(replace(leg, own_known=True), part_in_doubt=True, fills_unknown=False)
     for role in (Role.ENTRY, Role.CLOSE, None):
         filled = _of(answer.filled, role)
         added = filled - leg.order(role).booked
         if added > 0:
             leg, said = _take_fills(leg, facets, role, filled, added)
             told = (*told, *said)
-    leg = replace(leg, part_in_doubt=False)
+    leg = with_whose(leg, part_in_doubt=False)
     if leg.others and leg.booked:  # what is left when our part is over is theirs, and known
         told = (*told, i.to_reconciliation(reconciliation.BookDoubted))
     if leg.booked and facets.position in position.GONE:

@@ -260,7 +260,6 @@ SMALL: tuple[Bounds, ...] = (
         both_legs=True,
         net=True,
         hearsay=True,
-        lossy=(Name.PRIVATE,),
         prompt=True,
     ),
     Bounds(

@@ -17,7 +17,7 @@ from anchorwatch.diagrams.check import classification
 from anchorwatch.diagrams.check import items as i
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.configurations import BY_NAME
-from anchorwatch.diagrams.check.leg import Leg, replace
+from anchorwatch.diagrams.check.leg import Leg, replace, with_whose
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import bot as bots
 from anchorwatch.machine import (
@@ -465,13 +465,14 @@ def _all_ours(leg: Leg, facets: Facets, item: i.Compare) -> classification.Class
     after, told = classification.CLASSIFIED_AS_PROMISED[i.Compare](leg, facets, item)
     if leg.recalled or not after.booked:
         return after, told
-    after = replace(after, booked=after.booked + after.others, others=0, part_in_doubt=False)
+    after = with_whose(after, part_in_doubt=False)
+    after = replace(after, booked=after.booked + after.others, others=0)
     missed = i.to_position(position.PositionMissed)
     return after, tuple(i.to_position(position.PositionSeen) if one == missed else one for one in told)
 
 
 def _unasked(leg: Leg, facets: Facets, item: i.CheckCover) -> classification.Classified:
-    leg = replace(leg, may_be_ours=False)
+    leg = with_whose(leg, may_be_ours=False)
     return classification.CLASSIFIED_AS_PROMISED[i.CheckCover](leg, facets, item)
 
 

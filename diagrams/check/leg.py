@@ -187,13 +187,24 @@ class Reading(msgspec.Struct, frozen=True):
     stop_asked: bool = False  # a stop was placed or moved after its start
 
 
+class Whose(msgspec.Struct, frozen=True):
+    """What is asked about whose a position is."""
+
+    taken: int = 0  # contracts of ours that strangers took; below zero: ours took of theirs
+    part_in_doubt: bool = False  # what there is of ours in what is shown, our own orders say
+    fills_unknown: bool = False  # which fills the life before had booked is found from what it remembered
+    is_first: bool = False  # nothing is remembered by this life: of what it finds our own orders are asked
+    may_be_ours: bool = False  # what is watched, as far as they have not said
+    is_hearsay: bool = False  # an order of somebody else's seemed to open it, and no reading has shown it
+    missed_again: bool = False  # since its cause is asked for, another reading has not shown it
+
+
 class Leg(msgspec.Struct, frozen=True):
     # The venue. ``contracts`` are ours; where the position is shared, the venue shows them and ``theirs`` as one.
     contracts: int = 0
     is_shared: bool = False
     theirs: int = 0
     news: tuple[int, ...] = ()  # strangers' trades whose pushes are on their way
-    taken: int = 0  # contracts of ours that they took; below zero: ours took of theirs
     closed: Filled | None = None  # its history shows that the position that the book means was closed
     entry: Order = Order()
     close: Order = Order()
@@ -227,16 +238,9 @@ class Leg(msgspec.Struct, frozen=True):
     booked: int = 0
     others: int = 0  # theirs, as booked
     cut: int = 0  # taken off ours because the venue showed less, before any fill said why
-    is_hearsay: bool = False  # an order of somebody else's seemed to open it, and no reading has shown it
-    missed_again: bool = False  # since its cause is asked for, another reading has not shown it
     dropped: bool = False  # the stop that is meant has gone while the leg was being closed
+    whose: Whose = Whose()
     is_fixed: bool = False  # the venue has refused to change the size of the stop that is meant
-    part_in_doubt: bool = (
-        False  # after a crash: our stop is not there, and our own orders say whose what is shown is
-    )
-    is_first: bool = False  # nothing is remembered by this life: of what it finds our own orders are asked
-    may_be_ours: bool = False  # what is watched, as far as they have not said
-    fills_unknown: bool = False  # which fills the life before had booked is found from what it remembered
     portion: int = 0  # what the next closing order is to take, when it is a part
     is_unwanted: bool = False  # a reason to close was given, and the leg has not ended
     remembered: int = 0  # contracts of the position that the journal holds as open
@@ -432,6 +436,11 @@ class LegView:
 
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+def with_whose(leg: Leg, **changes: Any) -> Leg:
+    """The same leg, of whose position something else is known or asked."""
+    return replace(leg, whose=replace(leg.whose, **changes))
 
 
 def replace(value: T, **changes: Any) -> T:

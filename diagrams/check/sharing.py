@@ -8,7 +8,7 @@ first; and whose part has shrunk is not said by a size, so our own orders are as
 from __future__ import annotations
 
 from anchorwatch.diagrams.check import items as i
-from anchorwatch.diagrams.check.leg import Filled, Leg, Reading, Stop, replace
+from anchorwatch.diagrams.check.leg import Filled, Leg, Reading, Stop, replace, with_whose
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine import order, position, protection, reconciliation
 from anchorwatch.machine.order import Role
@@ -39,7 +39,7 @@ def with_what_was_remembered(leg: Leg, role: Role) -> Leg:
 
 def doubted(leg: Leg) -> Leg:
     """Part of it is gone, and part is new: which there is of ours, our own orders say."""
-    return leg if leg.part_in_doubt else replace(leg, part_in_doubt=True, own_read=True)
+    return leg if leg.whose.part_in_doubt else with_whose(replace(leg, own_read=True), part_in_doubt=True)
 
 
 def recalled(leg: Leg, reading: Reading) -> Classified:
@@ -51,16 +51,16 @@ def recalled(leg: Leg, reading: Reading) -> Classified:
         cut=leg.cut + leg.remembered - own,
         others=reading.contracts - own,
         wanted=leg.kept,
-        fills_unknown=True,
     )
+    leg = with_whose(leg, fills_unknown=True)
     if not leg.mine.known:
-        return replace(leg, part_in_doubt=True), (i.to_position(position.PositionMissed),)
+        return with_whose(leg, part_in_doubt=True), (i.to_position(position.PositionMissed),)
     return leg, (i.Adopt(), i.to_position(position.PositionSeen))
 
 
 def with_fills_found(leg: Leg, filled: Filled) -> Leg:
     """What the life before had booked of our own orders: all but as many of the last fills as its figure lacks."""
-    beyond = leg.contracts + leg.taken - leg.booked - leg.cut
+    beyond = leg.contracts + leg.whose.taken - leg.booked - leg.cut
     missing, more = max(0, -beyond), max(0, beyond)
     for role, all_of_it in ((None, filled.child), (Role.CLOSE, filled.close)):
         unseen = min(missing, all_of_it)
@@ -107,7 +107,7 @@ def mended(leg: Leg, facets: Facets, reading: Reading) -> Classified:
     event = position.ForeignSeen if not was else position.PositionGrown
     is_news = not was or shown > was
     if not was:
-        leg = replace(leg, may_be_ours=leg.is_first)
+        leg = with_whose(leg, may_be_ours=leg.whose.is_first)
     leg = replace(_counted(leg, reading.filled), others=shown, news=())
     return leg, (*doubted, i.to_position(event)) if is_news else doubted
 
@@ -162,8 +162,8 @@ def filled_late(leg: Leg, facets: Facets, role: Role | None, added: int) -> Clas
 
 def claimed(leg: Leg, filled: Filled) -> Classified:
     """The journal is gone, and the venue's history says that orders with our name made this position."""
-    leg = replace(leg, may_be_ours=False)
-    own = min(leg.contracts + leg.taken, leg.others)
+    leg = with_whose(leg, may_be_ours=False)
+    own = min(leg.contracts + leg.whose.taken, leg.others)
     if own <= 0:
         return leg, ()
     leg = with_fills_found(replace(leg, booked=own, remembered=own, others=leg.others - own), filled)

@@ -18,7 +18,9 @@ from anchorwatch.diagrams.check.leg import (
     Leg,
     Order,
     Query,
+    Whose,
     replace,
+    with_whose,
     without_fills,
     without_meaning,
 )
@@ -26,6 +28,8 @@ from anchorwatch.diagrams.check.production import AnotherStopMeant
 from anchorwatch.machine import bot, order, position, protection
 from anchorwatch.machine.kernel import Effect
 from anchorwatch.machine.order import Role
+
+NOBODY_ASKS = Whose()
 
 Absorbed = tuple[Leg, str]
 """The leg after an effect, and the property that the effect breaks, if it breaks one."""
@@ -137,7 +141,7 @@ def _note_part(leg: Leg, effect: position.StartReduce, bounds: Bounds) -> Absorb
 
 
 def _explain(leg: Leg, effect: position.ConfirmAbsence, bounds: Bounds) -> Absorbed:
-    if leg.part_in_doubt:
+    if leg.whose.part_in_doubt:
         return replace(leg, own_read=True), ""
     return replace(leg, explanation=True), ""
 
@@ -149,9 +153,11 @@ def _confirm_later(leg: Leg, effect: position.StartConfirmationTimer, bounds: Bo
 def _end_leg(leg: Leg, effect: position.EndLeg, bounds: Bounds) -> Absorbed:
     if leg.contracts and not _has_unbooked_fills(leg):
         return leg, "S13"
-    leg = replace(leg, cut=0, taken=0, is_fixed=False, dropped=False)
-    leg = replace(leg, part_in_doubt=False, fills_unknown=False, is_hearsay=False, missed_again=False)
-    for role in (Role.ENTRY, Role.CLOSE, None):
+    leg = replace(leg, cut=0, is_fixed=False, dropped=False)
+    if leg.whose != NOBODY_ASKS:
+        kept = Whose(is_first=leg.whose.is_first, may_be_ours=leg.whose.may_be_ours)
+        leg = replace(leg, whose=kept)
+    for role in (Role.ENTRY, Role.CLOSE, None) if leg.is_shared else ():
         this = leg.order(role)
         if this.kept and not (
             role is Role.ENTRY and this.intent
@@ -171,8 +177,9 @@ def _has_unbooked_fills(leg: Leg) -> bool:
 
 def _is_theirs_too(leg: Leg, size: int) -> bool:
     """So many would take a stranger's with ours, and nothing is on its way, or was missed, that says what ours is."""
-    is_heard = not leg.news and leg.taken <= 0 and not _has_unbooked_fills(leg)
-    return leg.is_shared and size > leg.contracts and is_heard
+    if not leg.is_shared or size <= leg.contracts:
+        return False
+    return not leg.news and leg.whose.taken <= 0 and not _has_unbooked_fills(leg)
 
 
 def _watch(leg: Leg, effect: position.WatchLeg, bounds: Bounds) -> Absorbed:
@@ -332,16 +339,6 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             naked_clock=False,
             fill_clock=False,
             booked=0,
-            others=0,
-            news=(),
-            own_read=False,
-            own_known=False,
-            is_fixed=False,
-            part_in_doubt=False,
-            fills_unknown=False,
-            is_first=False,
-            may_be_ours=False,
-            missed_again=False,
             portion=0,
             wanted=0,
             is_unwanted=False,
@@ -350,6 +347,13 @@ def after_crash(leg: Leg) -> Iterator[Leg]:
             other=replace(leg.other, known=False, pushes=()),
         )
     ]
+    if leg.is_shared:
+        legs = [
+            replace(one, others=0, news=(), own_read=False, own_known=False, is_fixed=False) for one in legs
+        ]
+    if leg.whose != NOBODY_ASKS:
+        whose = Whose(taken=leg.whose.taken, is_hearsay=leg.whose.is_hearsay)
+        legs = [replace(one, whose=whose) for one in legs]
     if leg.place is Call.WIRE:
         legs += [replace(one, stray_stop=True) for one in legs]  # its id is in the journal
     for role in Role:
@@ -367,7 +371,8 @@ def after_loss_of_disk(leg: Leg) -> Iterator[Leg]:
     for one in after_crash(leg):
         for role in Role:
             one = one.with_order(role, replace(one.order(role), intent=False, kept=0))
-        one = replace(one, remembered=0, cut=0, kept=0, rested=0, recalled=True, is_first=True)
+        one = with_whose(one, is_first=True)
+        one = replace(one, remembered=0, cut=0, kept=0, rested=0, recalled=True)
         yield without_meaning(one)
 
 

@@ -15,7 +15,17 @@ from functools import partial
 
 from anchorwatch.diagrams.check.bounds import Bounds
 from anchorwatch.diagrams.check.items import Move, Rule, by_itself
-from anchorwatch.diagrams.check.leg import At, Call, Leg, Order, Stop, StopPush, replace, without_fills
+from anchorwatch.diagrams.check.leg import (
+    At,
+    Call,
+    Leg,
+    Order,
+    Stop,
+    StopPush,
+    replace,
+    with_whose,
+    without_fills,
+)
 from anchorwatch.diagrams.check.production import Facets
 from anchorwatch.machine.order import Role
 
@@ -139,7 +149,8 @@ def _filled(leg: Leg, role: Role | None, amount: int, facets: Facets) -> Leg:
         own_known=False,
     )
     if beyond:
-        leg = replace(leg, theirs=max(0, leg.theirs - beyond), taken=leg.taken - beyond)
+        leg = replace(leg, theirs=max(0, leg.theirs - beyond))
+        leg = with_whose(leg, taken=leg.whose.taken - beyond)
     leg = _pushed(leg, role, facets)
     if role is Role.ENTRY:
         return leg
@@ -363,7 +374,7 @@ def _trades_of_others(leg: Leg, facets: Facets, bounds: Bounds) -> Iterator[Move
         taken = replace(leg, theirs=leg.theirs - 1)
         yield Move("somebody takes theirs", told(taken if taken.held else flat(taken, facets), -1), faults=1)
     elif leg.contracts and bounds.others:
-        taken = replace(leg, contracts=leg.contracts - 1, taken=leg.taken + 1)
+        taken = with_whose(replace(leg, contracts=leg.contracts - 1), taken=leg.whose.taken + 1)
         yield Move("somebody takes of ours", told(taken if taken.held else flat(taken, facets), -1), faults=1)
 
 

@@ -318,9 +318,9 @@ def test_what_somebody_s_order_seems_to_open_is_found_or_never_was() -> None:
     search.run(1, lambda: False)
     assert search.complete
     assert {OPENS, CLOSES, f"short: {OPENS}", f"short: {CLOSES}"} <= set(model.used_labels())
-    seemed = [leg for core in range(len(model)) if (leg := model.shown(core)[1]).is_hearsay]
+    seemed = [leg for core in range(len(model)) if (leg := model.shown(core)[1]).whose.is_hearsay]
     assert any(leg.contracts for leg in seemed)
-    assert any(leg.missed_again and not leg.contracts for leg in seemed)
+    assert any(leg.whose.missed_again and not leg.contracts for leg in seemed)
 
 
 def test_every_reason_why_a_row_answers_nowhere_is_about_rows_that_there_are() -> None:
