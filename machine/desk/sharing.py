@@ -85,15 +85,18 @@ def doubt_part(context: Context, leg: LegBook) -> None:
 
 
 def own_orders(context: Context, leg: LegBook, reports: tuple[OrderReport, ...]) -> list[OrderReport]:
-    """Those that made or took our part of this position, oldest first: an earlier one's were over when it began."""
-    ours = [
-        report
-        for report in reports
-        if is_of_us(context, report)
-        and report.side in (None, leg.leg.side)
-        and report.updated_ms >= leg.entered_ms
-    ]
-    return sorted(ours, key=lambda report: report.updated_ms)
+    """Those that made or took our part of this position, oldest first: an earlier one's were over when it began.
+
+    An entry may have filled before it began: what sold that is of them too.
+    """
+    ours = [report for report in reports if is_of_us(context, report) and report.side in (None, leg.leg.side)]
+    opening, began_ms = opening_deal(leg.leg.side), leg.entered_ms
+    for report in ours:
+        if report.deal is opening and report.updated_ms >= leg.entered_ms:
+            began_ms = min(began_ms, report.created_ms)
+    return sorted(
+        (report for report in ours if report.updated_ms >= began_ms), key=lambda report: report.updated_ms
+    )
 
 
 def filled_by(leg: LegBook, reports: list[OrderReport]) -> Decimal:

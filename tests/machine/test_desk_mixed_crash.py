@@ -109,6 +109,26 @@ def test_what_an_open_entry_had_filled_is_over_with_the_position_that_it_made() 
     assert not rig.taken(requests.PlaceStop)
 
 
+def test_what_an_entry_filled_twice_and_was_sold_twice_is_nothing_of_ours() -> None:
+    life = First()
+    life.pass_s(1)
+    once = life.traded(LONG, Deal.SELL, FIRST, 59_600, stop=life.placed.client_id)
+    life.say(world.OrderPushed(once))
+    assert life.slot().position.state is position.S.FLAT
+    life.pass_s(1)
+    whole = life.filled(life.ticket, life.rest, 60_000)
+    life.say(world.OrderPushed(whole))
+    stop = life.only(requests.PlaceStop)
+    life.pass_s(1)
+    twice = life.traded(LONG, Deal.SELL, life.rest, 59_600, stop=stop.client_id)
+    rig = life.next_life()
+    rig.boot(rig.reading(rig.position(FIRST)))
+    rig.say(world.OwnOrdersRead(LONG, (whole, once, twice)))
+    assert rig.slot().position.state is position.S.WATCHED
+    assert (rig.leg().contracts, rig.leg().others) == (FIRST, px(0))
+    assert not rig.taken(requests.PlaceStop)
+
+
 @pytest.mark.parametrize("is_of_a_stranger", [False, True])
 def test_an_entry_that_fills_on_where_its_first_part_was_sold_unheard_has_a_stop_of_what_is_left(
     is_of_a_stranger: bool,
