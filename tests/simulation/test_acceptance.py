@@ -81,10 +81,19 @@ def without_effect(trace: Trace, kind: type[Effect]) -> Trace:
 
 @pytest.mark.parametrize("name", FIXED)
 def test_every_fixed_scenario_is_accepted(name: str) -> None:
-    judgement = Task(scenario=find_scenario(name), seed=1, judge=by_the_check).run().judgement
+    run = Task(scenario=find_scenario(name), seed=1, judge=by_the_check).run()
+    assert run.orders, "a scenario in which nothing is traded shows nothing"
+    judgement = run.judgement
     assert judgement is not None
     assert (judgement.rejects, judgement.is_whole) == ((), True)
     assert judgement.observations > 50
+
+
+def test_the_scenario_of_partial_fills_has_them() -> None:
+    """And they are told late, so that one is under way when the next is made."""
+    grows = [one.filled for one in trace_of("partial-fill", 1) if isinstance(one, OrderStood) and one.filled]
+    assert len(set(grows)) > 2, grows
+    assert grows == sorted(grows)
 
 
 def test_a_busy_run_with_faults_is_accepted_and_explained_by_many_rules(busy: Trace) -> None:
