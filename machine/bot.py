@@ -41,6 +41,7 @@ from anchorwatch.machine.gate import (
     lacks_a_fact_of_the_bot,
     may_still_amend,
     may_still_send,
+    other_side_obstacles,
     resting_obstacles,
     standing_obstacles,
 )
@@ -432,7 +433,11 @@ class _Run(msgspec.Struct, gc=False):
             entry = slot.entry
             if not entry.data.rests or entry.state in order.FREE or entry.data.cancel_wanted:
                 continue
-            obstacles = standing_obstacles(self.bot, leg.instrument) + resting_obstacles(self.bot, rests=True)
+            obstacles = (
+                *standing_obstacles(self.bot, leg.instrument),
+                *resting_obstacles(self.bot, rests=True),
+                *other_side_obstacles(self.bot, leg),
+            )
             if obstacles:
                 self.tell(of_leg(ENTRY, leg), order.CancelWanted(entry.data.seq, "; ".join(obstacles)))
 

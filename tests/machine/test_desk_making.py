@@ -10,10 +10,10 @@ import pytest
 from anchorwatch.machine import order, permission, position, protection, requests, world
 from anchorwatch.machine.bot import PERMISSION, Part
 from anchorwatch.machine.parameters import Making, Unfilled
-from anchorwatch.machine.requests import OrderTicket
-from anchorwatch.machine.units import Deal, Fraction, OrderKind, Side
+from anchorwatch.machine.requests import CancelOrder, OrderTicket
+from anchorwatch.machine.units import Deal, Fraction, OrderKind, PositionMode, Side
 from anchorwatch.machine.world import Ending, OrderReport, OrderState
-from tests.machine.desk_rig import BTC, ENTRY, LONG, DeskRig, of, px
+from tests.machine.desk_rig import BTC, ENTRY, LONG, SHORT, DeskRig, of, px
 
 POST_ONLY = Making(OrderKind.POST_ONLY)
 
@@ -353,3 +353,21 @@ def test_what_was_stopped_out_before_the_rest_ended_is_not_entered_again() -> No
     closed = rig.traded(LONG, Deal.SELL, "0.01", 59_600, stop="anything")
     rig.say(world.OrderPushed(closed), world.OrderPushed(report(rig, ticket, OrderState.CANCELLED)))
     assert rig.taken(requests.PlaceOrder) == []
+
+
+@pytest.mark.parametrize("mode", PositionMode)
+def test_an_entry_that_rests_is_taken_back_when_a_person_opens_the_other_side_of_one_position(
+    mode: PositionMode,
+) -> None:
+    """In net mode its fill would close what is that person's; in hedge mode both stand beside each other.
+
+    What was missed is shown by the regular check, which keeps nothing shut.
+    """
+    rig = DeskRig(mode=mode, making=POST_ONLY).booted()
+    quote(rig, "59999.9", "60000.1")
+    ticket = rested(rig)
+    rig.pass_s(1)
+    rig.reconcile(rig.reading(rig.position("0.02", leg=SHORT)))
+    assert rig.slot(SHORT).position.state is position.S.OPEN
+    taken_back = [cancel.ticket for cancel in rig.taken(CancelOrder)]
+    assert taken_back == ([ticket] if mode is PositionMode.NET else [])

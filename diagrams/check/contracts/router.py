@@ -82,6 +82,12 @@ def an_entry_is_refused_while_anything_is_in_the_way() -> bool:
 
 
 def what_could_not_be_sent_does_not_rest() -> bool:
+    """R9.7; S11: nor beside another side, where both are one position that it would take from when it fills."""
+    runs = Snapshot(D.ARMED, dead_man.Switch(is_wanted=True))
+    both = ((KEY, RESTING), (LegKey(KEY.instrument, Side.SHORT), OPEN))
+    net, hedge = (
+        ready(legs=both, mode=mode, dead_man=runs) for mode in (PositionMode.NET, PositionMode.HEDGE)
+    )
     armed = ready(RESTING, dead_man=Snapshot(D.ARMED, dead_man.Switch(is_wanted=True)))
     renewing = ready(RESTING, dead_man=Snapshot(D.RENEWING, dead_man.Switch(7, is_wanted=True)))
     paused, lost = permission.PauseRequested("x"), bots.FactLost("", "clock")
@@ -90,6 +96,8 @@ def what_could_not_be_sent_does_not_rest() -> bool:
         and asks(armed, Part.LIFECYCLE, lost, order.CancelOrder)
         and asks(renewing, Part.DEAD_MAN, dead_man.RenewalFailed(7), order.CancelOrder)
         and not asks(armed, Part.PERMISSION, permission.ResumeRequested(), order.CancelOrder)
+        and asks(net, Part.PERMISSION, permission.ResumeRequested(), order.CancelOrder)
+        and not asks(hedge, Part.PERMISSION, permission.ResumeRequested(), order.CancelOrder)
     )
 
 
