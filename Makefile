@@ -46,6 +46,7 @@ proof: $(STAMP)  ## the big run, by hand: every world of the check, SEEDS runs o
 	$(BIN)/python -m tests.machine.whole_files
 	$(BIN)/python -m tests.backtest.foreseen_files
 	$(BIN)/anchorwatch simulate --seeds $(SEEDS)
+	$(BIN)/anchorwatch simulate --pairs
 	$(BIN)/anchorwatch simulate --sweep
 	$(BIN)/anchorwatch simulate --sweep --scenario entry --steps
 	$(BIN)/python -m pytest -q -m proof tests/simulation/planted

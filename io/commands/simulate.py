@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ WORKERS_MAX = 256
 EVERY_MAX = 1_000_000
 # Failures that are made small and told; the others are counted.
 TOLD_MAX = 3
+# Whatever two things go wrong together: a run of each has few faults, which makes what it shows plain.
+PAIRS = tuple(combinations(Kind, 2))
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     seed: str | None = None
     scenarios: tuple[str, ...] = ()
     faults: str | None = None
+    pairs: bool = False
     for_: str | None = None
     market: tuple[str, ...] = ()
     json: str | None = None
@@ -73,7 +77,7 @@ def run(wanted: Wanted) -> int:
     for outcome in run_all(tasks, workers):
         total.take(outcome)
         _say(_line(outcome, len(total.outcomes), len(tasks)))
-    kinds = tasks[0].kinds
+    kinds = tuple(kind for kind in Kind if any(kind in task.kinds for task in tasks))
     # Told and written before failures are made small: that may take longer than the runs did.
     result = _told(total, {}, kinds)
     _sum_up(total, result, elapsed_s() - began_s)
@@ -147,7 +151,8 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             return None
 
     first = number("--seed", wanted.seed, 1, 2**62)
-    count = number("--seeds", wanted.seeds, 1 if wanted.seed is not None else 20, SEEDS_MAX)
+    few = len(PAIRS) if wanted.pairs else 20
+    count = number("--seeds", wanted.seeds, 1 if wanted.seed is not None else few, SEEDS_MAX)
     workers = number("--workers", wanted.workers, cores(), WORKERS_MAX)
     scenarios = _scenarios(wanted, problems)
     kinds = tuple(Kind)
@@ -159,6 +164,10 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             kinds = kinds_in(wanted.faults)
     except BadScenario as error:
         problems.append(Problem("--faults", str(error)))
+    if wanted.pairs and wanted.faults is not None:
+        problems.append(Problem("--pairs", "allowed: without --faults, which says what goes wrong"))
+    if wanted.pairs and not all(one.random_faults for one in scenarios):
+        problems.append(Problem("--pairs", "allowed: with scenarios whose faults are drawn from the seed"))
     for_s, until_s = span("--for", wanted.for_), span("--until", wanted.until)
     if for_s is not None:
         scenarios = [msgspec.structs.replace(one, for_s=for_s) for one in scenarios]
@@ -186,7 +195,7 @@ def read(wanted: Wanted) -> tuple[list[Task], int]:
             scenario=scenarios[seed % len(scenarios)],
             asked=("--scenario", names[seed % len(scenarios)], *_shaping(wanted)),
             seed=seed,
-            kinds=kinds,
+            kinds=PAIRS[seed % len(PAIRS)] if wanted.pairs else kinds,
             only=only,
             until_s=until_s,
             kill_at=kill_at,

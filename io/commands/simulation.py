@@ -20,6 +20,9 @@ def simulate(
         str | None,
         Parameter("--faults", help="only these kinds (a list with commas), or the faults of a file"),
     ] = None,
+    pairs: Annotated[
+        bool, Parameter("--pairs", help="two kinds of fault a run and no others: a run for each pair of them")
+    ] = False,
     for_: Annotated[str | None, Parameter("--for", help="how long faults happen: 10m")] = None,
     market: Annotated[
         tuple[str, ...],
@@ -60,7 +63,7 @@ def simulate(
 
     return campaign(
         Wanted(
-            seeds=seeds, seed=seed, scenarios=scenario, faults=faults,
+            seeds=seeds, seed=seed, scenarios=scenario, faults=faults, pairs=pairs,
             for_=for_, market=market, json=json, workers=workers, only=only, until=until,
             sweep=sweep, every=every, steps=steps, kill_at=kill_at, torn=torn, tape=tape,
         )

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anchorwatch.io.cli import command
+from anchorwatch.io.commands.simulate import Wanted, read
 from anchorwatch.io.simulation.campaign import RUNS_PER_WORKER, Task, in_parallel, quantile
 from anchorwatch.io.simulation.faults import Kind
 from anchorwatch.io.simulation.minimise import readable, without_needless
@@ -69,6 +72,8 @@ def test_the_same_seed_has_the_same_digest_in_two_processes_with_different_hash_
         (("--faults", "thunder"), "--faults"),
         (("--for", "long"), "--for"),
         (("--only", "x"), "--only"),
+        (("--pairs", "--faults", "human"), "--pairs"),
+        (("--pairs", "--scenario", "entry"), "--pairs"),
         (("--json", "no/such/folder/report.json"), "--json"),
     ],
 )
@@ -123,6 +128,20 @@ def test_a_plan_follows_from_its_seed_and_can_be_cut() -> None:
     assert whole == Task(scenario=find_scenario("busy"), seed=5).plan()
     assert len(whole) >= 2
     assert Task(scenario=find_scenario("busy"), seed=5, only=(2,)).plan() == (whole[1],)
+
+
+def test_every_pair_of_faults_has_a_run_that_can_be_made_again() -> None:
+    tasks, _ = read(Wanted(pairs=True))
+    assert Counter(frozenset(task.kinds) for task in tasks) == Counter(map(frozenset, combinations(Kind, 2)))
+    one = tasks[5]
+    assert one.plan()
+    assert {fault.kind for fault in one.plan()} <= set(one.kinds)
+    words = one.replay().split()
+    asked = dict(zip(words[2::2], words[3::2], strict=True))
+    (again,) = read(Wanted(scenarios=(asked["--scenario"],), seed=asked["--seed"], faults=asked["--faults"]))[
+        0
+    ]
+    assert again.plan() == one.plan()
 
 
 def test_what_is_needless_is_left_out() -> None:
