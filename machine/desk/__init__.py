@@ -390,6 +390,7 @@ class Desk:
         rules.reload_the_old(context)
         venue.look(context)
         stops.tell_the_uncovered(context)
+        sweeping.ask_again(context)
         making.ask_for_the_resting(context)
         for name in context.book.quotes:
             making.follow(context, name)

@@ -22,6 +22,9 @@ T = TypeVar("T", bound=Data)
 
 WATCH = Conduct.WATCH
 
+NEVER_MS = 2**62
+"""When something that waits for no moment is due."""
+
 Performer = Callable[["Context", Address, Any], None]
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from anchorwatch.machine import order, world
 from anchorwatch.machine.book import Pursuit, Quote
 from anchorwatch.machine.bot import Address, EntryWanted, Part
-from anchorwatch.machine.desk.context import Context, of_leg
+from anchorwatch.machine.desk.context import NEVER_MS, Context, of_leg
 from anchorwatch.machine.parameters import Making, Unfilled
 from anchorwatch.machine.requests import AmendOrder, CancelTimer, OrderTicket, QueryOrder, StartTimer
 from anchorwatch.machine.units import Contracts, LegKey, OrderKind, Price, Side
@@ -22,8 +22,6 @@ from anchorwatch.machine.units import Contracts, LegKey, OrderKind, Price, Side
 QUOTE_STALE_MS = 60_000
 """Quotes are pushed when they change, so an old one is no fault by itself; of a market that has not moved for a
 minute nobody knows whether it is there."""
-
-NEVER_MS = 2**62
 
 # Asked for with every order and quote; a member of an enumeration is found by a slow search.
 POST_ONLY, MARKET, LONG, ENTRY = OrderKind.POST_ONLY, OrderKind.MARKET, Side.LONG, Part.ENTRY

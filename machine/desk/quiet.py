@@ -14,9 +14,8 @@ import msgspec
 from anchorwatch.machine import candle_repair, guards, limits, order, position, protection
 from anchorwatch.machine import trailing_stop as levels
 from anchorwatch.machine.book import LegBook
-from anchorwatch.machine.desk import exits, making, positions, risk
-from anchorwatch.machine.desk.context import Context
-from anchorwatch.machine.desk.making import NEVER_MS
+from anchorwatch.machine.desk import exits, making, positions, risk, sweeping
+from anchorwatch.machine.desk.context import NEVER_MS, Context
 from anchorwatch.machine.timeframes import DAY_MS
 from anchorwatch.machine.units import Price, Side
 
@@ -78,6 +77,8 @@ def of(context: Context, instrument: str) -> Quiet:
             )
             quiet = quiet.within(_of_covered(context, leg, until_ms) if is_settled else awake(until_ms))
             quiet = quiet.within(_of_room(context, leg)).within(_of_loss(context, leg))
+        if leg.swept_ms:
+            quiet = quiet.within(Quiet(-ALL, ALL, sweeping.due_ms(leg)))
         if positions.differs(leg):
             quiet = quiet.within(Quiet(-ALL, ALL, leg.pushed_at_ms + positions.PUSH_SETTLES_MS))
     return quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anchorwatch.machine import protection, requests, world
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.units import Side
+from anchorwatch.machine.units import Deal, Side
 from anchorwatch.machine.world import StopState
 from tests.machine.desk_rig import LONG, DeskRig, of, px
 
@@ -44,6 +44,12 @@ def test_a_reading_without_the_swept_stop_is_as_good_as_its_push() -> None:
     rig.reconcile(rig.reading())
     rig.cross(Side.SHORT)
     assert rig.enter().seq
+
+
+def tick(rig: DeskRig, seconds: int) -> None:
+    for _ in range(seconds):
+        rig.pass_s(1)
+        rig.say(world.ClockTicked())
 
 
 def denied(rig: DeskRig) -> object:
@@ -88,4 +94,36 @@ def test_a_persons_stop_that_gives_way_to_a_tighter_one_of_ours_is_left_to_that_
     belt = rig.stop(ticket.attached.client_id, trigger=ticket.attached.trigger, contracts=ticket.contracts)
     rig.say(world.StopPushed(belt))
     assert rig.leg().resting == belt.trigger
+    assert rig.taken(requests.CancelStops) == []
+
+
+def test_a_sweep_that_nobody_answers_is_asked_for_again_every_few_seconds() -> None:
+    rig = DeskRig().booted()
+    stop = rig.covered()
+    rig.say(world.OrderPushed(rig.stopped_out(stop, 59_630)))
+    (left,) = rig.only(requests.CancelStops).venue_ids
+    tries = []
+    for second in range(1, 13):
+        rig.asked.clear()
+        tick(rig, 1)
+        tries += [second for sweep in rig.taken(requests.CancelStops) if sweep.venue_ids == (left,)]
+    assert tries == [5, 10]
+    rig.say(world.StopPushed(rig.stop(stop, state=StopState.CANCELLED)))
+    rig.asked.clear()
+    tick(rig, 10)
+    assert rig.taken(requests.CancelStops) == []
+
+
+def test_what_a_reading_shows_without_its_leg_is_asked_for_again_until_a_position_is_there() -> None:
+    """Where somebody has opened one the stop may be all that covers it."""
+    rig = DeskRig().booted()
+    orphan = rig.stop("awrig00000s0000009", trigger=px("59000"))
+    rig.reconcile(rig.reading(stops=(orphan,)))
+    rig.asked.clear()
+    tick(rig, 5)
+    assert rig.only(requests.CancelStops).venue_ids == (orphan.venue_id,)
+    rig.asked.clear()
+    rig.say(world.OrderPushed(rig.traded(LONG, Deal.BUY, "0.02", 60_000)))
+    assert rig.leg().contracts
+    tick(rig, 10)
     assert rig.taken(requests.CancelStops) == []
