@@ -27,9 +27,13 @@ CLOSERS = (position.S.REDUCING, position.S.CLOSING)
 
 
 def size(context: Context, leg: LegBook) -> Contracts:
-    """What the next closing order is of: the part that is wanted, or all that is ours, in slices that the venue takes."""
+    """What the next closing order is of: the part that is wanted, or all that is ours, in slices that the venue takes.
+
+    Where the lot has grown since it was opened, whole lots are closed, and what is left is wanted by the next try.
+    """
     whole = leg.contracts if leg.portion is None else min(leg.portion.contracts, leg.contracts)
-    return whole if leg.slice_max is None else min(whole, leg.slice_max)
+    slice_ = whole if leg.slice_max is None else min(whole, leg.slice_max)
+    return Contracts(floor_to(slice_, context.book.instruments[leg.leg.instrument].lot_size) or slice_)
 
 
 def take_refusal(context: Context, event: world.CloseRefused) -> None:
@@ -78,12 +82,13 @@ def take_leg(context: Context, event: world.LegRead) -> None:
 
 
 def take_rules(context: Context, event: world.RulesRead) -> None:
-    """The rules as they are now. Where orders are taken again, a close that waits for its next try waits no longer:
-    while it waits the position may have no stop.
+    """The rules as they are now. Where they have changed and orders are taken, a close that waits for its next try waits
+    no longer: while it waits the position may have no stop.
     """
     known = context.book.instruments.get(event.instrument)
     rules.take(context, event)
-    if known is not None and not known.is_live and context.book.instruments[event.instrument].is_live:
+    now = context.book.instruments[event.instrument]
+    if known is not None and now != known and now.is_live:
         _hurry(context, event.instrument)
 
 

@@ -15,6 +15,7 @@ from anchorwatch.machine.units import Deal
 from anchorwatch.machine.world import CloseRefusal
 from tests.machine.desk_rig import BTC, LONG, RULES, DeskRig, of, px
 
+COARSE = msgspec.structs.replace(RULES, lot_size=px("0.1"))
 SUSPENDED = msgspec.structs.replace(RULES, is_live=False)
 
 
@@ -140,3 +141,29 @@ def test_a_close_that_does_not_wait_for_the_instrument_is_not_hurried() -> None:
     still_there(rig, waits)
     rig.say(world.RulesRead(BTC, RULES))  # a closing order is on its way
     assert rig.taken(requests.ReadLeg) == []
+
+
+def test_of_what_is_no_whole_number_of_lots_any_more_whole_lots_are_closed() -> None:
+    rig, ticket = closing()
+    read = refused(rig, ticket, "51121")
+    rig.say(world.RulesRead(BTC, COARSE))
+    lots = still_there(rig, read)
+    assert (ticket.contracts, lots.contracts) == (px("0.25"), px("0.2"))
+    rig.pass_s(1)
+    rig.say(world.OrderPushed(rig.filled(lots, lots.contracts, 60_000)))
+    assert rig.slot().position.state is position.S.CLOSING
+    rest = still_there(rig, rig.only(requests.ReadLeg))
+    assert rest.contracts == px("0.05")  # less than a lot: the venue says whether it takes that
+
+
+def test_a_close_that_waits_is_tried_as_soon_as_the_lot_has_changed() -> None:
+    rig, ticket = closing()
+    rig.say(world.RulesRead(BTC, COARSE))
+    read = refused(rig, ticket, "51121")
+    for _ in range(3):
+        read = refused(rig, still_there(rig, read), "51121")
+    rig.pass_s(1)
+    rig.say(world.RulesRead(BTC, COARSE))  # the same again says nothing
+    assert rig.taken(requests.ReadLeg) == []
+    rig.say(world.RulesRead(BTC, RULES))
+    assert rig.only(requests.ReadLeg).after_s == 0.5
