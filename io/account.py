@@ -95,12 +95,13 @@ class AccountCalls:
     async def look_once_more(self) -> world.AccountReading | str:
         """The same for a bot that stops: a list that does not come soon is asked for on a new connection, once.
 
-        Waiting for room under the rate limits is no list that does not come: it is waited for before the first is asked.
+        Waiting for room under the rate limits is no list that does not come: it is waited for before each look, because
+        others may have taken what there was.
         """
-        with trio.move_on_after(LAST_LOOK_ROOM_S):
-            await self._rest.room_for_account(lane="protection")
         reading: world.AccountReading | str = "not asked"
         for _ in range(LAST_LOOKS):
+            with trio.move_on_after(LAST_LOOK_ROOM_S):
+                await self._rest.room_for_account(lane="protection")
             reading = await self.read_account(within_s=LAST_LOOK_S, lane="protection")
             if not isinstance(reading, str):
                 break

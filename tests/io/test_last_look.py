@@ -23,6 +23,7 @@ from anchorwatch.machine.desk import Told
 from anchorwatch.machine.kernel import Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.units import Deal, MarginMode, OrderKind, PositionMode, Price
+from anchorwatch.machine.world import AccountReading
 from tests.io.okx.canned import Canned, answer, canned_http
 from tests.machine.bot_world import BTC, LONG, ready
 
@@ -30,6 +31,7 @@ START_MS = 1_767_319_200_000
 KEY = Credentials(key="k", secret="s", passphrase="p")
 TAKEN = answer('{"code":"0","msg":"","data":[{"ordId":"1","sCode":"0"}]}')
 ENTRY = Address(Part.ENTRY, leg=LONG)
+TRADING_CONTROL_S = 3.0  # what the first step of a stop has by default
 
 
 def now_ms() -> int:
@@ -170,3 +172,24 @@ async def test_an_amendment_that_waits_for_its_turn_is_looked_at_again(
                 stage.tell(address, order.CancelWanted(stage.seq) if how == "its own cancel" else event)
         assert isinstance(stage.end, order.AmendAcknowledged if how is None else order.AmendRefused)
         assert len(canned.requests) == (1 if how is None else 0)
+
+
+async def test_the_last_look_of_a_stop_waits_for_room_that_others_took_when_it_had_begun(
+    autojump_clock: MockClock,
+) -> None:
+    limits, lists = RateLimits(), "GET /trade/orders-algo-pending"
+    nothing = answer('{"code":"0","msg":"","data":[]}')
+    async with canned_http(nothing) as canned, OkxRest(canned.endpoints, KEY, now_ms, limits=limits) as rest:
+        calls, began_s = AccountCalls(rest, PositionMode.HEDGE, MarginMode.CROSS), trio.current_time()
+        found: list[object] = []
+
+        async def look() -> None:
+            found.append(await calls.look_once_more())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await trio.lowlevel.checkpoint()
+            capacity = LIMITS[lists].capacity
+            assert await limits.take(lists, lane="protection", weight=capacity, wait_max_s=0)
+        assert isinstance(found[0], AccountReading), found
+        assert trio.current_time() - began_s < TRADING_CONTROL_S
