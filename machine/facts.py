@@ -49,9 +49,8 @@ class LegOpenedFact(Fact, frozen=True):
     is_hearsay: bool = False  # an order of somebody else's seemed to open it, and no report had shown it
     entry_id: str = ""  # our entry, and how much of its fills ``contracts`` counts
     entry_filled: Decimal = Decimal(0)
-    cut: Decimal = Decimal(
-        0
-    )  # taken off ``contracts`` because the venue showed less, before any fill said why
+    # Taken off ``contracts`` because the venue showed less, before any fill said why.
+    cut: Decimal = Decimal(0)
 
 
 class LegStopFact(Fact, frozen=True):
@@ -85,9 +84,8 @@ class LegClosedFact(Fact, frozen=True):
     at_ms: int
     cause: str
     realised_pnl: Decimal
-    entry_id: str = (
-        ""  # an entry of ours that might still fill, and how much of its fills is over with the leg
-    )
+    # An entry of ours that might still fill, and how much of its fills is over with the leg.
+    entry_id: str = ""
     entry_filled: Decimal = Decimal(0)
 
 

@@ -178,9 +178,8 @@ class Backtest:
         self.shell.inbox.extend(self.exchange.forecasts(self._funding_ms))
         self.shell.drain()
         tell_ms = self.start_ms
-        idle_until_ms = (
-            0  # nothing is due before, and no trade matters: so it is behind minutes that were left out
-        )
+        # Before it nothing is due and no trade matters: so it is behind minutes that were left out.
+        idle_until_ms = 0
         while True:
             next_ms = self._candle_ms
             for tape in self.tapes.values():

@@ -32,8 +32,8 @@ def size(context: Context, leg: LegBook) -> Contracts:
     Where the lot has grown since it was opened, whole lots are closed, and what is left is wanted by the next try.
     """
     whole = leg.contracts if leg.portion is None else min(leg.portion.contracts, leg.contracts)
-    slice_ = whole if leg.slice_max is None else min(whole, leg.slice_max)
-    return Contracts(floor_to(slice_, context.book.instruments[leg.leg.instrument].lot_size) or slice_)
+    taken = whole if leg.slice_max is None else min(whole, leg.slice_max)
+    return Contracts(floor_to(taken, context.book.instruments[leg.leg.instrument].lot_size) or taken)
 
 
 def take_refusal(context: Context, event: world.CloseRefused) -> None:

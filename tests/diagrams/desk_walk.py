@@ -41,7 +41,8 @@ from anchorwatch.machine.protection import Refusal
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Contracts, OrderKind, Price, closing_deal, opening_deal
 from anchorwatch.machine.world import OrderReport, OrderState, StopReport, StopState
-from tests.machine.desk_rig import BTC, ENTRY, LONG, START_MS, DeskRig, of
+from tests.machine.desk_rig import BTC, ENTRY, LONG, START_MS, of
+from tests.machine.journalled import JournalledRig
 
 STEP_DONE = Tell(Part.LIFECYCLE, lifecycle.StopStepEnded, (("outcome", lifecycle.Outcome.DONE),))
 """What the model answers at once to every step of a stop but the first."""
@@ -89,29 +90,21 @@ TIMERS = {
 }
 
 
-class Walked(DeskRig):
-    """A rig whose journal is a real one, which outlives it. A contract of the model is one contract here."""
+class Walked(JournalledRig):
+    """A contract of the model is one contract here."""
 
     def __init__(
         self, journal: Journal, bounds: Bounds, kind: OrderKind, generation: int, now_ms: int
     ) -> None:
         super().__init__(
+            journal,
+            generation,
+            now_ms,
             making=Making(kind),
             is_exclusive=not bounds.shared,
             connecting=connection.Limits(attempts_max=bounds.attempts_max),
-            facts=journal.read(),
             pace=Pace(move_interval_s=0) if bounds.shared else None,
-            generation=generation,
         )
-        self._journal = journal
-        self.now_ms = now_ms
-
-    def handle(self, event: Event) -> tuple[Effect, ...]:
-        effects = super().handle(event)
-        for effect in effects:
-            if isinstance(effect, requests.Record):
-                self._journal.record(effect.facts)
-        return effects
 
 
 class DeskWalk:

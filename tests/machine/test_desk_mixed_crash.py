@@ -8,31 +8,22 @@ import pytest
 from anchorwatch.io.journal import Journal, open_journal
 from anchorwatch.machine import position, protection, reconciliation, requests, world
 from anchorwatch.machine.bot import Part
-from anchorwatch.machine.kernel import Effect, Event
 from anchorwatch.machine.order import Role
 from anchorwatch.machine.requests import OrderTicket
 from anchorwatch.machine.units import Deal
 from anchorwatch.machine.world import OrderReport, OrderState, StopState
 from tests.machine.desk_rig import LONG, DeskRig, of, px
+from tests.machine.journalled import JournalledRig
 
 FIRST = px("0.1")
 """What fills of the entry at first."""
 
 
-class Life(DeskRig):
-    """One life on an account that others use; its journal outlives it."""
+class Life(JournalledRig):
+    """One life on an account that others use."""
 
     def __init__(self, journal: Journal, generation: int, now_ms: int | None = None) -> None:
-        super().__init__(is_exclusive=False, facts=journal.read(), generation=generation)
-        self._journal = journal
-        self.now_ms = self.now_ms if now_ms is None else now_ms
-
-    def handle(self, event: Event) -> tuple[Effect, ...]:
-        effects = super().handle(event)
-        for effect in effects:
-            if isinstance(effect, requests.Record):
-                self._journal.record(effect.facts)
-        return effects
+        super().__init__(journal, generation, now_ms, is_exclusive=False)
 
     def next_life(self, *, after_s: int = 60) -> Life:
         following = Life(self._journal, 2, self.now_ms + after_s * 1000)
